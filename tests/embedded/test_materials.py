@@ -1,0 +1,78 @@
+import pytest
+import torch
+
+from texcsd.embedded import materials
+from texcsd.embedded.captions import random_look, usual_look, vocabulary
+from texcsd.embedded.materials import COLORS, MATERIALS
+
+
+def sphere_points(count=2000, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    normals = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=-1)
+    return 0.9 * normals, normals
+
+
+@pytest.mark.parametrize("material", MATERIALS, ids=lambda material: material.words[0])
+def test_a_material_is_a_pattern_of_valid_colours(material):
+    points, normals = sphere_points()
+    color = usual_look(material, torch.Generator().manual_seed(1)).base_color(points, normals)
+    assert color.shape == points.shape
+    assert torch.isfinite(color).all() and color.min() >= 0 and color.max() <= 1
+    assert color.std(0).max() > 0.004
+
+
+@pytest.mark.parametrize("material", MATERIALS, ids=lambda material: material.words[0])
+def test_a_material_is_a_function_of_place_alone(material):
+    points, normals = sphere_points()
+    look = usual_look(material, torch.Generator().manual_seed(1))
+    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(2))
+    shuffled = look.base_color(points[order], normals[order])
+    assert torch.allclose(look.base_color(points, normals)[order], shuffled, atol=1e-5)
+
+
+def test_the_world_holds_twenty_materials_and_twelve_colours():
+    assert len({material.paint for material in MATERIALS}) >= 20
+    assert len(COLORS) >= 12
+
+
+def test_every_word_of_every_caption_is_in_the_vocabulary():
+    known = {word for role in vocabulary().values() for word in role} | {"[UNK]"}
+    generator = torch.Generator().manual_seed(0)
+    words = {word for _ in range(3000) for word in random_look(generator).caption.split()}
+    assert words <= known
+
+
+def test_no_word_has_two_roles():
+    roles = vocabulary()
+    words = [word for role in roles.values() for word in role]
+    assert len(words) == len(set(words))
+
+
+def test_a_named_colour_is_what_the_look_shows():
+    generator = torch.Generator().manual_seed(3)
+    points, normals = sphere_points()
+    means = {"red": [], "blue": []}
+    while min(map(len, means.values())) < 3:
+        look = random_look(generator)
+        words = look.caption.split()
+        plain = look.material.paint is materials._plain and not {"dark", "worn"} & {*words}
+        for name, found in means.items():
+            if plain and name in words and not look.worn:
+                found.append(look.base_color(points, normals).mean(0))
+    assert all(color[0] > color[2] + 0.2 for color in means["red"])
+    assert all(color[2] > color[0] + 0.2 for color in means["blue"])
+
+
+def test_noise_repeats_with_its_period_and_is_continuous():
+    points, _ = sphere_points(500)
+    period = torch.tensor([materials.NOISE_PERIOD, 0.0, 0.0])
+    assert torch.allclose(materials.noise(points), materials.noise(points + period), atol=1e-3)
+    step = materials.noise(points + 1e-4) - materials.noise(points)
+    assert step.abs().max() < 1e-3
+
+
+def test_the_border_distance_of_cells_is_never_negative():
+    points, _ = sphere_points(500)
+    cells = materials.cells(points * 5)
+    assert cells.border.min() >= 0 and cells.nearest.min() >= 0
+    assert cells.random.min() >= 0 and cells.random.max() <= 1

@@ -1,0 +1,117 @@
+"""The training world, and that it is the world the painter renders."""
+
+import torch
+
+from texcsd.embedded import scenes
+from texcsd.embedded.captions import DEFECTS
+from texcsd.rendering.cameras import random_cameras
+from texcsd.rendering.rasterize import Surface, normalized_depth
+from texcsd.rendering.shading import linear_to_srgb, random_lights, srgb_to_linear
+from texcsd.synthesis import random_backgrounds
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_same_seed_renders_the_same_scenes():
+    first, again = (scenes.random_scenes(2, 2, generator(3)) for _ in range(2))
+    assert torch.equal(first.images, again.images)
+    assert torch.equal(first.depth, again.depth)
+    assert first.captions == again.captions
+
+
+def test_scenes_have_valid_images_depths_and_captions():
+    batch = scenes.random_scenes(4, 3, generator(1))
+    assert batch.images.shape == (12, 64, 64, 3) and batch.depth.shape == (12, 64, 64, 1)
+    assert batch.images.min() >= 0 and batch.images.max() <= 1
+    assert batch.depth.min() >= 0 and batch.depth.max() <= 1
+    assert len(batch.captions) == 12 and all(batch.captions)
+
+
+def test_every_shape_fills_the_unit_sphere_and_stays_inside():
+    shapes = scenes.random_shapes(24, generator(2))
+    probes = torch.nn.functional.normalize(torch.randn(4000, 3, generator=generator(3)), dim=-1)
+    outside = shapes.distance((1.12 * probes).expand(24, -1, -1))
+    # The fit is found by random probes: a thin part may stick out a little.
+    assert (outside < 0).float().mean() < 1e-3
+    inside = shapes.distance((0.8 * probes).expand(24, -1, -1)) < 0
+    assert inside.any(1).float().mean() > 0.9
+
+
+def test_traced_points_lie_on_the_surface():
+    shapes = scenes.random_shapes(4, generator(4))
+    views = scenes.random_views(shapes, generator(5))
+    origins, directions, travelled, hit = scenes._trace_image(shapes, views, 64)
+    distance = shapes.distance(origins + travelled[..., None] * directions)
+    assert hit.float().mean() > 0.1
+    assert distance[hit].abs().max() < 1e-2
+
+
+def test_a_look_is_seen_in_the_same_place_by_image_and_depth():
+    batch = scenes.random_scenes(3, 4, generator(6))
+    background = batch.depth[:, :1, :1] == 0
+    for image, depth, has_background in zip(batch.images, batch.depth, background, strict=True):
+        if has_background.all():
+            empty = (depth == 0)[..., 0]
+            assert (image[empty] - image[0, 0]).abs().max() < 1e-5
+
+
+def test_spoilt_images_say_so_in_their_captions():
+    batch = scenes.random_scenes(2, 6, generator(7))
+    spoilt = scenes.spoil(batch, 0.5, generator(8))
+    for before, after, old, new in zip(
+        batch.images, spoilt.images, batch.captions, spoilt.captions, strict=True
+    ):
+        changed = old != new
+        assert changed == (new.split()[0] in DEFECTS)
+        assert changed != torch.equal(before, after)
+
+
+def test_depth_is_normalised_as_the_painter_does():
+    depth = 2 + torch.rand(3, 10, 10, 1, generator=generator(9))
+    coverage = (torch.rand(3, 10, 10, 1, generator=generator(10)) < 0.6).float()
+    nothing = torch.zeros(3, 10, 10, 3)
+    surface = Surface(
+        coverage, torch.zeros(3, 10, 10).long(), nothing, nothing, nothing, nothing, depth
+    )
+    ours = scenes._normalized_depth(depth.flatten(1), coverage.flatten(1) > 0)
+    assert torch.allclose(ours.view_as(depth), normalized_depth(surface), atol=1e-5)
+
+
+def test_colours_are_encoded_as_the_painter_does():
+    values = torch.linspace(0, 1, 1001)
+    assert torch.allclose(scenes._to_linear(values), srgb_to_linear(values), atol=1e-6)
+    assert torch.allclose(scenes._to_srgb(values), linear_to_srgb(values), atol=1e-6)
+
+
+def compare(ours, theirs, tolerance):
+    for quantile in (0.1, 0.5, 0.9):
+        assert abs(ours.quantile(quantile) - theirs.quantile(quantile)) < tolerance
+
+
+def test_views_and_light_follow_the_distributions_the_painter_draws_from():
+    count = 1500
+    shapes = scenes.random_shapes(count, generator(11))
+    views = scenes.random_views(shapes, generator(12))
+    points = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator(13)), dim=-1)
+    cameras = random_cameras(0.6 * points, points, generator(14))
+    close, expected_close = views.view_width < 1.8, cameras.view_width < 1.8
+    assert 0.4 < close.float().mean() < 0.6
+    compare(views.view_width[close], cameras.view_width[expected_close], 0.08)
+    compare(views.view_width[~close], cameras.view_width[~expected_close], 0.08)
+    compare(views.rotation[:, 1, 2], cameras.camera_to_world[:, 1, 2], 0.12)
+    ours = scenes.random_light(views.rotation, generator(15))
+    theirs = random_lights(cameras, generator(16))
+    compare(ours[1], theirs.ambient, 0.03)
+    compare(ours[2], theirs.exposure, 0.03)
+    above = torch.einsum("nij,ni->nj", views.rotation, ours[0])
+    expected = torch.einsum("nij,ni->nj", cameras.camera_to_world[:, :3, :3], theirs.direction)
+    for axis in range(3):
+        compare(above[:, axis], expected[:, axis], 0.08)
+
+
+def test_backgrounds_follow_the_distribution_the_painter_draws_from():
+    ours = torch.stack([scenes.random_background(g) for g in [generator(17)] for _ in range(800)])
+    theirs = random_backgrounds(800, generator(18))[:, 0, 0]
+    compare(ours.amax(1) - ours.amin(1), theirs.amax(1) - theirs.amin(1), 0.1)

@@ -1,0 +1,70 @@
+import argparse
+import json
+
+import pytest
+import torch
+
+from texcsd.embedded import train
+from texcsd.guidance.denoiser import load_denoiser
+
+
+def arguments(run, **options):
+    defaults = {
+        "run": str(run),
+        "steps": 2,
+        "batch": 2,
+        "learning_rate": 1e-3,
+        "average": 0.9,
+        "replay": 64,
+        "fill": 1,
+        "fresh": 0.1,
+        "seed": 0,
+        "device": "cpu",
+        "compile": False,
+        "log_every": 1,
+        "save_every": 100,
+    }
+    return argparse.Namespace(**defaults | options)
+
+
+def test_a_run_goes_on_from_its_checkpoint_and_leaves_a_model_that_loads(tmp_path, capsys):
+    train.train(arguments(tmp_path))
+    train.train(arguments(tmp_path, steps=3))
+    steps = [json.loads(line).get("step") for line in capsys.readouterr().out.splitlines()]
+    assert steps == [1, 2, 2, 3, 3]
+    denoiser = load_denoiser(str(tmp_path / "weights"))
+    assert denoiser.image_size == 64 and denoiser.licence == "Apache-2.0"
+    assert (tmp_path / "sheet-0000003.png").exists()
+
+
+def test_the_learning_rate_warms_up_stays_and_falls_to_zero():
+    factors = [train.learning_rate_factor(step, 10_000) for step in range(10_000)]
+    assert factors[0] < 0.01 and factors[5_000] == 1 and factors[-1] < 0.001
+    falls = torch.tensor(factors[7_000:]).diff()
+    assert (falls <= 0).all()
+
+
+def test_velocity_and_noisy_image_give_back_clean_image_and_noise():
+    clean, noise = torch.randn(3, 3, 4, 4), torch.randn(3, 3, 4, 4)
+    alpha_cumprod = torch.tensor([0.9, 0.5, 0.1])
+    noisy, velocity = train.velocity_target(clean, noise, alpha_cumprod)
+    alpha, sigma = (a.sqrt().view(-1, 1, 1, 1) for a in (alpha_cumprod, 1 - alpha_cumprod))
+    assert torch.allclose(alpha * noisy - sigma * velocity, clean, atol=1e-5)
+    assert torch.allclose(sigma * noisy + alpha * velocity, noise, atol=1e-5)
+
+
+def test_the_replay_buffer_keeps_the_newest_scenes_within_8_bits():
+    scenes = train.make_chunk(5, "cpu")
+    replay = train.Replay(capacity=40, device="cpu")
+    replay.add(scenes)
+    newest = len(scenes.captions) - 1
+    slot = newest % 40
+    stored = replay.pixels[slot, :3].permute(1, 2, 0) / 255
+    assert (stored - scenes.images[newest]).abs().max() <= 0.51 / 255
+    assert replay.captions[slot] == scenes.captions[newest]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_chunk_depends_on_its_seed_alone(seed):
+    first, again = train.make_chunk(seed, "cpu"), train.make_chunk(seed, "cpu")
+    assert torch.equal(first.images, again.images) and first.captions == again.captions

@@ -1,0 +1,109 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from texcsd.output import preview
+from texcsd.output.preview import preview_png, turntable_gif
+
+# The cube's charts in order: +x, -x, +y; in the upper row -y, +z, -z.
+COLORS = np.uint8(
+    [[230, 0, 0], [0, 200, 0], [0, 0, 230], [90, 90, 90], [220, 200, 0], [0, 200, 220]]
+)
+FRONT, BACK, RIGHT = COLORS[4], COLORS[5], COLORS[0]
+
+
+def chart_colors(size=60):
+    """uint8[size, size, 3]; texel rows run from the top, charts from the bottom."""
+    row, column = np.mgrid[:size, :size]
+    return COLORS[(1 - row * 2 // size) * 3 + column * 3 // size]
+
+
+def hue(color):
+    """The colour without its brightness, which depends on the light."""
+    color = np.asarray(color, float)
+    return color / color.max()
+
+
+@pytest.fixture
+def few_frames(monkeypatch):
+    monkeypatch.setattr(preview, "FRAMES", 8)
+    monkeypatch.setattr(preview, "FRAME_SIZE", 64)
+
+
+def views(png):
+    sheet = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    cells = []
+    for top in (8, 400):
+        cells += [sheet[top : top + 384, left : left + 384] for left in (8, 400, 792)]
+    return sheet, cells
+
+
+def test_the_sheet_shows_six_views_starting_in_front_and_the_texture(cube):
+    pixels = chart_colors()
+    sheet, cells = views(preview_png(cube, pixels))
+    assert sheet.shape == (792, 1968, 3)
+    # sRGB encoding moves hues of colours that are no primaries a little.
+    assert np.allclose(hue(cells[0][220, 192]), hue(FRONT), atol=0.1)
+    assert np.allclose(hue(cells[3][220, 192]), hue(BACK), atol=0.1)
+    assert np.allclose(hue(cells[1][220, 140]), hue(FRONT), atol=0.1)  # azimuth 60: front is left
+    assert np.allclose(hue(cells[1][220, 230]), hue(RIGHT), atol=0.1)
+    texture = sheet[8:-8, -8 - 776 : -8]
+    centres = (np.arange(60) + 0.5) * 776 / 60
+    assert (texture[centres.astype(int)][:, centres.astype(int)] == pixels).all()
+
+
+def test_the_whole_mesh_is_inside_each_view(cube):
+    _, cells = views(preview_png(cube, np.zeros((4, 4, 3), np.uint8)))
+    for cell in cells:
+        rim = np.concatenate([cell[0], cell[-1], cell[:, 0], cell[:, -1]])
+        assert rim.min() > 200
+        assert (cell.max(2) < 50).mean() > 0.1
+
+
+def test_a_turntable_shows_all_sides_in_turn_and_repeats(cube, few_frames):
+    gif = Image.open(io.BytesIO(turntable_gif(cube, chart_colors())))
+    assert (gif.format, gif.size, gif.n_frames, gif.info["loop"]) == ("GIF", (64, 64), 8, 0)
+    frames = []
+    for number in range(8):
+        gif.seek(number)
+        assert gif.info["duration"] == preview.FRAME_MILLISECONDS
+        frames.append(np.asarray(gif.convert("RGB")))
+    for number, color in ((0, FRONT), (2, RIGHT), (4, BACK)):
+        assert np.allclose(hue(frames[number][36, 32]), hue(color), atol=0.15)
+    corners = [frame[0, 0].tolist() for frame in frames]
+    assert corners == [corners[0]] * 8  # the background does not flicker
+
+
+def test_the_default_turntable_is_a_full_slow_turn():
+    assert 24 <= preview.FRAMES <= 36
+    assert 2000 <= preview.FRAMES * preview.FRAME_MILLISECONDS <= 4000
+
+
+def test_colours_of_a_frame_are_close_to_those_of_the_view(cube, few_frames):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    gif = Image.open(io.BytesIO(turntable_gif(cube, pixels)))
+    cameras = preview.orbit_cameras(8, elevation_degrees=15, view_width=preview.VIEW_WIDTH)
+    background = preview._grey_gradient(64, 0.93, 0.93)
+    (direct, *_) = preview._render_views(cube, pixels, cameras, background)
+    difference = np.abs(np.asarray(gif.convert("RGB")).astype(int) - direct)
+    # 256 colours for all frames of a random texture: 8 levels off on the average is a good palette.
+    assert difference.mean() < 8
+
+
+def test_the_same_texture_gives_the_same_bytes(cube, few_frames):
+    pixels = chart_colors()
+    assert preview_png(cube, pixels) == preview_png(cube, pixels)
+    assert turntable_gif(cube, pixels) == turntable_gif(cube, pixels)
+
+
+@pytest.mark.parametrize("size", [1, 7, 2100])
+def test_a_texture_of_any_size_will_do(cube, few_frames, size):
+    grey = np.full((size, size, 3), 128, np.uint8)
+    sheet, cells = views(preview_png(cube, grey))
+    assert (sheet[8:-8, -8 - 776 : -8] == 128).all()
+    assert Image.open(io.BytesIO(turntable_gif(cube, grey))).n_frames >= 1
+    front = cells[0][220, 192]
+    assert front.min() == front.max()
+    assert 80 < front[0] <= 128

@@ -1,0 +1,457 @@
+import subprocess
+import sys
+
+import numpy as np
+import oracles
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial import Delaunay
+
+from texcsd.errors import TexcsdError
+from texcsd.rendering import operations
+
+FEW = settings(max_examples=25, deadline=None, derandomize=True)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def rasterize_view(clip, triangles, height, width):
+    return operations.rasterize(
+        torch.as_tensor(clip, dtype=torch.float32)[None], torch.as_tensor(triangles), (height, width)
+    )
+
+
+def times_covered(clip, triangles, height, width):
+    """How many triangles cover each pixel, each rasterized alone."""
+    count = np.zeros((height, width), int)
+    for triangle in triangles:
+        count += (rasterize_view(clip, triangle[None], height, width).triangle_ids[0] >= 0).numpy()
+    return count
+
+
+def random_triangles(seed, count=30):
+    """Clip positions of all kinds: in view, beyond it, behind the eye; some vertices shared."""
+    random = np.random.default_rng(seed)
+    clip = random.normal(size=(2 * count, 4)).astype(np.float32)
+    clip[:, 3] += random.choice([0.5, 2.0])
+    return clip, random.integers(0, len(clip), (count, 3))
+
+
+# --- rasterize ---------------------------------------------------------------------------------
+
+
+@FEW
+@given(seeds)
+def test_visible_triangles_and_barycentrics_equal_the_oracle(seed):
+    clip, triangles = random_triangles(seed)
+    rast, _, ids = rasterize_view(clip, triangles, 17, 23)
+    expected, barycentrics, doubt = oracles.rasterize(clip, triangles, 17, 23)
+    sure = ~doubt
+    assert sure.mean() > 0.9
+    np.testing.assert_array_equal(ids[0].numpy()[sure], expected[sure])
+    sure &= expected >= 0
+    np.testing.assert_allclose(rast[0, ..., :2].numpy()[sure], barycentrics[sure][:, :2], atol=1e-5)
+    np.testing.assert_array_equal(rast[0, ..., 3].numpy()[sure], expected[sure] + 1)
+
+
+@FEW
+@given(seeds, st.sampled_from([1.0, None]))
+def test_a_closed_tessellation_covers_every_pixel_exactly_once(seed, w):
+    """Vertices sit on pixel centres and edges run through them; w = 1 keeps that exact."""
+    random = np.random.default_rng(seed)
+    lattice = np.unique(random.integers(-17, 18, (40, 2)), axis=0)
+    points = np.concatenate([[[-40, -40], [40, -40], [40, 40], [-40, 40]], lattice]) / 16
+    triangles = Delaunay(points).simplices
+    weights = np.full(len(points), w) if w else random.uniform(0.1, 10, len(points))
+    ones = np.ones(len(points))
+    clip = np.stack([points[:, 0], points[:, 1], 0 * ones, ones], 1) * weights[:, None]
+    count = times_covered(clip, triangles, 16, 16)
+    np.testing.assert_array_equal(count, 1)
+
+
+@FEW
+@given(seeds)
+def test_coverage_does_not_depend_on_winding_or_corner_order(seed):
+    random = np.random.default_rng(seed)
+    points = np.unique(random.integers(-17, 18, (20, 2)), axis=0) / 16
+    triangles = Delaunay(points).simplices
+    clip = np.concatenate([points, np.zeros((len(points), 1)), np.ones((len(points), 1))], 1)
+    expected = rasterize_view(clip, triangles, 16, 16).triangle_ids
+    for order in ([1, 2, 0], [0, 2, 1]):
+        shuffled = rasterize_view(clip, triangles[:, order], 16, 16).triangle_ids
+        assert torch.equal(shuffled, expected)
+
+
+@FEW
+@given(
+    st.lists(
+        st.tuples(*[st.floats(width=32, allow_nan=True, allow_infinity=True)] * 4), min_size=3, max_size=9
+    )
+)
+def test_adversarial_vertices_never_give_anything_but_finite_pixels(vertices):
+    clip = np.array(vertices, np.float32)
+    triangles = np.array([[i, j, k] for i in range(3) for j in range(3) for k in range(len(clip))])
+    rast, rast_db, ids = rasterize_view(clip, triangles, 9, 8)
+    assert torch.isfinite(rast).all()
+    assert ids.min() >= -1 and ids.max() < len(triangles)
+    finite = torch.isfinite(torch.as_tensor(clip)).all(1)
+    seen = torch.as_tensor(triangles)[ids[ids >= 0].long()]
+    assert finite[seen].all()
+    assert (rast_db[ids < 0] == 0).all() and (rast[ids < 0] == 0).all()
+
+
+def test_degenerate_triangles_cover_nothing():
+    clip = np.array([[-1, -1, 0, 1], [1, 1, 0, 1], [0, 0, 0, 1], [0.5, 0.5, 0, 1], [0, 0, 0, 0]])
+    triangles = np.array([[0, 0, 1], [2, 2, 2], [0, 2, 1], [0, 3, 1], [0, 1, 4], [4, 4, 4]])
+    assert (rasterize_view(clip, triangles, 16, 16).triangle_ids == -1).all()
+
+
+def test_the_nearer_triangle_wins_and_the_first_of_two_equal_ones():
+    corners = np.array([[-3, -1, 0, 1], [3, -1, 0, 1], [0, 3, 0, 1]])
+    near, far = corners + [0, 0, -0.5, 0], corners + [0, 0, 0.5, 0]
+    clip, triangles = np.concatenate([far, near, near]), np.arange(9).reshape(3, 3)
+    assert (rasterize_view(clip, triangles, 4, 4).triangle_ids == 1).all()
+    assert (rasterize_view(clip, triangles[::-1].copy(), 4, 4).triangle_ids == 0).all()
+
+
+def test_what_lies_before_the_near_or_behind_the_far_plane_is_cut_per_pixel():
+    """z / w runs from -2 on the left edge to 2 on the right one."""
+    clip = np.array([[-1, -1, -2, 1], [1, -1, 2, 1], [1, 1, 2, 1], [-1, 1, -2, 1]])
+    ids = rasterize_view(clip, np.array([[0, 1, 2], [0, 2, 3]]), 8, 8).triangle_ids[0]
+    np.testing.assert_array_equal((ids >= 0).numpy(), [[False] * 2 + [True] * 4 + [False] * 2] * 8)
+
+
+def test_a_ground_plane_that_passes_below_the_eye_ends_at_the_horizon():
+    """The plane y = -1 seen from the origin along -z, with its corners behind the eye."""
+    near, far, size = 0.1, 100.0, 1000.0
+    corners = np.array([[-size, -1, size], [size, -1, size], [size, -1, -size], [-size, -1, -size]])
+    x, y, z = corners.T
+    depth = -(far + near) / (far - near) * z - 2 * far * near / (far - near)
+    clip = np.stack([x, y, depth, -z], 1).astype(np.float32)
+    triangles = torch.tensor([[0, 1, 2], [0, 2, 3]])
+    result = rasterize_view(clip, triangles, 64, 64)
+    row = oracles.pixel_centres(64)
+    in_front = (row < 0) & (-1 / np.minimum(row, -1e-9) < far) & (-1 / np.minimum(row, -1e-9) > near)
+    np.testing.assert_array_equal((result.triangle_ids[0] >= 0).numpy(), np.tile(in_front[:, None], 64))
+    attributes = torch.as_tensor(corners[None], dtype=torch.float32)
+    positions = operations.interpolate(attributes, result, triangles)[0][0].double().numpy()
+    expected = np.stack(np.broadcast_arrays(row[None] / -row[:, None], -1, 1 / row[:, None]), -1)
+    # float32 barycentrics of a plane 2000 wide: an error of 1e-7 of that.
+    np.testing.assert_allclose(positions[in_front], expected[in_front], atol=5e-4)
+
+
+def test_row_0_is_the_bottom_of_clip_space_and_column_0_its_left():
+    clip = np.array([[-1, -1, 0, 1], [-0.4, -1, 0, 1], [-1, -0.4, 0, 1]])
+    ids = rasterize_view(clip, np.array([[0, 1, 2]]), 4, 4).triangle_ids[0]
+    assert (ids >= 0).nonzero().tolist() == [[0, 0]]
+
+
+def test_no_triangles_and_no_views_give_empty_images():
+    nothing = torch.zeros(0, 3, dtype=torch.int64)
+    result = operations.rasterize(torch.zeros(2, 0, 4), nothing, (3, 5))
+    assert result.rast.shape == (2, 3, 5, 4) and (result.triangle_ids == -1).all()
+    assert operations.rasterize(torch.zeros(0, 0, 4), nothing, (3, 5)).rast.shape == (0, 3, 5, 4)
+
+
+# --- interpolate -------------------------------------------------------------------------------
+
+
+def tilted_plane():
+    """A plane in perspective, and at every pixel of 24 x 32 its point, from the plane equation."""
+    points = np.array([[-4, -3, -2.0], [5, -3, -4], [5, 4, -9], [-4, 4, -7]], np.float64)
+    points[3, 2] = points[0, 2] + points[2, 2] - points[1, 2]  # all four in one plane
+    points[3, :2] = points[0, :2] + points[2, :2] - points[1, :2]
+    clip = np.stack([points[:, 0], points[:, 1], -0.1 * points[:, 2] - 0.5, -points[:, 2]], 1)
+    normal = np.cross(points[1] - points[0], points[2] - points[0])
+    x, y = np.meshgrid(oracles.pixel_centres(32), oracles.pixel_centres(24))
+    rays = np.stack([x, y, -np.ones_like(x)], -1)
+    at_pixels = rays * (normal @ points[0] / (rays @ normal))[..., None]
+    return points, clip, at_pixels
+
+
+def test_linear_functions_interpolate_exactly_in_perspective():
+    points, clip, at_pixels = tilted_plane()
+    triangles = torch.tensor([[0, 1, 2], [0, 2, 3]])
+    result = rasterize_view(clip, triangles, 24, 32)
+    seen = (result.triangle_ids[0] >= 0).numpy()
+    assert 0.3 < seen.mean() < 1
+    values = operations.interpolate(torch.as_tensor(points[None]).float(), result, triangles)[0][0]
+    np.testing.assert_allclose(values.numpy()[seen], at_pixels[seen], atol=2e-5)
+    assert (values.numpy()[~seen] == 0).all()
+
+
+def test_derivatives_are_those_of_the_interpolated_function():
+    """Against differences over a hundredth of a pixel, from images shifted by as much."""
+    points, clip, _ = tilted_plane()
+    triangles = torch.tensor([[0, 1, 2], [0, 2, 3]])
+    attributes = torch.as_tensor(points[None]).float()
+    result = rasterize_view(clip, triangles, 24, 32)
+    slopes = operations.interpolate(attributes, result, triangles, with_derivatives=True)[1]
+    for axis, size in ((0, 32), (1, 24)):
+        images = []
+        for step in (-0.01, 0.01):
+            shifted = clip.copy()
+            shifted[:, axis] -= step * 2 / size * clip[:, 3]  # looks at x + step
+            moved = rasterize_view(shifted, triangles, 24, 32)
+            images.append((operations.interpolate(attributes, moved, triangles)[0], moved.triangle_ids))
+        (before, ids_before), (after, ids_after) = images
+        inside = (ids_before >= 0) & (ids_before == ids_after) & (ids_before == result.triangle_ids)
+        difference = (after - before) / 0.02
+        torch.testing.assert_close(
+            slopes[..., axis::2][inside], difference[inside], atol=2e-3, rtol=1e-2
+        )
+
+
+def test_attributes_may_differ_between_views():
+    clip = torch.tensor([[-1.0, -1, 0, 1], [3, -1, 0, 1], [-1, 3, 0, 1]]).expand(2, 3, 4)
+    triangles = torch.tensor([[0, 1, 2]])
+    result = operations.rasterize(clip, triangles, (2, 2))
+    attributes = torch.tensor([[[1.0]] * 3, [[5.0]] * 3])
+    values = operations.interpolate(attributes, result, triangles)[0]
+    assert (values[0] == 1).all() and (values[1] == 5).all()
+
+
+# --- texture -----------------------------------------------------------------------------------
+
+
+def random_lookup(random, samples, spread=1.0):
+    uv = torch.as_tensor(random.uniform(-spread, 1 + spread, (1, 1, samples, 2))).float()
+    scale = 2.0 ** random.uniform(-12, 1, (1, 1, samples, 1))
+    slopes = torch.as_tensor(random.normal(size=(1, 1, samples, 4)) * scale).float()
+    return uv, slopes
+
+
+@pytest.mark.parametrize("boundary", ["wrap", "clamp"])
+@pytest.mark.parametrize("height, width", [(64, 64), (16, 4), (1, 1), (7, 7), (100, 30), (33, 1)])
+def test_lookups_equal_the_oracle_at_any_size(height, width, boundary):
+    random = np.random.default_rng(height)
+    image = torch.as_tensor(random.normal(size=(1, height, width, 3))).float()
+    uv, slopes = random_lookup(random, 200)
+    result = operations.texture(image, uv, slopes, boundary)
+    expected = oracles.texture(image[0], uv[0, 0], slopes[0, 0], boundary)
+    torch.testing.assert_close(result[0, 0], expected, atol=3e-5, rtol=0)
+
+
+@pytest.mark.parametrize("boundary", ["wrap", "clamp"])
+@pytest.mark.parametrize("size", [(1, 1), (5, 8), (16, 16), (31, 17)])
+def test_a_constant_texture_looks_constant_everywhere(size, boundary):
+    color = torch.tensor([0.1, 0.5, 0.9])
+    uv, slopes = random_lookup(np.random.default_rng(1), 500)
+    result = operations.texture(color.expand(1, *size, 3), uv, slopes, boundary)
+    torch.testing.assert_close(result, color.expand_as(result), atol=3e-7, rtol=0)
+
+
+@pytest.mark.parametrize("boundary", ["wrap", "clamp"])
+@pytest.mark.parametrize("size", [(8, 8), (1, 1), (5, 12), (31, 17)])
+def test_the_gradient_is_the_transpose_of_the_lookup(size, boundary):
+    """A lookup is linear in the texture, so <A x, y> = <x, A' y> for all x, y is everything."""
+    random = np.random.default_rng(2)
+    uv, slopes = random_lookup(random, 60)
+    image = torch.randn(1, *size, 2, requires_grad=True)
+    output = operations.texture(image, uv, slopes, boundary)
+    for seed in range(5):
+        upstream = torch.randn(output.shape, generator=torch.Generator().manual_seed(seed))
+        (gradient,) = torch.autograd.grad(output, image, upstream, retain_graph=True)
+        forward = (output.double() * upstream.double()).sum()
+        backward = (image.double() * gradient.double()).sum()
+        torch.testing.assert_close(forward, backward, atol=1e-4, rtol=1e-5)
+
+
+def test_gradients_equal_finite_differences():
+    uv, slopes = random_lookup(np.random.default_rng(3), 20)
+    image = torch.randn(1, 6, 4, 1, generator=torch.Generator().manual_seed(0))
+    weights = torch.randn(1, 1, 20, 1, generator=torch.Generator().manual_seed(1))
+    leaf = image.clone().requires_grad_()
+    (operations.texture(leaf, uv, slopes) * weights).sum().backward()
+    for row, column in ((0, 0), (2, 3), (5, 1)):
+        changed = image.clone()
+        changed[0, row, column] += 1  # linear: the size of the step does not matter
+        change = operations.texture(changed, uv, slopes) - operations.texture(image, uv, slopes)
+        expected = (change * weights).sum()
+        torch.testing.assert_close(leaf.grad[0, row, column, 0], expected, atol=1e-5, rtol=0)
+
+
+def test_the_gradient_of_a_sum_sums_to_the_number_of_lookups():
+    image = torch.zeros(1, 13, 20, 3, requires_grad=True)
+    uv, slopes = random_lookup(np.random.default_rng(4), 300)
+    operations.texture(image, uv, slopes).sum().backward()
+    torch.testing.assert_close(image.grad.sum((0, 1, 2)), torch.full((3,), 300.0), rtol=1e-5, atol=0)
+
+
+def test_the_level_follows_the_major_axis_of_the_footprint():
+    """Stripes of one texel: grey once the footprint is 2 texels along them or across them."""
+    image = torch.tensor([0.0, 1.0]).repeat(8)[None, None, :, None].expand(1, 16, 16, 1)
+    uv = torch.tensor([[[[0.5 / 16, 0.5 / 16]]]])
+    for slopes, grey in (([1 / 16, 0, 0, 0], False), ([0, 0, 0, 2 / 16], True), ([0, 2 / 16, 0, 0], True)):
+        color = operations.texture(image, uv, torch.tensor(slopes).view(1, 1, 1, 4)).item()
+        assert color == (0.5 if grey else 0.0)
+
+
+def test_each_view_may_have_its_own_texture_and_its_own_gradient():
+    images = torch.stack([torch.full((4, 4, 1), 1.0), torch.full((4, 4, 1), 2.0)]).requires_grad_()
+    uv, slopes = torch.full((2, 1, 3, 2), 0.4), torch.zeros(2, 1, 3, 4)
+    result = operations.texture(images, uv, slopes)
+    assert (result[0] == 1).all() and (result[1] == 2).all()
+    result[1].sum().backward()
+    assert (images.grad[0] == 0).all() and images.grad[1].sum() == 3
+
+
+def test_lookups_that_are_not_finite_are_black_and_have_no_gradient():
+    image = torch.ones(1, 4, 4, 1, requires_grad=True)
+    bad = [float("nan"), float("inf"), -float("inf")]
+    uv = torch.tensor([[[[b, 0.5] for b in bad] + [[0.5, b] for b in bad]]])
+    result = operations.texture(image, uv, torch.zeros(1, 1, 6, 4))
+    result.sum().backward()
+    assert (result == 0).all() and (image.grad == 0).all()
+    slopes = torch.full((1, 1, 1, 4), float("nan"))
+    assert operations.texture(image, torch.full((1, 1, 1, 2), 1e30), slopes).item() == 1
+
+
+# --- compose_pyramid ---------------------------------------------------------------------------
+
+
+def composed_by_torch(levels):
+    total = levels[0].permute(0, 3, 1, 2)
+    for level in levels[1:]:
+        larger = torch.nn.functional.interpolate(total, size=level.shape[1:3], mode="bilinear")
+        total = larger + level.permute(0, 3, 1, 2)
+    return torch.sigmoid(total.permute(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize("sizes", [[1], [4, 16, 64], [3, 7, 30], [1, 2], [16, 100], [300, 301]])
+def test_the_composed_pyramid_and_its_gradients_equal_torch(sizes):
+    generator = torch.Generator().manual_seed(0)
+    levels = [torch.randn(1, s, s, 3, generator=generator).requires_grad_() for s in sizes]
+    composed, expected = operations.compose_pyramid(levels), composed_by_torch(levels)
+    torch.testing.assert_close(composed, expected, atol=1e-6, rtol=0)
+    upstream = torch.randn(composed.shape, generator=generator)
+    gradients = torch.autograd.grad(composed, levels, upstream)
+    expected_gradients = torch.autograd.grad(expected, levels, upstream)
+    for gradient, correct in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(gradient, correct, atol=1e-4, rtol=1e-4)
+
+
+def test_composing_one_level_leaves_it_as_it_is():
+    level = torch.full((1, 2, 2, 3), 3.0)
+    operations.compose_pyramid([level])
+    assert (level == 3).all()
+
+
+# --- all of them -------------------------------------------------------------------------------
+
+
+def everything(seed):
+    """All results and gradients of a step with three views, 300 rows high: more than one piece."""
+    clips = torch.stack([torch.as_tensor(random_triangles(seed + view)[0]) for view in range(3)])
+    triangles = torch.as_tensor(random_triangles(seed)[1])
+    result = operations.rasterize(clips, triangles, (300, 50))
+    uv, slopes = operations.interpolate(torch.rand(1, 60, 2), result, triangles, True)
+    levels = [torch.randn(1, s, s, 3).requires_grad_() for s in (20, 80, 320)]
+    composed = operations.compose_pyramid(levels)
+    colors = operations.texture(composed, uv, slopes)
+    gradients = torch.autograd.grad(colors, [composed, *levels], torch.randn(colors.shape))
+    return [*result, uv, slopes, composed, colors, *gradients]
+
+
+def test_the_number_of_threads_does_not_change_a_bit(with_threads):
+    results = []
+    for threads in (1, 2, 5):
+        torch.manual_seed(0)
+        results.append(with_threads(threads, lambda: everything(11)))
+    for other in results[1:]:
+        for one_thread, more_threads in zip(results[0], other, strict=True):
+            assert torch.equal(one_thread, more_threads)
+
+
+def test_asking_for_a_gradient_that_does_not_exist_fails():
+    result = operations.rasterize(torch.zeros(1, 3, 4), torch.tensor([[0, 1, 2]]), (2, 2))
+    needs = torch.zeros(1, 3, 4, requires_grad=True)
+    with pytest.raises(NotImplementedError, match="clip_positions"):
+        operations.rasterize(needs, torch.tensor([[0, 1, 2]]), (2, 2))
+    with pytest.raises(NotImplementedError, match="attributes"):
+        operations.interpolate(needs, result, torch.tensor([[0, 1, 2]]))
+    with pytest.raises(NotImplementedError, match="uv"):
+        operations.texture(torch.zeros(1, 2, 2, 3), needs[..., None, :2], torch.zeros(1, 3, 1, 4))
+
+
+def test_without_nvdiffrast_other_devices_get_one_line_that_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nvdiffrast", None)
+    elsewhere = torch.zeros(1, 3, 4, device="meta")
+    with pytest.raises(TexcsdError, match=r"(?=.*non-commercial)(?=.*pip install git).*") as caught:
+        operations.rasterize(elsewhere, torch.zeros(1, 3, dtype=torch.int64, device="meta"), (4, 4))
+    assert "\n" not in str(caught.value)
+
+
+class LevelByLevel:
+    """Stands in for nvdiffrast.torch: lookups without mips."""
+
+    @staticmethod
+    def texture(image, uv, filter_mode, boundary_mode):
+        assert filter_mode == "linear"
+        return operations.texture(image, uv, torch.zeros(*uv.shape[:3], 4), boundary_mode)
+
+
+@pytest.mark.parametrize("height, width", [(31, 17), (100, 60)])
+def test_sizes_nvdiffrast_cannot_halve_are_blended_from_its_single_levels(monkeypatch, height, width):
+    uv, slopes = random_lookup(np.random.default_rng(5), 100)
+    image = torch.randn(1, height, width, 3)
+    expected = operations.texture(image, uv, slopes)
+    monkeypatch.setattr(operations, "_nvdiffrast", lambda: LevelByLevel)
+    result = operations._cuda_texture(image, uv, slopes, "wrap")
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+
+def test_importing_the_renderer_loads_no_numba_and_so_compiles_nothing():
+    code = "import sys, texcsd.rendering.shading; sys.exit('numba' in sys.modules)"
+    assert run_python(code).returncode == 0
+
+
+def test_without_a_writable_cache_folder_kernels_compile_all_the_same():
+    code = """
+import numba.core.caching as caching, torch
+for name in vars(caching).values():
+    if isinstance(name, type) and hasattr(name, "_locator_classes"):
+        name._locator_classes = []
+from texcsd.rendering import operations
+corners = torch.tensor([[[-1.0, -1, 0, 1], [3, -1, 0, 1], [-1, 3, 0, 1]]])
+result = operations.rasterize(corners, torch.tensor([[0, 1, 2]]), (2, 2))
+assert (result.triangle_ids == 0).all()
+"""
+    finished = run_python(code)
+    assert finished.returncode == 0, finished.stderr
+
+
+# --- nvdiffrast --------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+def test_nvdiffrast_equals_the_numba_operations():
+    pytest.importorskip("nvdiffrast.torch")
+    random = np.random.default_rng(6)
+    points, clip, _ = tilted_plane()
+    triangles = torch.tensor([[0, 1, 2], [0, 2, 3]])
+    attributes = torch.as_tensor(random.uniform(size=(1, 4, 2))).float()
+    for size in (64, 100):
+        results = []
+        for device in ("cpu", "cuda"):
+            image = torch.as_tensor(random.uniform(size=(1, size, size, 3))).float()
+            image = torch.linspace(0, 1, image.numel()).view_as(image).to(device).requires_grad_()
+            clips = torch.as_tensor(clip)[None].float().to(device)
+            seen = operations.rasterize(clips, triangles.to(device), (24, 32))
+            uv, slopes = operations.interpolate(
+                attributes.to(device), seen, triangles.to(device), True
+            )
+            colors = operations.texture(image, uv, slopes)
+            colors.sum().backward()
+            results.append([t.detach().cpu() for t in (seen.triangle_ids, uv, colors, image.grad)])
+        (ids, *values), (cuda_ids, *cuda_values) = results
+        # nvdiffrast snaps vertices to 1/16 pixel, so edges may differ by as much.
+        assert (ids == cuda_ids).float().mean() > 0.98
+        same = ids == cuda_ids
+        for value, cuda_value in zip(values[:2], cuda_values[:2], strict=True):
+            torch.testing.assert_close(value[same], cuda_value[same], atol=1e-3, rtol=0)

@@ -1,0 +1,235 @@
+"""What the command line accepts, prints and returns. The painting is replaced by a fake."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import texcsd
+from texcsd import job
+from texcsd.cli import main
+from texcsd.errors import TexcsdError
+from texcsd.settings import PaintSettings, options
+
+REPORT = {
+    "outputs": {"mesh": "cube.glb"},
+    "texels": 2000,
+    "unseen_texels": 10,
+    "seconds": {"total": 1.0},
+}
+
+
+class FakePaint:
+    def __init__(self) -> None:
+        self.arguments: tuple = ()
+        self.options: dict = {}
+        self.raises: BaseException | None = None
+        self.already_painted = False
+
+    def __call__(self, *arguments, **options):
+        self.arguments, self.options = arguments, options
+        if self.raises is not None:
+            raise self.raises
+        return job.PaintResult(Path("outputs/cube-gold"), REPORT, self.already_painted)
+
+    @property
+    def settings(self) -> PaintSettings:
+        names = {field.name for field in dataclasses.fields(PaintSettings)}
+        given = {name: value for name, value in self.options.items() if name in names}
+        return PaintSettings(self.arguments[1], **given)
+
+
+@pytest.fixture
+def paint(monkeypatch: pytest.MonkeyPatch) -> FakePaint:
+    fake = FakePaint()
+    monkeypatch.setattr(job, "paint", fake)
+    return fake
+
+
+@pytest.fixture(autouse=True)
+def untouched_process(monkeypatch: pytest.MonkeyPatch):
+    """Undoes what the command line sets up for its own process."""
+    import logging
+    import warnings
+
+    logger = logging.getLogger("texcsd")
+    before = logger.handlers, logger.propagate, logger.level
+    for name in ("OMP_WAIT_POLICY", "TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
+        monkeypatch.setenv(name, "set")
+        monkeypatch.delenv(name)
+    with warnings.catch_warnings():
+        yield
+    logger.handlers, logger.propagate = before[:2]
+    logger.setLevel(before[2])
+
+
+def test_without_options_the_defaults_are_those_of_the_settings(paint: FakePaint) -> None:
+    assert main(["paint", "cube.obj", "gold"]) == 0
+    assert paint.arguments == (Path("cube.obj"), "gold", None)
+    assert paint.options == {"overwrite": False, "quiet": False}
+
+
+@pytest.mark.parametrize("separator", ["-", "_"])
+@pytest.mark.parametrize("joined", [True, False])
+def test_every_setting_is_an_option_with_either_separator(
+    paint: FakePaint, separator: str, joined: bool
+) -> None:
+    values = {str: "text_with-both", int: "77", float: "0.75"}
+    for option in options():
+        if option.name == "prompt":
+            continue
+        value = option.choices[-1] if option.choices else values[option.kind]
+        flag = "--" + option.name.replace("_", separator)
+        assert (
+            main(["paint", "a.obj", "b", *([f"{flag}={value}"] if joined else [flag, value])]) == 0
+        )
+        assert paint.options[option.name] == option.kind(value)
+
+
+def test_options_may_stand_anywhere(paint: FakePaint) -> None:
+    words = ["paint", "--seed", "3", "cube.obj", "-o", "out_dir", "gold", "--overwrite", "--quiet"]
+    assert main(words) == 0
+    assert paint.arguments == (Path("cube.obj"), "gold", Path("out_dir"))
+    assert paint.options == {"seed": 3, "overwrite": True, "quiet": True}
+
+
+def test_a_prompt_after_two_hyphens_stays_as_it_is(paint: FakePaint) -> None:
+    assert main(["paint", "cube.obj", "--", "--under_score"]) == 0
+    assert paint.arguments[1] == "--under_score"
+
+
+def test_the_command_line_counts_more_than_the_file(paint: FakePaint, tmp_path: Path) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text('steps = 5\nviews = 2\nprompt = "wood"\n')
+    assert main(["paint", "cube.obj", "gold", "--config", str(config), "--steps", "9"]) == 0
+    assert paint.settings == PaintSettings("gold", steps=9, views=2)
+
+
+def test_an_error_in_the_file_is_one_line(paint, tmp_path, capsys) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text("step = 5\n")
+    assert main(["paint", "cube.obj", "gold", "--config", str(config)]) == 1
+    error = capsys.readouterr().err
+    assert error == f'texcsd: {config}: unknown setting "step"; did you mean "steps"?\n'
+
+
+def test_a_problem_of_the_user_is_one_line_and_status_1(paint, capsys) -> None:
+    paint.raises = TexcsdError("cube.obj: no faces,\nonly points")
+    assert main(["paint", "cube.obj", "gold"]) == 1
+    assert capsys.readouterr() == ("", "texcsd: cube.obj: no faces, only points\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["print"],
+        ["paint"],
+        ["paint", "cube.obj"],
+        ["paint", "cube.obj", "gold", "--unwrap", "sometimes"],
+        ["paint", "cube.obj", "gold", "--steps", "many"],
+        ["paint", "cube.obj", "gold", "--colour", "red"],
+        ["paint", "cube.obj", "gold", "--quiet", "--verbose"],
+        ["paint", "cube.obj", "gold", "--texture", "512"],
+        ["paint", "cube.obj", "a", "leather", "armchair"],
+    ],
+)
+def test_wrong_usage_is_status_2(paint, capsys, words: list[str]) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith("usage: texcsd")
+
+
+def test_ctrl_c_says_how_to_go_on(paint, capsys) -> None:
+    paint.raises = KeyboardInterrupt()
+    assert main(["paint", "cube.obj", "gold"]) == 130
+    output, error = capsys.readouterr()
+    assert output == ""
+    assert error == "texcsd: interrupted; the same command goes on from the last checkpoint\n"
+
+
+def test_a_bug_is_one_line_that_asks_for_a_report(paint, capsys) -> None:
+    paint.raises = RuntimeError("tensors do not\nfit")
+    assert main(["paint", "cube.obj", "gold"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(
+        "texcsd: internal error, RuntimeError: tensors do not fit; please report"
+    )
+    assert error.count("\n") == 1
+
+
+def test_verbose_shows_where_a_bug_is(paint, capsys) -> None:
+    paint.raises = RuntimeError("tensors do not fit")
+    assert main(["paint", "cube.obj", "gold", "--verbose"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("Traceback") and "test_cli.py" in error
+
+
+def test_the_summary_names_the_files(paint, capsys) -> None:
+    assert main(["paint", "cube.obj", "gold"]) == 0
+    output = capsys.readouterr().out
+    assert output.splitlines()[:2] == [f"painted: {Path('outputs/cube-gold')}", "  cube.glb"]
+    assert "10 of 2,000 texels" in output
+    paint.already_painted = True
+    assert main(["paint", "cube.obj", "gold"]) == 0
+    assert capsys.readouterr().out.startswith("already painted: ")
+    assert main(["paint", "cube.obj", "gold", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_quiet_still_warns(paint, capsys, monkeypatch) -> None:
+    def warn(*_: object, **__: object) -> job.PaintResult:
+        job.logger.info("only now and then of interest")
+        job.logger.warning("unknown word")
+        return job.PaintResult(Path(), REPORT, False)
+
+    monkeypatch.setattr(job, "paint", warn)
+    assert main(["paint", "cube.obj", "gold", "--quiet"]) == 0
+    assert capsys.readouterr().err == "texcsd: warning: unknown word\n"
+
+
+def test_waiting_threads_sleep_unless_the_user_wants_otherwise(paint, monkeypatch) -> None:
+    main(["paint", "cube.obj", "gold"])
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    main(["paint", "cube.obj", "gold"])
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+def test_python_m_texcsd_shows_the_version() -> None:
+    command = [sys.executable, "-m", "texcsd", "--version"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert finished.stdout == f"texcsd {texcsd.__version__}\n"
+
+
+def test_help_shows_every_option_and_its_default(capsys) -> None:
+    assert main(["paint", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for option in options():
+        assert " ".join(option.help.split()) in text.replace("- ", "-")
+    assert "--texture-size N Width and height of the texture, in texels. (default: 1024)" in text
+
+
+PAINTED = """
+import sys, types
+from texcsd.cli import main
+result = types.SimpleNamespace(already_painted=False, folder="x", report={})
+sys.modules["texcsd.job"] = types.SimpleNamespace(paint=lambda *_, **__: result)
+result.report = {"outputs": {}, "texels": 0, "unseen_texels": 0, "seconds": {}}
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE")
+@pytest.mark.parametrize("words", [["paint", "--help"], ["--version"], ["paint", "a.obj", "gold"]])
+def test_a_closed_pipe_is_not_an_error_to_shout_about(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", PAINTED, *words]
+    finished = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert finished.stderr == b""
+    # argparse ignores it where Python does not buffer its output.
+    assert finished.returncode in ([141] if words[-1] == "gold" else [0, 141])

@@ -1,0 +1,442 @@
+"""One folder per painting: resumed, skipped, refused or replaced, and never half done.
+
+The painting itself is replaced by a quick fake; what it paints is tested in test_synthesis.
+"""
+
+import hashlib
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from PIL import Image
+
+import texcsd
+from texcsd import job
+from texcsd.checkpoint import load_checkpoint, save_checkpoint
+from texcsd.errors import TexcsdError
+from texcsd.result_folder import default_folder
+from texcsd.synthesis import SynthesisResult
+
+CUBE_CORNERS = [(x, y, z) for x in (3, 5) for y in (-1, 1) for z in (0, 2)]
+CUBE_SIDES = [(1, 2, 4, 3), (5, 7, 8, 6), (1, 5, 6, 2), (3, 4, 8, 7), (1, 3, 7, 5), (2, 6, 8, 4)]
+OUTPUTS = ["cube.glb", "preview.png", "run.json", "textures/base_color.png", "turntable.gif"]
+
+
+def cube_obj() -> str:
+    """A cube of side 2 away from the origin, each side a cell of a 3 x 2 grid in uv."""
+    lines = ["v {} {} {}".format(*corner) for corner in CUBE_CORNERS]
+    for column, row in np.ndindex(3, 2):
+        left, right = (column + 0.1) / 3, (column + 0.9) / 3
+        low, high = (row + 0.1) / 2, (row + 0.9) / 2
+        for u, v in ((left, low), (right, low), (right, high), (left, high)):
+            lines.append(f"vt {u:.6f} {v:.6f}")
+    for side, corners in enumerate(CUBE_SIDES):
+        places = [f"{corner}/{4 * side + k + 1}" for k, corner in enumerate(corners)]
+        lines.append("f " + " ".join(places))
+    return "\n".join(lines) + "\n"
+
+
+class FakeDenoiser:
+    licence = "CC0-1.0"
+    weights_sha256 = "0" * 64
+
+    def check_prompt(self, prompt: str) -> list[str]:
+        if "xyzzy" in prompt:
+            raise TexcsdError('no word of "xyzzy" is known')
+        return ["unknown word"] if "unknown" in prompt else []
+
+
+class FakeSynthesis:
+    """Paints one colour from the seed; can be interrupted after its checkpoint."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.interrupt = False
+        self.resumed_from: list[int | None] = []
+
+    def __call__(self, mesh, denoiser, settings, checkpoint_folder, progress):
+        self.calls += 1
+        loaded = load_checkpoint(checkpoint_folder)
+        self.resumed_from.append(None if loaded is None else loaded[1]["step"])
+        if self.interrupt:
+            save_checkpoint(checkpoint_folder, {"x": torch.zeros(1)}, {"step": 7})
+            raise KeyboardInterrupt
+        progress.update(settings.steps)
+        size = settings.texture_size
+        color = torch.tensor([0.2, 0.4, settings.seed / 10])
+        seen = torch.ones(size, size, dtype=torch.bool)
+        seen[: size // 2] = False
+        seconds = {"render": 1.0, "denoise": 2.0, "update": 3.0}
+        return SynthesisResult(
+            color.expand(1, size, size, 3), seen, seconds, ["unknown word", "dark"]
+        )
+
+
+@pytest.fixture
+def synthesis(monkeypatch: pytest.MonkeyPatch) -> FakeSynthesis:
+    fake = FakeSynthesis()
+    monkeypatch.setattr(job, "synthesize", fake)
+    monkeypatch.setattr(job, "load_denoiser", lambda model, device: FakeDenoiser())
+    # Rendering them takes seconds, and nothing here looks at them.
+    monkeypatch.setattr(job, "preview_png", lambda mesh, base_color: b"preview")
+    monkeypatch.setattr(job, "turntable_gif", lambda mesh, base_color: b"turntable")
+    return fake
+
+
+@pytest.fixture
+def cube(tmp_path: Path) -> Path:
+    path = tmp_path / "cube.obj"
+    path.write_text(cube_obj())
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+def paint(cube: Path, folder: Path, prompt: str = "gold", **options) -> job.PaintResult:
+    return texcsd.paint(cube, prompt, folder, texture_size=32, quiet=True, **options)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_a_painting_is_these_files_and_no_others(cube, folder, synthesis) -> None:
+    result = paint(cube, folder)
+    assert sorted(contents(folder)) == OUTPUTS
+    assert not result.already_painted
+    assert result.glb == folder / "cube.glb"
+    assert result.base_color == folder / "textures" / "base_color.png"
+    assert result.preview.is_file() and result.turntable.is_file()
+
+
+def test_the_glb_is_the_input_in_its_pose_with_the_texture(cube, folder, synthesis) -> None:
+    result = paint(cube, folder, seed=5)
+    painted = trimesh.load(result.glb, force="mesh")
+    np.testing.assert_array_equal(painted.bounds, [[3, -1, 0], [5, 1, 2]])
+    assert len(painted.faces) == 12
+    texture = np.asarray(Image.open(result.base_color))
+    assert texture.shape == (32, 32, 3)
+    assert (texture == np.rint(np.array([0.2, 0.4, 0.5]) * 255)).all()
+    embedded = np.asarray(painted.visual.material.baseColorTexture.convert("RGB"))
+    np.testing.assert_array_equal(embedded, texture)
+
+
+def test_the_report_says_what_was_done_with_what(cube, folder, synthesis) -> None:
+    result = paint(cube, folder, "unknown gold", seed=3)
+    report = json.loads((folder / "run.json").read_text())
+    assert report == result.report
+    assert report["prompt"] == "unknown gold" and report["seed"] == 3
+    settings = texcsd.PaintSettings("unknown gold", seed=3, texture_size=32)
+    assert report["settings"] == settings.to_json()
+    assert report["input"] == {
+        "path": str(cube),
+        "sha256": hashlib.sha256(cube.read_bytes()).hexdigest(),
+        "vertices": report["input"]["vertices"],
+        "triangles": 12,
+        "parts": report["input"]["parts"],
+    }
+    assert report["model"] == {
+        "name": "embedded",
+        "licence": "CC0-1.0",
+        "weights_sha256": "0" * 64,
+    }
+    assert report["uv_source"] == "input"
+    assert 0.4 < report["unseen_fraction"] < 0.6
+    assert report["unseen_fraction"] == report["unseen_texels"] / report["texels"]
+    assert report["warnings"] == ["unknown word", "dark"]
+    assert report["seconds"].keys() == {
+        "unwrap", "render", "denoise", "update", "bake_and_write", "total"
+    }  # fmt: skip
+    assert report["versions"]["torch"] == torch.__version__
+    assert report["versions"].keys() == {"python", "platform", *job_packages()}
+
+
+def job_packages() -> set[str]:
+    return {"torch", "numpy", "numba", "trimesh", "xatlas", "diffusers", "transformers"}
+
+
+def test_a_finished_painting_is_not_computed_again(cube, folder, synthesis) -> None:
+    first = paint(cube, folder)
+    before = contents(folder)
+    second = paint(cube, folder)
+    assert second.already_painted and second.report == first.report
+    assert synthesis.calls == 1
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_another_request_for_the_folder_names_the_first_difference(
+    cube, folder, synthesis, finished: bool
+) -> None:
+    interrupted_or_not(cube, folder, synthesis, finished)
+    before = contents(folder)
+    for options, difference in [
+        ({"prompt": "wood"}, r'\(prompt was "gold", now "wood"\)'),
+        ({"seed": 4, "views": 2}, r"\(views was 6, now 2\)"),
+        ({"learning_rate": 0.5}, r"\(learning_rate was 0\.02, now 0\.5\)"),
+    ]:
+        with pytest.raises(TexcsdError, match=rf"{difference}; .* -o, .* --overwrite"):
+            paint(cube, folder, **options)
+    cube.write_text(cube.read_text() + "# a comment\n")
+    with pytest.raises(TexcsdError, match=r"\(the mesh file was another one\)"):
+        paint(cube, folder)
+    assert contents(folder) == before
+    assert synthesis.calls == 1
+
+
+def interrupted_or_not(cube, folder, synthesis, finished: bool) -> None:
+    synthesis.interrupt = not finished
+    if finished:
+        paint(cube, folder)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            paint(cube, folder)
+    synthesis.interrupt = False
+
+
+def test_an_interrupted_painting_goes_on_from_its_checkpoint(
+    cube, folder, synthesis, monkeypatch
+) -> None:
+    interrupted_or_not(cube, folder, synthesis, finished=False)
+    assert sorted(contents(folder)) == [
+        "unfinished/atlas.safetensors",
+        "unfinished/checkpoint.safetensors",
+    ]
+
+    def unwrap_again(*_: object) -> None:
+        raise AssertionError("the checkpoint belongs to the first atlas")
+
+    monkeypatch.setattr(job, "ensure_uv", unwrap_again)
+    result = paint(cube, folder)
+    assert synthesis.resumed_from == [None, 7]
+    assert result.report["resumed"] is True
+    assert sorted(contents(folder)) == OUTPUTS
+
+
+@pytest.mark.parametrize("written", range(6))
+def test_stopped_while_writing_it_ends_complete_the_next_time(
+    cube, folder, synthesis, monkeypatch, written: int
+) -> None:
+    paint(cube, folder.with_name("whole"))
+    write, count = job.write_bytes_atomically, 0
+
+    def write_some(path: Path, content: bytes) -> None:
+        nonlocal count
+        if count == written:
+            raise KeyboardInterrupt
+        count += 1
+        write(path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "write_bytes_atomically", write_some)
+        if written < 5:
+            with pytest.raises(KeyboardInterrupt):
+                paint(cube, folder)
+    paint(cube, folder)
+    whole, resumed = contents(folder.with_name("whole")), contents(folder)
+    whole.pop("run.json")
+    resumed.pop("run.json")
+    assert resumed == whole
+
+
+def test_stopped_between_the_report_and_the_tidying_it_is_finished(
+    cube, folder, synthesis, monkeypatch
+) -> None:
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(job, "delete_unfinished", interrupt)
+        paint(cube, folder)
+    assert paint(cube, folder).already_painted
+    assert sorted(contents(folder)) == OUTPUTS
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_overwrite_deletes_what_texcsd_wrote_and_nothing_else(
+    cube, folder, synthesis, finished: bool
+) -> None:
+    interrupted_or_not(cube, folder, synthesis, finished)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "textures").mkdir(exist_ok=True)
+    (folder / "textures" / "other.png").write_text("mine, too")
+    other = cube.with_name("other.obj")
+    other.write_text(cube.read_text())
+    result = texcsd.paint(other, "wood", folder, texture_size=16, overwrite=True, quiet=True)
+    assert not result.already_painted
+    assert synthesis.resumed_from == [None, None]
+    names = {"other.glb", *OUTPUTS, "notes.txt", "textures/other.png"} - {"cube.glb"}
+    assert set(contents(folder)) == names
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize("name", ["preview.png", "cube.glb", "run.json", "textures"])
+def test_a_file_that_is_not_texcsds_is_never_replaced(
+    cube, folder, synthesis, name: str, overwrite: bool
+) -> None:
+    folder.mkdir()
+    (folder / name).write_text('{"mine": true}')
+    with pytest.raises(TexcsdError, match=rf"{name}: is .*; choose another folder with -o"):
+        paint(cube, folder, overwrite=overwrite)
+    assert contents(folder) == {name: b'{"mine": true}'}
+    assert synthesis.calls == 0
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_the_input_is_never_replaced_by_its_result(
+    cube, tmp_path, synthesis, overwrite: bool
+) -> None:
+    result = paint(cube, tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(TexcsdError, match=r"-o"):
+        paint(result.glb, tmp_path, overwrite=overwrite)
+    assert contents(tmp_path) == before
+
+
+def test_an_older_painting_stays_if_the_new_one_cannot_begin(cube, folder, synthesis) -> None:
+    paint(cube, folder)
+    before = contents(folder)
+    broken = cube.with_name("broken.obj")
+    broken.write_text("v 0 0 0\n")
+    for mesh, prompt, options in [
+        (broken, "gold", {}),
+        (cube, "xyzzy", {}),
+        (cube, "gold", {"device": "cuda"}),
+    ]:
+        if options and torch.cuda.is_available():
+            continue
+        with pytest.raises(TexcsdError):
+            paint(mesh, folder, prompt, overwrite=True, **options)
+    assert contents(folder) == before
+
+
+def test_a_finished_painting_with_a_file_missing_is_an_error(cube, folder, synthesis) -> None:
+    paint(cube, folder)
+    (folder / "turntable.gif").unlink()
+    with pytest.raises(TexcsdError, match=r"finished, but turntable\.gif is gone"):
+        paint(cube, folder)
+    assert paint(cube, folder, overwrite=True).turntable.exists()
+
+
+def test_two_processes_cannot_paint_into_one_folder(cube, folder, synthesis, monkeypatch) -> None:
+    def paint_meanwhile(*arguments: object) -> None:
+        paint(cube, folder)
+
+    monkeypatch.setattr(job, "synthesize", paint_meanwhile)
+    with pytest.raises(TexcsdError, match="another texcsd paints into it"):
+        paint(cube, folder)
+
+
+KILLED = """
+import os, sys, texcsd
+from texcsd import job
+from texcsd.checkpoint import save_checkpoint
+sys.path.insert(0, sys.argv[3])
+import test_job, torch
+def die(mesh, denoiser, settings, folder, progress):
+    save_checkpoint(folder, {"x": torch.zeros(1)}, {"step": 7})
+    os._exit(9)
+job.synthesize = die
+job.load_denoiser = lambda model, device: test_job.FakeDenoiser()
+texcsd.paint(sys.argv[1], "gold", sys.argv[2], texture_size=32, quiet=True)
+"""
+
+
+def test_a_killed_process_leaves_no_lock_behind(cube, folder, synthesis) -> None:
+    here = str(Path(__file__).parent)
+    arguments = [sys.executable, "-c", KILLED, str(cube), str(folder), here]
+    assert subprocess.run(arguments, check=False).returncode == 9
+    paint(cube, folder)
+    assert synthesis.resumed_from == [7]
+    assert sorted(contents(folder)) == OUTPUTS
+
+
+def test_bad_input_leaves_no_folder_behind(cube, tmp_path, synthesis) -> None:
+    (tmp_path / "points.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\n")
+    (tmp_path / "chair.doc").write_text("a chair")
+    before = sorted(tmp_path.iterdir())
+    for name in ["points.obj", "chair.doc", "missing.obj", "."]:
+        with pytest.raises(TexcsdError) as raised:
+            paint(tmp_path / name, tmp_path / "new" / "results")
+        assert "\n" not in str(raised.value)
+    with pytest.raises(TexcsdError, match="xyzzy"):
+        paint(cube, tmp_path / "new" / "results", "xyzzy")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_file_where_the_folder_is_to_be_is_an_error(cube, tmp_path, synthesis) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(TexcsdError, match="file: is a file; choose a folder with -o"):
+        paint(cube, tmp_path / "file")
+    with pytest.raises(TexcsdError, match="cannot be written to"):
+        paint(cube, tmp_path / "file" / "below")
+
+
+def test_an_unwritable_folder_is_an_error(cube, folder, synthesis, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(TexcsdError, match=r"cannot be written to \(Permission denied\); .* -o"):
+        paint(cube, folder)
+
+
+def test_the_buffers_of_a_gltf_belong_to_the_input(cube, folder, synthesis) -> None:
+    scene = trimesh.load(cube)
+    for name, content in trimesh.Scene(scene).export(file_type="gltf").items():
+        cube.with_name(name).write_bytes(content)
+    mesh_path = cube.with_name("model.gltf")
+    paint(mesh_path, folder)
+    buffer = next(cube.parent.glob("*.bin"))
+    buffer.write_bytes(buffer.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(TexcsdError, match="the mesh file was another one"):
+        paint(mesh_path, folder)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("a leather armchair", "chair.v2-a-leather-armchair"),
+        ("Blue & White_Stripes!", "chair.v2-blue-white-stripes"),
+        ("../../etc", "chair.v2-etc"),
+        ("größe 木", "chair.v2-größe-木"),
+        ("?!", "chair.v2-untitled"),
+        ("long " * 50, "chair.v2-" + "long-" * 11 + "long"),
+    ],
+)
+def test_the_default_folder_is_named_after_mesh_and_prompt(prompt: str, name: str) -> None:
+    assert default_folder(Path("somewhere/chair.v2.glb"), prompt) == Path("outputs") / name
+
+
+def test_without_an_output_it_goes_below_outputs(cube, tmp_path, synthesis, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = texcsd.paint("cube.obj", "gold", texture_size=16, quiet=True)
+    assert result.folder == Path("outputs/cube-gold")
+    assert sorted(contents(result.folder)) == OUTPUTS
+
+
+def test_auto_takes_the_gpu_only_if_it_can_also_render_there(monkeypatch) -> None:
+    available = {"cuda": True, "nvdiffrast": True}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: available["cuda"])
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: object() if available[name] else None
+    )
+    assert job._resolve_device("auto") == "cuda"
+    available["nvdiffrast"] = False
+    assert job._resolve_device("auto") == "cpu"
+    available.update(cuda=False, nvdiffrast=True)
+    assert job._resolve_device("auto") == "cpu"
+    with pytest.raises(TexcsdError, match="sees no NVIDIA GPU; use --device cpu"):
+        job._resolve_device("cuda")

@@ -1,0 +1,121 @@
+"""Options are defined once, checked wherever they come from, and complained about in one line."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from texcsd.errors import TexcsdError
+from texcsd.settings import PaintSettings, options, read_settings
+
+
+def settings_file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("prompt", "", "the prompt is empty"),
+        ("prompt", " \t\n", "the prompt is empty"),
+        ("prompt", 3, "prompt is 3; expected text"),
+        ("model", "", "model is empty"),
+        ("steps", 0, "steps is 0; choose a number from 1 to 1000000"),
+        ("steps", True, "steps is True; expected a whole number"),
+        ("steps", 1.5, "steps is 1.5; expected a whole number"),
+        ("steps", "many", 'steps is "many"; expected a whole number'),
+        ("views", 0, "views is 0; choose a number from 1"),
+        ("texture_size", 0, "texture_size is 0; choose a number from 16 to 8192"),
+        ("texture_size", 100000, "texture_size is 100000; choose a number from 16 to 8192"),
+        ("seed", -1, "seed is -1; choose a number from 0"),
+        ("seed", 2**63, "seed is 9223372036854775808; choose"),
+        ("unwrap", "sometimes", 'unwrap "sometimes" is unknown; choose auto, always or never'),
+        ("device", "tpu", 'device "tpu" is unknown; choose auto, cpu or cuda'),
+        ("device", ["cpu"], "device"),
+        ("learning_rate", 0.0, "learning_rate is 0.0; choose a number from 1e-06 to 1.0"),
+        ("learning_rate", float("nan"), "learning_rate is nan"),
+        ("negative_scale_start", -1.0, "negative_scale_start is -1.0"),
+        ("negative_scale_end", float("inf"), "negative_scale_end is inf"),
+        ("timestep_max_start", 1.01, "timestep_max_start is 1.01"),
+        ("timestep_max_end", 0.02, "timestep_max_end is 0.02; choose a number above 0.02 to 1.0"),
+        ("timestep_min", -0.1, "timestep_min is -0.1"),
+        ("close_up_fraction", 1.5, "close_up_fraction is 1.5"),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_line(name: str, value: object, complaint: str) -> None:
+    with pytest.raises(TexcsdError, match=re.escape(complaint)) as raised:
+        PaintSettings(**{"prompt": "gold", name: value})  # type: ignore[arg-type]
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", 1),
+        ("texture_size", 16),
+        ("texture_size", 8192),
+        ("seed", 2**63 - 1),
+        ("close_up_fraction", 0.0),
+        ("close_up_fraction", 1.0),
+        ("timestep_max_end", 1.0),
+        ("negative_scale_end", 0.0),
+    ],
+)
+def test_the_limits_themselves_are_allowed(name: str, value: object) -> None:
+    settings = PaintSettings(**{"prompt": "gold", name: value})  # type: ignore[arg-type]
+    assert getattr(settings, name) == value
+
+
+def test_a_whole_number_is_a_float_where_a_float_is_meant() -> None:
+    settings = PaintSettings("gold", learning_rate=1)
+    assert isinstance(settings.learning_rate, float)
+
+
+def test_json_restores_the_same_settings() -> None:
+    settings = PaintSettings("gold", learning_rate=0.1 + 0.2, seed=2**63 - 1, unwrap="always")
+    assert PaintSettings(**json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_every_field_has_a_help_text_of_its_own() -> None:
+    names = [field.name for field in dataclasses.fields(PaintSettings)]
+    assert [option.name for option in options()] == names
+    texts = [option.help for option in options()]
+    assert len(set(texts)) == len(texts)
+    assert all(text.endswith(".") for text in texts)
+
+
+def test_the_file_may_use_hyphens_and_underscores(tmp_path: Path) -> None:
+    path = settings_file(tmp_path, 'texture-size = 512\nlearning_rate = 1\nunwrap = "never"\n')
+    assert read_settings(path) == {"texture_size": 512, "learning_rate": 1, "unwrap": "never"}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("texture_sice = 512", 'unknown setting "texture_sice"; did you mean "texture_size"?'),
+        ("[paint]\nsteps = 3", 'unknown setting "paint"; did you mean'),
+        ("zzz = 1", 'unknown setting "zzz"; did you mean'),
+        ("steps = ", "is not valid TOML"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line(tmp_path: Path, text: str, complaint: str) -> None:
+    path = settings_file(tmp_path, text)
+    with pytest.raises(TexcsdError, match=re.escape(f"{path}: {complaint}")) as raised:
+        read_settings(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TexcsdError, match="is not valid TOML"):
+        read_settings(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TexcsdError, match=r"nowhere\.toml: cannot be read"):
+        read_settings(tmp_path / "nowhere.toml")

@@ -1,0 +1,150 @@
+"""The loop, on a sphere, with a denoiser that simply wants a colour."""
+
+import math
+
+import pytest
+import torch
+
+from texcsd import synthesis
+from texcsd.checkpoint import load_checkpoint
+from texcsd.geometry.mesh import Mesh, Part
+from texcsd.progress import Progress
+from texcsd.settings import PaintSettings
+
+COLORS = {"red": (1.0, -1.0, -1.0), "green": (-1.0, 1.0, -1.0), "": (0.0, 0.0, 0.0)}
+
+
+class ColorDenoiser:
+    """Predicts the noise as if all images of a prompt were that one colour, nearly."""
+
+    name = licence = weights_sha256 = ""
+    image_size = 16
+    default_negative_prompt = ""
+    alphas_cumprod = torch.linspace(0.999, 0.01, 1000)
+
+    def check_prompt(self, prompt):
+        return []
+
+    def encode_prompts(self, prompts):
+        return torch.tensor([[COLORS[prompt]] for prompt in prompts])
+
+    def encode_images(self, images):
+        return images.permute(0, 3, 1, 2) * 2 - 1
+
+    def predict_noise(self, noisy, timestep, embeddings, depth, view_width):
+        alpha = self.alphas_cumprod[timestep].view(-1, 1, 1, 1)
+        wanted = embeddings[:, 0, :, None, None]
+        # The empty prompt allows any colour, the others only their own.
+        deviation = torch.where(wanted.abs().sum(1, keepdim=True) > 0, 0.1, 1.0)
+        variance = alpha * deviation**2 + 1 - alpha
+        return (1 - alpha).sqrt() * (noisy - alpha.sqrt() * wanted) / variance
+
+
+class Interrupting(Progress):
+    """Presses Ctrl-C after some steps."""
+
+    def __init__(self, after):
+        super().__init__(1000, quiet=True)
+        self.after = after
+
+    def update(self, step):
+        if step == self.after:
+            raise KeyboardInterrupt
+
+
+def sphere_mesh(rings=16, segments=24):
+    """A unit sphere with one chart: u is the azimuth, v the height."""
+    theta = torch.linspace(0, math.pi, rings + 1)
+    phi = torch.linspace(0, 2 * math.pi, segments + 1)
+    theta, phi = torch.meshgrid(theta, phi, indexing="ij")
+    vertices = torch.stack(
+        [theta.sin() * phi.sin(), theta.cos(), theta.sin() * phi.cos()], -1
+    ).reshape(-1, 3)
+    uv = torch.stack([phi / (2 * math.pi), 1 - theta / math.pi], -1).reshape(-1, 2)
+    row, column = torch.meshgrid(torch.arange(rings), torch.arange(segments), indexing="ij")
+    corner = (row * (segments + 1) + column).reshape(-1)
+    below = corner + segments + 1
+    faces = torch.cat(
+        [torch.stack([corner, below, corner + 1], 1), torch.stack([corner + 1, below, below + 1], 1)]
+    )
+    return Mesh(
+        vertices, faces, uv, faces, vertices.clone(), faces, (Part("sphere", 0, len(faces)),)
+    )
+
+
+def paint(tmp_path, progress=None, **options):
+    defaults = {"prompt": "red", "steps": 20, "views": 3, "texture_size": 32, "learning_rate": 0.1}
+    settings = PaintSettings(**defaults | options)
+    tmp_path.mkdir(exist_ok=True)
+    progress = progress or Progress(settings.steps, quiet=True)
+    return synthesis.synthesize(sphere_mesh(), ColorDenoiser(), settings, tmp_path, progress)
+
+
+def test_a_grey_sphere_takes_the_colour_of_the_prompt(tmp_path):
+    result = paint(tmp_path, steps=60)
+    red, green, blue = result.base_color_map[0][result.seen].mean(0)
+    assert red > 0.8 and green < 0.2 and blue < 0.2
+
+
+def test_a_negative_prompt_is_moved_away_from(tmp_path):
+    options = {"steps": 40, "negative_scale_start": 0.5, "negative_scale_end": 0.5}
+    without = paint(tmp_path / "a", **options)
+    against = paint(tmp_path / "b", negative_prompt="green", **options)
+    assert against.base_color_map[0, ..., 1].mean() < without.base_color_map[0, ..., 1].mean()
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_another_texture(tmp_path):
+    first, again = paint(tmp_path / "a"), paint(tmp_path / "b")
+    other = paint(tmp_path / "c", seed=1)
+    assert torch.equal(first.base_color_map, again.base_color_map)
+    assert torch.equal(first.seen, again.seen)
+    assert not torch.equal(first.base_color_map, other.base_color_map)
+
+
+def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path):
+    whole = paint(tmp_path / "a")
+    with pytest.raises(KeyboardInterrupt):
+        paint(tmp_path / "b", progress=Interrupting(after=9))
+    checkpoint = load_checkpoint(tmp_path / "b")
+    assert checkpoint is not None and checkpoint[1]["step"] == 9
+    resumed = paint(tmp_path / "b")
+    assert torch.equal(whole.base_color_map, resumed.base_color_map)
+    assert torch.equal(whole.seen, resumed.seen)
+
+
+def test_a_run_killed_between_checkpoints_repeats_the_lost_steps(tmp_path, monkeypatch):
+    whole = paint(tmp_path / "a")
+    monkeypatch.setattr(synthesis, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        paint(tmp_path / "b", progress=Interrupting(after=5))
+    monkeypatch.undo()
+    assert torch.equal(whole.base_color_map, paint(tmp_path / "b").base_color_map)
+
+
+def test_texels_no_camera_can_see_are_not_called_seen(tmp_path):
+    # Cameras are never lower than 20 degrees below the horizon: the bottom cap stays hidden.
+    seen = paint(tmp_path, steps=40).seen
+    assert seen[1:16].float().mean() > 0.95
+    assert not seen[-1].any()
+
+
+def test_the_time_of_every_stage_is_measured(tmp_path):
+    seconds = paint(tmp_path).seconds
+    assert seconds.keys() == {"render", "denoise", "update"}
+    assert all(value > 0 for value in seconds.values())
+
+
+def test_steps_of_neighbouring_seeds_differ():
+    seeds = {
+        synthesis.step_generator(seed, step).initial_seed()
+        for seed in range(20)
+        for step in range(-1, 50)
+    }
+    assert len(seeds) == 20 * 51
+
+
+def test_backgrounds_are_grey_or_coloured_so_that_none_bakes_in():
+    colors = synthesis.random_backgrounds(400, torch.Generator().manual_seed(0))[:, 0, 0]
+    grey = (colors[:, 0] == colors[:, 1]) & (colors[:, 1] == colors[:, 2])
+    assert 0.4 < grey.float().mean() < 0.6
+    assert colors.std(0).min() > 0.2

@@ -1,0 +1,210 @@
+"""The command line, derived from the settings. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from texcsd import __version__
+from texcsd.errors import TexcsdError
+from texcsd.settings import Option, options, read_settings
+
+SUCCESS, FAILURE, USAGE = 0, 1, 2
+INTERRUPTED = 128 + 2
+"""What a shell reports for a process ended by SIGINT."""
+PIPE_CLOSED = 128 + 13
+"""What a shell reports for a process ended by SIGPIPE."""
+
+EPILOG = """\
+examples:
+  texcsd paint armchair.obj "a leather armchair"
+  texcsd paint bust.glb "white marble" -o marble --texture-size 2048 --seed 7
+
+exit status: 0 done, 1 a problem that one line on the standard error stream explains,
+2 wrong usage, 130 interrupted (the same command goes on where it stopped)
+"""
+
+logger = logging.getLogger("texcsd")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs texcsd, by default with the arguments of the process; returns the exit status."""
+    try:
+        try:
+            status = _run(sys.argv[1:] if arguments is None else arguments)
+        except SystemExit as exit_request:  # argparse: help, version, wrong usage.
+            status = exit_request.code if isinstance(exit_request.code, int) else FAILURE
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more when it ends; give it something to write to.
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.dup2(nothing, sys.stderr.fileno())
+        return PIPE_CLOSED
+    return status
+
+
+def _run(arguments: Sequence[str]) -> int:
+    # Read once, when torch is loaded. Threads that spin while they wait are 5 to 20 times slower
+    # on a machine that has other work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    parsed = _parser().parse_args(_with_hyphens(arguments))
+    _configure_messages(parsed.quiet, parsed.verbose)
+    try:
+        _paint(parsed)
+    except TexcsdError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on from the last checkpoint")
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except MemoryError:
+        return _fail("out of memory; lower --texture-size or --views")
+    except Exception as error:
+        if parsed.verbose:
+            traceback.print_exc()
+        kind = type(error).__name__
+        return _fail(f"internal error, {kind}: {error}; please report it with what --verbose shows")
+    return SUCCESS
+
+
+def _paint(parsed: argparse.Namespace) -> None:
+    settings = {} if parsed.config is None else read_settings(parsed.config)
+    given = {option.name: getattr(parsed, option.name, None) for option in options()}
+    settings |= {name: value for name, value in given.items() if value is not None}
+
+    from texcsd.job import paint
+
+    result = paint(
+        parsed.mesh,
+        settings.pop("prompt"),
+        parsed.output,
+        overwrite=parsed.overwrite,
+        quiet=parsed.quiet,
+        **settings,
+    )
+    if not parsed.quiet:
+        done = "already painted" if result.already_painted else "painted"
+        print(f"{done}: {result.folder}")
+        print(*_summary(result.report), sep="\n")
+
+
+def _summary(report: dict[str, Any]) -> list[str]:
+    unseen, texels, seconds = report["unseen_texels"], report["texels"], report["seconds"]
+    return [
+        *(f"  {name}" for name in report["outputs"].values()),
+        f"  {unseen:,} of {texels:,} texels were in no view and took the colours around them",
+        "  seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()),
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="texcsd",
+        description="Text to texture for the meshes you already have.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"texcsd {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    paint = commands.add_parser(
+        "paint",
+        help="paint a mesh from a prompt",
+        description="Paints a mesh from a prompt. The mesh itself is only read.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_paint_arguments(paint)
+    return parser
+
+
+def _add_paint_arguments(paint: argparse.ArgumentParser) -> None:
+    paint.add_argument("mesh", metavar="MESH", type=Path, help="OBJ, GLB, glTF, PLY, STL or OFF")
+    for option in options():
+        if option.name == "prompt":
+            paint.add_argument("prompt", metavar="PROMPT", help=option.help)
+    paint.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        help="Where the results go. (default: outputs/<mesh>-<prompt>)",
+    )
+    for option in options():
+        if option.name != "prompt":
+            _add_option(paint, option)
+    paint.add_argument(
+        "--config",
+        metavar="FILE.toml",
+        type=Path,
+        help="Options from a file, as in `steps = 200`; those given here count more.",
+    )
+    paint.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="Delete what texcsd wrote into the folder before, and paint anew.",
+    )
+    loudness = paint.add_mutually_exclusive_group()
+    loudness.add_argument("--quiet", action="store_true", help="Only warnings and errors.")
+    loudness.add_argument("--verbose", action="store_true", help="Also how things are done.")
+
+
+def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    default = "" if option.default == "" else f" (default: {option.default})"
+    letter = {str: "T", int: "N", float: "X"}[option.kind]
+    parser.add_argument(
+        f"--{option.name.replace('_', '-')}",
+        dest=option.name,
+        type=option.kind,
+        choices=option.choices or None,
+        metavar=None if option.choices else letter,
+        help=f"{option.help}{default}".replace("%", "%%"),
+    )
+
+
+def _with_hyphens(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--texture_size` written `--texture-size`; not those after `--`."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return [
+        _hyphenated(argument) if argument.startswith("--") and index < end else argument
+        for index, argument in enumerate(arguments)
+    ]
+
+
+def _hyphenated(argument: str) -> str:
+    flag, equals, value = argument.partition("=")
+    return flag.replace("_", "-") + equals + value
+
+
+def _configure_messages(quiet: bool, verbose: bool) -> None:
+    """Our own messages as plain lines; those of the libraries only with --verbose."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_LineFormatter())
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+    if not verbose:
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+
+
+class _LineFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        return f"texcsd: {level}{record.getMessage()}"
+
+
+def _fail(message: str) -> int:
+    print(f"texcsd: {' '.join(message.split())}", file=sys.stderr)
+    return FAILURE

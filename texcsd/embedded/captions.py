@@ -1,0 +1,177 @@
+"""A random look: a material in some colours, and a caption that describes it."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from texcsd.embedded.materials import (
+    COLOR_SYNONYMS,
+    COLORS,
+    MATERIALS,
+    Material,
+    Style,
+    fractal,
+    mix,
+    step,
+)
+
+OBJECTS = (
+    "armchair chair sofa couch table stool bench bed desk shelf lamp vase mug cup teapot pot bowl "
+    "bottle plate jar box chest barrel crate cow horse dog cat bunny rabbit bear fish bird duck "
+    "elephant animal creature dragon dinosaur bust statue sculpture head figure man woman toy doll "
+    "robot car house building tower shoe boot bag hat helmet shield sword tree ball sphere cube "
+    "torus ring shape object thing model pillow cushion wall floor pawn king knot part bracket gear"
+).split()
+
+DEFECTS = ("blurry", "noisy", "oversaturated", "dull")
+"""Words for spoilt images: what a negative prompt can push away from."""
+
+MODIFIERS = {"dark": ("dark", "deep"), "light": ("light", "pale")}
+FINISHES = {"shiny": ("shiny", "glossy", "polished"), "worn": ("worn", "old", "weathered", "dirty")}
+FILLERS = ("a", "an", "the", "of", "made", "with", "and", "texture", "pattern", "in", "from", "on")
+UNKNOWN = "[UNK]"
+
+
+@dataclass(frozen=True)
+class Look:
+    """A material instance with its caption."""
+
+    material: Material
+    style: Style
+    caption: str
+    shine: float
+    worn: bool
+
+    def base_color(self, points: Tensor, normals: Tensor) -> Tensor:
+        """SRGB base colour float[n, 3] at surface points float[n, 3] with unit normals."""
+        style = replace(
+            self.style,
+            first=self.style.first.to(points),
+            second=self.style.second.to(points),
+            offset=self.style.offset.to(points),
+        )
+        color = self.material.paint(points, normals, style)
+        if self.worn:
+            dirt = fractal(points * 3.1 + style.offset + 5, 4, 0.6)
+            brown = torch.tensor([0.24, 0.20, 0.15], device=points.device)
+            color = mix(color, brown, 0.75 * step(0.54, 0.16, dirt[:, 0]))
+            color = color * (0.88 + 0.12 * dirt[:, 1:2])
+        return color
+
+
+def _chance(generator: torch.Generator, probability: float) -> bool:
+    return bool(torch.rand((), generator=generator) < probability)
+
+
+def _choose(options, generator: torch.Generator):
+    return options[int(torch.randint(len(options), (), generator=generator))]
+
+
+_WEIGHTS = torch.tensor([material.weight for material in MATERIALS])
+
+
+def _jitter(color: tuple[float, ...], generator: torch.Generator) -> Tensor:
+    """A shade near `color`: brightness by up to 10 %, each channel by up to 0.04."""
+    brightness = 0.90 + 0.2 * torch.rand((), generator=generator)
+    shift = 0.08 * (torch.rand(3, generator=generator) - 0.5)
+    return (torch.tensor(color) * brightness + shift).clamp(0.02, 0.98)
+
+
+def _modified(color: tuple[float, ...], modifier: str | None) -> tuple[float, ...]:
+    if modifier == "dark":
+        return tuple(0.45 * c for c in color)
+    if modifier == "light":
+        return tuple(c + 0.5 * (1 - c) for c in color)
+    return color
+
+
+def _colors(
+    material: Material, generator: torch.Generator
+) -> tuple[tuple[float, ...], tuple[float, ...], str]:
+    """First and second colour, and the words for them ("" where the palette decides)."""
+    first, second = _choose(material.palette, generator)
+    names = list(COLORS)
+    if material.colors == 0 or _chance(generator, 0.35):
+        return first, second, ""
+    name = _choose(names, generator)
+    word = _choose(COLOR_SYNONYMS.get(name, (name,)), generator)
+    if material.colors == 2 and _chance(generator, 0.75):
+        other = _choose([n for n in names if n != name], generator)
+        if _chance(generator, 0.4):
+            other = "white" if name != "white" else "black"
+        other_word = _choose(COLOR_SYNONYMS.get(other, (other,)), generator)
+        pair = (name, other) if _chance(generator, 0.5) else (other, name)
+        joint = " and " if _chance(generator, 0.8) else " "
+        return COLORS[pair[0]], COLORS[pair[1]], word + joint + other_word
+    modifier = _choose([*MODIFIERS], generator) if _chance(generator, 0.2) else None
+    if modifier:
+        word = f"{_choose(MODIFIERS[modifier], generator)} {word}"
+    if material.contrast:
+        contrast = _choose([c for c in material.contrast if c != name] or ["black"], generator)
+        second = COLORS[contrast]
+    return _modified(COLORS[name], modifier), second, word
+
+
+def _sentence(words: str, generator: torch.Generator) -> str:
+    """The words for a look inside one of the phrasings people use."""
+    thing = UNKNOWN if _chance(generator, 0.15) else _choose(OBJECTS, generator)
+    article = _choose(("a ", "the ", "", "an "), generator)
+    return _choose(
+        (
+            words,
+            words,
+            f"{article}{words} {thing}",
+            f"{article}{words} {thing}",
+            f"{article}{thing} made of {words}",
+            f"{article}{thing} with {words}",
+            f"{article}{thing} in {words}",
+            f"{words} {_choose(('texture', 'pattern'), generator)}",
+        ),
+        generator,
+    )
+
+
+def _compose(material: Material, generator: torch.Generator) -> Look:
+    first, second, color_words = _colors(material, generator)
+    finish = _choose([*FINISHES], generator) if _chance(generator, 0.12) else ""
+    finish_word = _choose(FINISHES[finish], generator) if finish else ""
+    material_word = _choose(material.words, generator)
+    if not material_word and not color_words:
+        material_word = material.words[0]
+    words = " ".join(word for word in (finish_word, color_words, material_word) if word)
+    style = Style(
+        first=_jitter(first, generator),
+        second=_jitter(second, generator),
+        offset=20 * torch.rand(3, generator=generator),
+        scale=float(0.85 + 0.3 * torch.rand((), generator=generator)),
+    )
+    shine = max(material.shine, 0.45) if finish == "shiny" else material.shine
+    return Look(material, style, _sentence(words, generator), shine, finish == "worn")
+
+
+def random_look(generator: torch.Generator) -> Look:
+    """A material drawn by weight, with colours, finish and caption."""
+    index = int(torch.multinomial(_WEIGHTS, 1, generator=generator))
+    return _compose(MATERIALS[index], generator)
+
+
+def usual_look(material: Material, generator: torch.Generator) -> Look:
+    """The material as its plain name alone describes it, in its first palette."""
+    first, second = material.palette[0]
+    style = Style(torch.tensor(first), torch.tensor(second), 20 * torch.rand(3, generator=generator), 1.0)
+    return Look(material, style, material.words[0], material.shine, worn=False)
+
+
+def vocabulary() -> dict[str, list[str]]:
+    """Every word a caption can contain, by role.
+
+    `surface` words say what a thing looks like; a prompt needs at least one. `context` words are
+    understood but change nothing. `defects` are for negative prompts.
+    """
+    phrases = [word for material in MATERIALS for word in material.words]
+    phrases += [w for name in COLORS for w in COLOR_SYNONYMS.get(name, (name,))]
+    phrases += [w for group in (MODIFIERS, FINISHES) for words in group.values() for w in words]
+    surface = sorted({word for phrase in phrases for word in phrase.split()})
+    context = sorted({*OBJECTS, *FILLERS} - set(surface))
+    return {"surface": surface, "context": context, "defects": list(DEFECTS)}

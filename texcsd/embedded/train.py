@@ -1,0 +1,290 @@
+"""Train the embedded model on random scenes: `python -m texcsd.embedded.train --run DIR`.
+
+Runs on a CPU or a GPU, saves often, and goes on from its last save when started again. Scenes are
+rendered in a second process (on a GPU: in this one) into a replay buffer, because an image can be
+used a few times before the model remembers it, and a rendered image costs as much as a training
+step. The learning rate is constant and falls to zero over the last part of `--steps`, so a run can
+be ended well at any time by starting it again with fewer steps.
+"""
+
+import argparse
+import copy
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
+
+from texcsd.embedded.model import TextToImage, build_scheduler, save_pipeline
+from texcsd.embedded.scenes import Scenes, random_scenes, spoil
+
+SHAPES_PER_CHUNK, LOOKS_PER_SHAPE = 8, 6
+SPOILT = 0.06
+CAPTION_DROPOUT = 0.12
+VALIDATION_TIMESTEPS = (50, 200, 400, 600, 800, 950)
+SHEET_PROMPTS = (
+    "a leather armchair",
+    "brick",
+    "wood",
+    "zebra",
+    "gold",
+    "grass",
+    "lava",
+    "red plaid",
+    "blue and white stripes",
+    "marble",
+    "green leather",
+    "a blue vase",
+)
+
+
+class SceneChunks(IterableDataset):
+    """Endless chunks of scenes; chunk i depends on the seed and i alone."""
+
+    def __init__(self, seed: int, first: int, device: str) -> None:
+        self.seed, self.first, self.device = seed, first, device
+
+    def __iter__(self) -> Iterator[Scenes]:
+        index = self.first
+        while True:
+            yield make_chunk(self.seed * 1_000_003 + index, self.device)
+            index += 1
+
+
+def make_chunk(seed: int, device: str) -> Scenes:
+    """A few dozen scenes, some of them spoilt."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        scenes = random_scenes(SHAPES_PER_CHUNK, LOOKS_PER_SHAPE, generator, device)
+    return spoil(scenes, SPOILT, generator)
+
+
+class Replay:
+    """The newest scenes, 8 bits a channel, drawn from at random."""
+
+    def __init__(self, capacity: int, device: str) -> None:
+        self.capacity, self.added = capacity, 0
+        self.pixels = torch.empty(capacity, 4, 64, 64, dtype=torch.uint8, device=device)
+        self.view_width = torch.empty(capacity, device=device)
+        self.captions = [""] * capacity
+
+    def add(self, scenes: Scenes) -> None:
+        """Replace the oldest scenes."""
+        for image, depth, width, caption in zip(
+            scenes.images, scenes.depth, scenes.view_width, scenes.captions, strict=True
+        ):
+            slot = self.added % self.capacity
+            pixels = torch.cat([image, depth], -1).permute(2, 0, 1)
+            self.pixels[slot] = (pixels * 255).round().clamp(0, 255).to(torch.uint8)
+            self.view_width[slot], self.captions[slot] = width, caption
+            self.added += 1
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, list]:
+        """Images float[count, 3, 64, 64] in [-1, 1], depth in [0, 1], view widths, captions."""
+        slots = torch.randint(min(self.added, self.capacity), (count,), generator=generator)
+        pixels = self.pixels[slots.to(self.pixels.device)].float() / 255
+        captions = [
+            "" if torch.rand((), generator=generator) < CAPTION_DROPOUT else self.captions[slot]
+            for slot in slots.tolist()
+        ]
+        widths = self.view_width[slots.to(self.pixels.device)]
+        return pixels[:, :3] * 2 - 1, pixels[:, 3:], widths, captions
+
+
+def velocity_target(clean: Tensor, noise: Tensor, alpha_cumprod: Tensor) -> tuple[Tensor, Tensor]:
+    """The noisy image and the velocity to predict (Salimans and Ho 2022, appendix D)."""
+    alpha = alpha_cumprod.sqrt().view(-1, 1, 1, 1)
+    sigma = (1 - alpha_cumprod).sqrt().view(-1, 1, 1, 1)
+    return alpha * clean + sigma * noise, alpha * noise - sigma * clean
+
+
+def learning_rate_factor(step: int, steps: int, warmup: int = 300, cooldown: float = 0.3) -> float:
+    """Linear warm-up, constant, linear fall to zero over the last `cooldown` of the steps."""
+    return min(1.0, (step + 1) / warmup, max(0.0, (steps - step) / (cooldown * steps)))
+
+
+@torch.no_grad()
+def validation_losses(model: TextToImage, scenes: Scenes, alphas: Tensor) -> dict[str, float]:
+    """Mean squared velocity error at fixed timesteps on scenes not trained on."""
+    clean = scenes.images.permute(0, 3, 1, 2) * 2 - 1
+    depth = scenes.depth.permute(0, 3, 1, 2)
+    losses = {}
+    for timestep in VALIDATION_TIMESTEPS:
+        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(timestep))
+        at = torch.full((len(clean),), timestep, device=clean.device)
+        noisy, target = velocity_target(clean, noise.to(clean), alphas[at])
+        with torch.autocast(clean.device.type, torch.bfloat16):
+            predicted = model(noisy, at, scenes.captions, depth, scenes.view_width)
+        losses[str(timestep)] = round(functional.mse_loss(predicted.float(), target).item(), 5)
+    return losses
+
+
+@torch.no_grad()
+def sample_sheet(model: TextToImage, scenes: Scenes, guidance_scale: float = 3.0) -> Image.Image:
+    """DDIM samples: a row for each sheet prompt, a column for each of four depth images."""
+    scheduler = build_scheduler()
+    scheduler.set_timesteps(24)
+    pick = torch.arange(0, len(scenes.captions), LOOKS_PER_SHAPE)[:4]
+    depth = scenes.depth[pick].permute(0, 3, 1, 2).repeat(len(SHEET_PROMPTS), 1, 1, 1)
+    widths = scenes.view_width[pick].repeat(len(SHEET_PROMPTS))
+    captions = [prompt for prompt in SHEET_PROMPTS for _ in pick]
+    count = len(captions)
+    x = torch.randn(count, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(depth)
+    for timestep in scheduler.timesteps:
+        at = torch.full((2 * count,), int(timestep), device=x.device)
+        with torch.autocast(x.device.type, torch.bfloat16):
+            both = model(
+                x.repeat(2, 1, 1, 1),
+                at,
+                captions + [""] * count,
+                depth.repeat(2, 1, 1, 1),
+                widths.repeat(2),
+            ).float()
+        conditional, unconditional = both.chunk(2)
+        guided = unconditional + guidance_scale * (conditional - unconditional)
+        x = scheduler.step(guided, int(timestep), x).prev_sample
+    rows = (x.clamp(-1, 1) + 1).view(len(SHEET_PROMPTS), len(pick), 3, 64, 64)
+    pixels = rows.permute(0, 3, 1, 4, 2).reshape(64 * len(SHEET_PROMPTS), 64 * len(pick), 3)
+    return Image.fromarray((pixels * 127.5).round().to(torch.uint8).cpu().numpy())
+
+
+class Run:
+    """Everything that is saved: model, its moving average, optimiser, counters."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.folder = Path(arguments.run)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(arguments.seed)
+        self.model = TextToImage().to(arguments.device, memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        )
+        if arguments.compile:
+            self.model.unet.compile()
+        self.step = self.chunks = 0
+        if (self.folder / "checkpoint.safetensors").exists():
+            self._restore()
+
+    def save(self, notes: dict) -> None:
+        """Write the checkpoint, then the diffusers folder."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+        tensors = {k: v.contiguous().cpu() for k, v in tensors.items()}
+        counters = json.dumps({"step": self.step, "chunks": self.chunks})
+        partial = self.folder / "checkpoint.partial"
+        save_file(tensors, partial, {"counters": counters})
+        os.replace(partial, self.folder / "checkpoint.safetensors")
+        save_pipeline(self.average, self.folder / "weights", notes)
+
+    def _restore(self) -> None:
+        from safetensors import safe_open
+
+        path = self.folder / "checkpoint.safetensors"
+        tensors = load_file(path)
+        part = lambda name: {  # noqa: E731
+            k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)
+        }
+        self.model.load_state_dict(part("model."))
+        self.average.load_state_dict(part("average."))
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in part("optimizer.").items():
+            index, name = key.split(".")
+            states.setdefault(int(index), {})[name] = value
+        if states:
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": states, "param_groups": groups})
+        with safe_open(path, "pt") as file:
+            counters = json.loads(file.metadata()["counters"])
+        self.step, self.chunks = counters["step"], counters["chunks"]
+
+    def update_average(self, decay: float) -> None:
+        """Exponential moving average of the weights, shorter at the beginning."""
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
+            slow.lerp_(fast.detach(), 1 - decay)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """The training loop."""
+    device = arguments.device
+    run = Run(arguments)
+    alphas = build_scheduler().alphas_cumprod.to(device)
+    chunks = SceneChunks(arguments.seed, run.chunks, device)
+    in_process = device != "cpu"
+    stream = iter(chunks if in_process else DataLoader(chunks, batch_size=None, num_workers=1))
+    replay = Replay(arguments.replay, device)
+    validation = make_chunk(-1, device)
+    generator = torch.Generator().manual_seed(arguments.seed + run.step)
+    fresh_owed, started, seen, losses = float(arguments.fill), time.time(), 0, []
+    while run.step < arguments.steps:
+        while fresh_owed > 0:
+            replay.add(next(stream))
+            run.chunks += 1
+            fresh_owed -= SHAPES_PER_CHUNK * LOOKS_PER_SHAPE
+        clean, depth, widths, captions = replay.draw(arguments.batch, generator)
+        timestep = torch.randint(1000, (arguments.batch,), generator=generator).to(device)
+        noise = torch.randn(clean.shape, generator=generator).to(device)
+        noisy, target = velocity_target(clean, noise, alphas[timestep])
+        with torch.autocast(device, torch.bfloat16):
+            predicted = run.model(noisy, timestep, captions, depth, widths)
+        loss = functional.mse_loss(predicted.float(), target)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+        rate = arguments.learning_rate * learning_rate_factor(run.step, arguments.steps)
+        for group in run.optimizer.param_groups:
+            group["lr"] = rate
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+        run.update_average(arguments.average)
+        run.step += 1
+        seen += arguments.batch
+        fresh_owed += arguments.batch * arguments.fresh
+        losses.append(loss.item())
+        if run.step % arguments.log_every == 0:
+            log = {
+                "step": run.step,
+                "loss": round(sum(losses) / len(losses), 5),
+                "images_per_second": round(seen / (time.time() - started), 1),
+                "learning_rate": rate,
+            }
+            losses.clear()
+            print(json.dumps(log), flush=True)
+        if run.step % arguments.save_every == 0 or run.step == arguments.steps:
+            report = {"step": run.step, "images": run.step * arguments.batch}
+            report["validation"] = validation_losses(run.average, validation, alphas)
+            print(json.dumps(report), flush=True)
+            run.save({**vars(arguments), **report, "run": None})
+            sample_sheet(run.average, validation).save(run.folder / f"sheet-{run.step:07}.png")
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--run", required=True, help="folder for checkpoints, weights and sheets")
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--learning-rate", type=float, default=8e-4)
+    parser.add_argument("--average", type=float, default=0.9995, help="decay of the mean weights")
+    parser.add_argument("--replay", type=int, default=16_384, help="scenes kept for reuse")
+    parser.add_argument("--fill", type=int, default=1_500, help="scenes rendered before step 1")
+    parser.add_argument("--fresh", type=float, default=0.33, help="new scenes per scene used")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--compile", action="store_true", help="about 1.5 times as fast; needs gcc")
+    parser.add_argument("--log-every", type=int, default=100)
+    parser.add_argument("--save-every", type=int, default=500)
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

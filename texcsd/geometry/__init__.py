@@ -1,0 +1,1 @@
+"""Shapes. No pixels, no diffusion."""

@@ -1,0 +1,193 @@
+"""The mesh as the file has it, and what painting needs of it: normals, fitting, sampling."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from texcsd.errors import TexcsdError
+from texcsd.geometry.file_part import FilePart
+from texcsd.geometry.mesh_files import read_parts
+from texcsd.geometry.normals import face_normals, smooth_normals
+
+
+@dataclass(frozen=True)
+class Part:
+    """One mesh instance of the file: a run of faces."""
+
+    name: str
+    first_face: int
+    face_count: int
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Triangles with separate indices for positions, uv and normals.
+
+    Degenerate faces and unused vertices of the file are kept.
+    """
+
+    vertices: Tensor
+    """float[vertex, 3]: float64 in the file's pose as loaded, float32 after fit_to_unit_sphere."""
+    faces: Tensor
+    """int64[face, 3] into vertices; polygons are triangulated."""
+    uv: Tensor | None
+    """float32[texture_vertex, 2], origin bottom-left (v up)."""
+    uv_faces: Tensor | None
+    """int64[face, 3] into uv."""
+    normals: Tensor
+    """float32[normal, 3], unit."""
+    normal_faces: Tensor
+    """int64[face, 3] into normals."""
+    parts: tuple[Part, ...]
+    """Every mesh instance of the file, in order; together they cover all faces."""
+
+    def to(self, device: torch.device | str) -> "Mesh":
+        """Return the same mesh with every tensor on the device."""
+        names = ("vertices", "faces", "uv", "uv_faces", "normals", "normal_faces")
+        tensors = {name: getattr(self, name) for name in names}
+        return replace(self, **{k: None if t is None else t.to(device) for k, t in tensors.items()})
+
+
+def load_mesh(path: str | Path) -> Mesh:
+    """Load OBJ, GLB, glTF, PLY, STL or OFF as one mesh in the pose the file gives.
+
+    Positions and their order are the file's, bit for bit where no node transforms them; nothing is
+    merged. Only STL, which cannot share vertices, is welded by exact position. The instances of a
+    scene follow each other, each with its name in `parts`. Textures are not opened.
+
+    Normals are the file's where all of a part's are finite and agree with its faces, otherwise
+    smoothed over edges of less than 40 degrees, also across vertices that are repeated.
+    Where only some faces have uv, the others have three equal uv: no area in the texture.
+
+    Raises:
+        TexcsdError: The file cannot be read or has no surface that can be painted.
+    """
+    path = Path(path)
+    parts = read_parts(path)
+    vertices, faces = _join([(part.vertices, part.faces) for part in parts])
+    if not face_normals(vertices, faces)[1].any():
+        raise TexcsdError(
+            f"{path}: all {len(faces):,} faces have zero area, there is no surface to paint; "
+            "check the export (a scale of 0, or all vertices in one place)."
+        )
+    uv, uv_faces = _join_uv(parts)
+    normals, normal_faces = _join([_part_normals(part) for part in parts])
+    return Mesh(
+        vertices=torch.from_numpy(vertices),
+        faces=torch.from_numpy(faces),
+        uv=uv,
+        uv_faces=uv_faces,
+        normals=torch.from_numpy(normals),
+        normal_faces=torch.from_numpy(normal_faces),
+        parts=_part_table(parts),
+    )
+
+
+def fit_to_unit_sphere(mesh: Mesh) -> Mesh:
+    """Return the mesh in float32, its box centred at the origin, its farthest vertex at radius 1.
+
+    Only vertices that faces use count. Everything but the vertices is shared with the input.
+    """
+    vertices = mesh.vertices.double()
+    used = vertices[mesh.faces.unique()]
+    centre = (used.amin(0) + used.amax(0)) / 2
+    radius = torch.linalg.vector_norm(used - centre, dim=1).max()
+    return replace(mesh, vertices=((vertices - centre) / radius).float())
+
+
+def sample_surface(
+    mesh: Mesh, count: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw points uniformly by area.
+
+    The normals are interpolated; on a mesh that is inside-out as a whole they are turned, so that
+    they point outwards.
+
+    Args:
+        mesh: Of any scale; the results have the dtype of its vertices.
+        count: Number of points.
+        generator: Source of all randomness, on the CPU.
+
+    Returns:
+        Positions float[count, 3] and unit normals float[count, 3].
+    """
+    corners = mesh.vertices.double()[mesh.faces]
+    centred = corners - corners.mean(dim=(0, 1))
+    crosses = torch.linalg.cross(centred[:, 1] - centred[:, 0], centred[:, 2] - centred[:, 0])
+    cumulative = torch.linalg.vector_norm(crosses, dim=1).cumsum(0)
+    numbers = torch.rand(count, 3, generator=generator, dtype=torch.float64).to(corners.device)
+    chosen = torch.searchsorted(cumulative, numbers[:, 0] * cumulative[-1], right=True)
+    chosen = chosen.clamp(max=len(cumulative) - 1)
+    root = numbers[:, 1].sqrt()
+    weights = torch.stack([1 - root, root * (1 - numbers[:, 2]), root * numbers[:, 2]], dim=1)
+    positions = (corners[chosen] * weights[:, :, None]).sum(1)
+    corner_normals = mesh.normals.double()[mesh.normal_faces[chosen]]
+    normals = (corner_normals * weights[:, :, None]).sum(1)
+    length = torch.linalg.vector_norm(normals, dim=1, keepdim=True)
+    normals = torch.where(length > 1e-6, normals / length.clamp(min=1e-6), corner_normals[:, 0])
+    six_volumes = (centred[:, 0] * crosses).sum()
+    outwards = -1.0 if six_volumes < 0 else 1.0
+    return positions.to(mesh.vertices.dtype), (normals * outwards).to(mesh.vertices.dtype)
+
+
+def _join(
+    pairs: list[tuple[NDArray[Any], NDArray[np.int64]]],
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Put values and the faces that index them one after the other; shared values stand once."""
+    starts: dict[int, int] = {}
+    values, faces, count = [], [], 0
+    for value, face in pairs:
+        if id(value) not in starts:
+            starts[id(value)] = count
+            values.append(value)
+            count += len(value)
+        faces.append(face + starts[id(value)])
+    return np.concatenate(values), np.concatenate(faces)
+
+
+def _join_uv(parts: list[FilePart]) -> tuple[Tensor | None, Tensor | None]:
+    pairs = [
+        (part.uv, part.uv_faces)
+        for part in parts
+        if part.uv is not None and part.uv_faces is not None
+    ]
+    if not pairs:
+        return None, None
+    uv = pairs[0][0]
+    pairs = [
+        (uv, np.zeros_like(part.faces))
+        if part.uv is None or part.uv_faces is None
+        else (part.uv, part.uv_faces)
+        for part in parts
+    ]
+    uv, uv_faces = _join(pairs)
+    return torch.from_numpy(uv.astype(np.float32)), torch.from_numpy(uv_faces)
+
+
+def _part_normals(part: FilePart) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the file's normals when they are finite, not zero and agree with the faces."""
+    if part.normals is None or part.normal_faces is None:
+        return smooth_normals(part.vertices, part.faces)
+    lengths = np.linalg.norm(part.normals, axis=1)
+    sound = np.isfinite(lengths) & (lengths > 1e-6)
+    unit = np.where(sound[:, None], part.normals, [0.0, 1.0, 0.0])
+    unit = unit / np.where(sound, lengths, 1.0)[:, None]
+    flat, areas = face_normals(part.vertices, part.faces)
+    agreement = np.abs((unit[part.normal_faces] * flat[:, None]).sum(axis=2)).mean(axis=1)
+    if not sound[part.normal_faces].all() or (agreement * areas).sum() < 0.7 * areas.sum():
+        return smooth_normals(part.vertices, part.faces)
+    return unit.astype(np.float32), part.normal_faces
+
+
+def _part_table(parts: list[FilePart]) -> tuple[Part, ...]:
+    counts = [len(part.faces) for part in parts]
+    starts = np.cumsum([0, *counts[:-1]])
+    return tuple(
+        Part(part.name, int(start), count)
+        for part, start, count in zip(parts, starts, counts, strict=True)
+    )

@@ -1,0 +1,126 @@
+"""Wavefront OBJ to arrays: indices for positions, uv and normals stay separate, as in the file.
+
+Our own because trimesh's reader reorders faces by material, repeats vertices at uv seams and drops
+the uv of objects that mix triangles with quads.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texcsd.geometry.file_part import DamagedFileError, FilePart
+from texcsd.geometry.polygons import triangulate
+
+
+@dataclass
+class _Object:
+    """The faces of one `o` section; with no such line the whole file is one."""
+
+    name: str
+    faces: list[list[str]] = field(default_factory=list)
+    """Corner tokens per polygon, such as "7/3/1", all counted from 1."""
+
+
+def read_obj(path: Path) -> list[FilePart]:
+    """Read polygons, positions, uv and normals of an OBJ; materials and textures are not opened.
+
+    Every part shares the file's whole vertex array, so that positions and their order are the
+    file's. Polygons are triangulated as fans from the corner that suits their shape best.
+    """
+    lines: dict[str, list[str]] = {"v": [], "vt": [], "vn": []}
+    objects = [_Object(path.stem)]
+    text = path.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ")
+    for line in text.splitlines():
+        keyword, _, rest = line.strip().replace("\t", " ").partition(" ")
+        if keyword in lines:
+            lines[keyword].append(rest)
+        elif keyword in ("f", "fo"):
+            objects[-1].faces.append(_absolute(rest, lines))
+        elif keyword == "o":
+            if objects[-1].faces:
+                objects.append(_Object(rest.strip() or path.stem))
+            else:
+                objects[-1].name = rest.strip() or path.stem
+    vertices = _numbers(lines["v"], 3, "v")
+    uv = _numbers(lines["vt"], 2, "vt")
+    normals = _numbers(lines["vn"], 3, "vn")
+    parts = [_part(found, vertices, uv, normals) for found in objects if found.faces]
+    return parts or [FilePart(path.stem, vertices, np.zeros((0, 3), np.int64))]
+
+
+def _absolute(polygon: str, lines: dict[str, list[str]]) -> list[str]:
+    """Split a face line into corners; negative indices count back from the latest element."""
+    polygon = polygon.partition("#")[0]
+    if "-" not in polygon:
+        return polygon.split()
+    counts = (len(lines["v"]), len(lines["vt"]), len(lines["vn"]))
+    return [
+        "/".join(
+            str(count + 1 + int(index)) if index.startswith("-") else index
+            for index, count in zip(corner.split("/"), counts, strict=False)
+        )
+        for corner in polygon.split()
+    ]
+
+
+def _numbers(lines: list[str], columns: int, keyword: str) -> NDArray[np.float64]:
+    """Parse the first columns of every line; further ones (weights, colours) are not ours."""
+    rows = [line.split()[:columns] for line in lines]
+    if any(len(row) != columns for row in rows):
+        if keyword != "vt":
+            bad = next(i for i, row in enumerate(rows) if len(row) != columns)
+            raise DamagedFileError(f'line "{keyword} {lines[bad][:50]}" needs {columns} numbers')
+        rows = [(row + ["0", "0"])[:columns] for row in rows]
+    return np.array(_parse(float, chain.from_iterable(rows)), np.float64).reshape(-1, columns)
+
+
+def _parse(kind: type, words: Iterable[str]) -> list:
+    try:
+        return list(map(kind, words))
+    except ValueError as error:
+        raise DamagedFileError(str(error)) from error
+
+
+def _part(
+    found: _Object,
+    vertices: NDArray[np.float64],
+    uv: NDArray[np.float64],
+    normals: NDArray[np.float64],
+) -> FilePart:
+    polygons = [polygon for polygon in found.faces if len(polygon) > 2]
+    counts = np.array([len(polygon) for polygon in polygons], np.int64)
+    indices = _corner_indices(list(chain.from_iterable(polygons)))
+    corners = triangulate(counts, indices[:, 0], vertices)
+    faces, uv_faces, normal_faces = (indices[corners, kind] for kind in range(3))
+    with_uv = (uv_faces >= 0).all(axis=1)
+    uv_faces[~with_uv] = 0  # all three corners on one point: no area, counted as such
+    has_uv, has_normals = with_uv.any(), len(faces) > 0 and (normal_faces >= 0).all()
+    return FilePart(
+        found.name,
+        vertices,
+        faces,
+        uv if has_uv else None,
+        uv_faces if has_uv else None,
+        normals if has_normals else None,
+        normal_faces if has_normals else None,
+    )
+
+
+def _corner_indices(corners: list[str]) -> NDArray[np.int64]:
+    """Return int64[corner, 3], counted from 0: vertex, uv, normal; -1 where a corner has none."""
+    slashes = {corner.count("/") for corner in corners}
+    text = " ".join(corners).replace("//", "/0/")
+    if slashes == {1} or slashes == {2} or slashes == {0}:
+        columns = slashes.pop() + 1
+        flat = np.array(_parse(int, text.replace("/", " ").split()), np.int64)
+        if len(flat) == columns * len(corners):
+            indices = np.zeros((len(corners), 3), np.int64)
+            indices[:, :columns] = flat.reshape(-1, columns)
+            return indices - 1
+    rows = [(corner.split("/") + ["0", "0"])[:3] for corner in text.split()]
+    words = (word or "0" for word in chain.from_iterable(rows))
+    return np.array(_parse(int, words), np.int64).reshape(-1, 3) - 1

@@ -1,0 +1,181 @@
+"""What the uv of a mesh are worth: finite, inside the square, covering the surface, overlapping."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.normals import connect, face_normals, weld_vertices
+
+TOLERANCE = 1e-4
+"""How far outside the unit square uv may lie: a tenth of a texel at 1024, many times the rounding."""
+MOST_AREA_OUTSIDE = 0.005
+"""A few faces over the border, where the texture repeats, are no reason to discard good uv."""
+LEAST_DENSITY = 1e-4
+"""Share of the mean texels per area under which a face counts as having no area in the texture."""
+MOST_AREA_WITHOUT_UV = 0.05
+MOST_OVERLAP = 0.6
+"""Mirrored halves and repeated parts stay below this; materials stacked on one square do not."""
+
+
+@dataclass(frozen=True)
+class UvReport:
+    """Measurements of a mesh's uv; all zeros and False where it has none."""
+
+    present: bool
+    finite: bool
+    outside_fraction: float
+    """Share of the surface area whose faces leave the unit square."""
+    zero_area_fraction: float
+    """Share of the surface area whose faces have (next to) no area in the texture."""
+    overlap_fraction: float
+    """Share of the covered texels that several faces cover, equal copies of a face apart."""
+    covered_fraction: float
+    """Share of the texture that faces cover."""
+    chart_count: int
+
+    @property
+    def inside_unit_square(self) -> bool:
+        """Whether all but a negligible part of the surface lies in the unit square."""
+        return self.finite and self.outside_fraction <= MOST_AREA_OUTSIDE
+
+    @property
+    def usable(self) -> bool:
+        """Whether one texture can be painted through these uv."""
+        return self.reason is None
+
+    @property
+    def reason(self) -> str | None:
+        """Say why the uv are not usable, as the end of a sentence; None when they are."""
+        if not self.present:
+            return "the mesh has no uv"
+        if not self.finite:
+            return "some uv are not finite"
+        if not self.inside_unit_square:
+            return f"{self.outside_fraction:.0%} of its uv leave the unit square (tiled textures)"
+        if self.zero_area_fraction >= MOST_AREA_WITHOUT_UV:
+            return f"{self.zero_area_fraction:.0%} of the surface has no area in its uv"
+        if self.overlap_fraction >= MOST_OVERLAP:
+            return f"{self.overlap_fraction:.0%} of its uv area is covered more than once"
+        return None
+
+
+def inspect_uv(mesh: Mesh, resolution: int = 1024) -> UvReport:
+    """Measure the uv of a mesh.
+
+    Args:
+        mesh: On any device.
+        resolution: Side of the square raster on which overlap is counted, in texels.
+    """
+    if mesh.uv is None or mesh.uv_faces is None:
+        return UvReport(False, False, 0.0, 0.0, 0.0, 0.0, 0)
+    uv = mesh.uv.double().cpu().numpy()
+    uv_faces = mesh.uv_faces.cpu().numpy()
+    corners = uv[uv_faces]
+    if not np.isfinite(corners).all():
+        return UvReport(True, False, 0.0, 0.0, 0.0, 0.0, 0)
+    vertices, faces = mesh.vertices.double().cpu().numpy(), mesh.faces.cpu().numpy()
+    areas = face_normals(vertices, faces)[1]
+    shares = areas / max(areas.sum(), 1e-300)
+    outside = ((corners < -TOLERANCE) | (corners > 1 + TOLERANCE)).any(axis=(1, 2))
+    apart = _without_copies(weld_vertices(vertices)[1][faces], corners)
+    owner, shared, _ = rasterize_faces(corners[apart], resolution)
+    covered = int((owner >= 0).sum())
+    return UvReport(
+        present=True,
+        finite=True,
+        outside_fraction=float(shares[outside].sum()),
+        zero_area_fraction=float(shares[_without_area(corners, shares)].sum()),
+        overlap_fraction=float(shared.sum()) / max(covered, 1),
+        covered_fraction=covered / resolution**2,
+        chart_count=_chart_count(uv, uv_faces),
+    )
+
+
+def uv_areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the areas float[face] of uv triangles float[face, 3, 2]; flipped ones are negative."""
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    return (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2
+
+
+def rasterize_faces(
+    corners: NDArray[np.float64], resolution: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Find which face covers each texel centre.
+
+    Centres exactly on an edge count for no face, so that neighbours do not seem to overlap.
+
+    Args:
+        corners: float[face, 3, 2], uv.
+        resolution: Side of the raster in texels.
+
+    Returns:
+        The first face at each texel, int[row, column], -1 where there is none; whether several are
+        there, bool[row, column]; and which faces lie over an earlier one, bool[face].
+    """
+    owner = np.full((resolution, resolution), -1, np.int64)
+    shared = np.zeros((resolution, resolution), np.bool_)
+    late = np.zeros(len(corners), np.bool_)
+    _rasterize(np.ascontiguousarray(corners, np.float64) * resolution, owner, shared, late)
+    return owner, shared, late
+
+
+@njit(nogil=True, cache=True)
+def _rasterize(corners, owner, shared, late):
+    rows, columns = owner.shape
+    for face in range(len(corners)):
+        x0, y0 = corners[face, 0]
+        x1, y1 = corners[face, 1]
+        x2, y2 = corners[face, 2]
+        doubled = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if abs(doubled) < 1e-12:
+            continue
+        first_column = max(0, int(np.floor(min(x0, x1, x2))))
+        last_column = min(columns - 1, int(np.ceil(max(x0, x1, x2))))
+        for row in range(
+            max(0, int(np.floor(min(y0, y1, y2)))), min(rows - 1, int(np.ceil(max(y0, y1, y2)))) + 1
+        ):
+            y = row + 0.5
+            for column in range(first_column, last_column + 1):
+                x = column + 0.5
+                a = ((x1 - x) * (y2 - y) - (x2 - x) * (y1 - y)) / doubled
+                b = ((x2 - x) * (y0 - y) - (x0 - x) * (y2 - y)) / doubled
+                if a < 1e-6 or b < 1e-6 or a + b > 1 - 1e-6:
+                    continue
+                if owner[row, column] < 0:
+                    owner[row, column] = face
+                else:
+                    shared[row, column] = True
+                    late[face] = True
+
+
+def _without_copies(
+    places: NDArray[np.int64], corners: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Return the faces, once each where several have the same three places with the same uv.
+
+    Both sides of a leaf drawn as two faces may share their texels: they are one place.
+    """
+    order = np.argsort(places, axis=1)
+    sorted_places = np.take_along_axis(places, order, axis=1)
+    sorted_uv = np.take_along_axis(corners, order[:, :, None], axis=1).reshape(-1, 6)
+    rows = np.concatenate([sorted_places, np.round(sorted_uv * 65536).astype(np.int64)], axis=1)
+    return np.sort(weld_vertices(rows.astype(np.float64))[0])
+
+
+def _without_area(
+    corners: NDArray[np.float64], shares: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Tell which faces have next to no texels for their share of the surface, bool[face]."""
+    in_texture = np.abs(uv_areas(corners))
+    return in_texture <= LEAST_DENSITY * shares * in_texture.sum()
+
+
+def _chart_count(uv: NDArray[np.float64], uv_faces: NDArray[np.int64]) -> int:
+    """Count the pieces of the atlas: faces connected through equal uv."""
+    distinct, point_of = weld_vertices(uv)
+    points = point_of[uv_faces]
+    labels = connect(len(distinct), points[:, [0, 1]].ravel(), points[:, [1, 2]].ravel())
+    return len(np.unique(labels[points[:, 0]]))

@@ -1,0 +1,1 @@
+"""Images in, gradients out. Knows nothing of meshes."""

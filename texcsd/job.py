@@ -1,0 +1,237 @@
+"""One mesh and one prompt in, one result folder out; resumes or skips what was begun or done."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from texcsd import __version__
+from texcsd.checkpoint import write_bytes_atomically
+from texcsd.errors import TexcsdError
+from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
+from texcsd.geometry.uv_atlas import ensure_uv
+from texcsd.guidance.denoiser import load_denoiser
+from texcsd.output.bake import TextureMaps, bake_texture
+from texcsd.output.gltf import glb_bytes, png_bytes
+from texcsd.output.preview import preview_png, turntable_gif
+from texcsd.progress import Progress
+from texcsd.report import describe_input, describe_versions, input_sha256
+from texcsd.result_folder import (
+    REPORT,
+    UNFINISHED,
+    Request,
+    Unfinished,
+    claim_folder,
+    default_folder,
+    delete_painting,
+    delete_unfinished,
+    finished_report,
+    load_unfinished,
+    refuse_foreign_files,
+    save_unfinished,
+)
+from texcsd.settings import PaintSettings
+from texcsd.synthesis import synthesize
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PaintResult:
+    """Where a finished painting is, and what is known about it."""
+
+    folder: Path
+    report: dict[str, Any]
+    """The content of run.json."""
+    already_painted: bool
+    """Whether it was found finished, so that nothing was computed."""
+
+    @property
+    def glb(self) -> Path:
+        """The mesh with its texture."""
+        return self.folder / self.report["outputs"]["mesh"]
+
+    @property
+    def base_color(self) -> Path:
+        """The texture, a PNG in sRGB."""
+        return self.folder / self.report["outputs"]["base_color"]
+
+    @property
+    def preview(self) -> Path:
+        """The contact sheet, a PNG."""
+        return self.folder / self.report["outputs"]["preview"]
+
+    @property
+    def turntable(self) -> Path:
+        """One turn around the object, a GIF."""
+        return self.folder / self.report["outputs"]["turntable"]
+
+
+def paint(
+    mesh_path: str | Path,
+    prompt: str,
+    output: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> PaintResult:
+    """Paints a mesh from a prompt and writes the results into a folder.
+
+    Called again with the same arguments it goes on where it was stopped, or returns at once if it
+    was done. Anything else in the folder is an error, never replaced silently.
+
+    Args:
+        mesh_path: OBJ, GLB, glTF, PLY, STL or OFF. It is only read.
+        prompt: What it is to look like.
+        output: The folder; by default outputs/<mesh>-<prompt>.
+        overwrite: Delete what texcsd wrote there before, and paint anew.
+        quiet: Show no progress.
+        **options: Any other field of PaintSettings.
+
+    Raises:
+        TexcsdError: Something the user can put right, said in one line.
+    """
+    started = time.perf_counter()
+    settings = PaintSettings(prompt=prompt, **options)
+    mesh_path = Path(mesh_path)
+    request = Request(settings.to_json(), input_sha256(mesh_path))
+    folder = default_folder(mesh_path, prompt) if output is None else Path(output)
+    with claim_folder(folder):
+        report = None if overwrite else finished_report(folder, request)
+        if report is not None:
+            delete_unfinished(folder)  # Still there if the last process was killed at the very end.
+            return PaintResult(folder, report, already_painted=True)
+        report = _paint(folder, mesh_path, settings, request, overwrite, quiet)
+        report["seconds"]["total"] = round(time.perf_counter() - started, 3)
+        text = json.dumps(report, indent=2, ensure_ascii=False)
+        write_bytes_atomically(folder / REPORT, f"{text}\n".encode())
+        delete_unfinished(folder)
+    return PaintResult(folder, report, already_painted=False)
+
+
+def _paint(
+    folder: Path,
+    mesh_path: Path,
+    settings: PaintSettings,
+    request: Request,
+    overwrite: bool,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Paints and writes everything but the report, which it returns."""
+    outputs = _output_names(mesh_path.stem)
+    refuse_foreign_files(folder, outputs.values(), mesh_path)
+    unfinished = None if overwrite else load_unfinished(folder, request)
+    device = _resolve_device(settings.device)
+    mesh = load_mesh(mesh_path)
+    denoiser = load_denoiser(settings.model, device)
+    model = {
+        "name": settings.model,
+        "licence": denoiser.licence,
+        "weights_sha256": denoiser.weights_sha256,
+    }
+    warnings = _warn(denoiser.check_prompt(settings.prompt))
+    resumed = unfinished is not None
+    if unfinished is None:
+        unfinished = _make_atlas(mesh, settings)
+        # Only now, when mesh, model and prompt are known to be good, may an older painting go.
+        if overwrite:
+            delete_painting(folder)
+        save_unfinished(folder, request, unfinished, outputs.values())
+    warnings += _warn(unfinished.notes["warnings"])
+    mesh = dataclasses.replace(mesh, **unfinished.atlas)
+    fitted = fit_to_unit_sphere(mesh)
+    with Progress(settings.steps, quiet) as progress:
+        result = synthesize(fitted.to(device), denoiser, settings, folder / UNFINISHED, progress)
+    warnings += _warn([text for text in result.warnings if text not in warnings])
+    del denoiser  # Free its memory: baking at a large texture size needs it.
+    started = time.perf_counter()
+    maps = bake_texture(fitted, result.base_color_map, result.seen)
+    _write_outputs(folder, outputs, mesh, fitted, maps)
+    seconds = {
+        "unwrap": unfinished.notes["seconds"],
+        **result.seconds,
+        "bake_and_write": time.perf_counter() - started,
+    }
+    return {
+        "texcsd": __version__,
+        "prompt": settings.prompt,
+        "seed": settings.seed,
+        "settings": dict(request.settings),
+        "input": describe_input(mesh_path, request.input_sha256, mesh),
+        "model": model,
+        "device": device,
+        "uv_source": unfinished.notes["uv_source"],
+        "texels": maps.texels,
+        "unseen_texels": maps.unseen_texels,
+        "unseen_fraction": maps.unseen_texels / max(1, maps.texels),
+        "resumed": resumed,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "warnings": warnings,
+        "outputs": outputs,
+        "versions": describe_versions(),
+    }
+
+
+def _output_names(stem: str) -> dict[str, str]:
+    return {
+        "mesh": f"{stem}.glb",
+        "base_color": "textures/base_color.png",
+        "preview": "preview.png",
+        "turntable": "turntable.gif",
+    }
+
+
+def _make_atlas(mesh: Mesh, settings: PaintSettings) -> Unfinished:
+    started = time.perf_counter()
+    mesh, uv_source, warnings = ensure_uv(mesh, settings.unwrap, settings.texture_size)
+    assert mesh.uv is not None and mesh.uv_faces is not None
+    seconds = time.perf_counter() - started
+    return Unfinished(
+        atlas={"uv": mesh.uv, "uv_faces": mesh.uv_faces},
+        notes={"uv_source": uv_source, "warnings": warnings, "seconds": seconds},
+    )
+
+
+def _write_outputs(
+    folder: Path, outputs: dict[str, str], mesh: Mesh, fitted: Mesh, maps: TextureMaps
+) -> None:
+    png = png_bytes(maps.base_color)
+    contents = {
+        "mesh": glb_bytes(mesh, png, Path(outputs["mesh"]).stem),
+        "base_color": png,
+        "preview": preview_png(fitted, maps.base_color),
+        "turntable": turntable_gif(fitted, maps.base_color),
+    }
+    for key, content in contents.items():
+        path = folder / outputs[key]
+        path.parent.mkdir(exist_ok=True)
+        write_bytes_atomically(path, content)
+
+
+def _resolve_device(device: str) -> str:
+    """The device in PyTorch's words; "auto" takes a GPU if all that painting needs is there."""
+    if device == "auto":
+        ready = torch.cuda.is_available() and importlib.util.find_spec("nvdiffrast") is not None
+        return "cuda" if ready else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TexcsdError(
+            f"device is cuda, but PyTorch {torch.__version__} sees no NVIDIA GPU; use --device cpu,"
+            " or install a CUDA build of PyTorch"
+        )
+    return device
+
+
+def _warn(warnings: list[str]) -> list[str]:
+    """Logs each warning; returns a new list of them."""
+    for text in warnings:
+        logger.warning(text)
+    return list(warnings)

@@ -1,0 +1,1 @@
+"""Finished textures to files. Returns bytes and arrays; what is written where is for `job`."""

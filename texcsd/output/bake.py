@@ -1,0 +1,203 @@
+"""The learned texture as an 8-bit image: every texel of every chart, and padding around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from texcsd.geometry.mesh import Mesh
+from texcsd.rendering.rasterize import rasterize_uv
+
+MOST_SOURCES = 1 << 18
+"""Seen texels that unseen ones are coloured from; more only cost time."""
+TEXELS_AT_A_TIME = 1 << 17
+"""Unseen texels coloured together; bounds the memory."""
+BORDER_POINTS = 8
+"""Nearest seen points averaged into the one to mirror at: fewer, and mirrored edges fray."""
+BLENDED_POINTS = 4
+"""Seen points around the mirrored one that give the colour."""
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TextureMaps:
+    """A finished texture. Arrays are numpy, row 0 on top, as in the PNG."""
+
+    base_color: NDArray[np.uint8]
+    """uint8[size, size, 3], sRGB."""
+    covered: BoolArray
+    """bool[size, size], the texels that lie on a chart; all others are padding."""
+    texels: int
+    """Number of covered texels."""
+    unseen_texels: int
+    """Number of covered texels that no view saw; coloured from their surroundings in 3D."""
+
+
+def bake_texture(mesh: Mesh, base_color_map: Tensor, seen: Tensor) -> TextureMaps:
+    """Turn a learned base colour into the texture to save.
+
+    A covered texel that was seen keeps its colour, rounded to 8 bits. One that was not seen
+    continues the seen surface nearest to it in 3D, so across seams; if nothing was seen at all,
+    colours stay as they are. Texels outside the charts then repeat the nearest covered texel, so
+    that neither bilinear lookups nor mips mix anything foreign into a chart.
+
+    Args:
+        mesh: Fitted to the unit sphere; has uv.
+        base_color_map: float[1, size, size, 3], sRGB in [0, 1], row 0 on top.
+        seen: bool[size, size], the texels that took part in at least one view.
+    """
+    size = base_color_map.shape[1]
+    if base_color_map.shape != (1, size, size, 3) or seen.shape != (size, size):
+        raise ValueError(
+            f"base_color_map {tuple(base_color_map.shape)} and seen {tuple(seen.shape)} do not fit;"
+            " expected [1, size, size, 3] and [size, size]"
+        )
+    colors = base_color_map[0].detach().float().cpu().numpy()
+    texels = _surface_of_texels(mesh, size)
+    unseen = texels.covered & ~seen.cpu().numpy()
+    filled = _continue_seen_surface(colors, texels, unseen)
+    base_color = np.rint(np.clip(filled, 0, 1) * 255).astype(np.uint8)
+    return TextureMaps(
+        base_color=_pad_charts(base_color, texels.covered),
+        covered=texels.covered,
+        texels=int(texels.covered.sum()),
+        unseen_texels=int(unseen.sum()),
+    )
+
+
+@dataclass(frozen=True)
+class _TexelSurface:
+    """Where the texels of a texture lie on the mesh; zeros where there is no chart."""
+
+    covered: BoolArray
+    """bool[size, size]."""
+    positions: FloatArray
+    """float32[size, size, 3]."""
+    normals: FloatArray
+    """float32[size, size, 3], unit."""
+
+
+def _surface_of_texels(mesh: Mesh, size: int) -> _TexelSurface:
+    """Find the texels whose centre lies in a face, and those of faces that are too thin for that.
+
+    A face without any texel centre gets the texels that its longest edge runs through and that no
+    other face covers; a chart of nothing but such faces would otherwise end up under the padding of
+    its neighbours.
+    """
+    surface = rasterize_uv(mesh, size, size)
+    texels = _TexelSurface(
+        covered=surface.coverage[0, ..., 0].cpu().numpy() > 0,
+        positions=surface.positions[0].cpu().numpy(),
+        normals=surface.normals[0].cpu().numpy(),
+    )
+    has_texels = np.zeros(len(mesh.faces), bool)
+    has_texels[surface.triangle_ids[0].cpu().numpy()[texels.covered]] = True
+    thin = np.flatnonzero(~has_texels)
+    if len(thin):
+        _cover_thin_faces(mesh, thin, texels)
+    return texels
+
+
+def _cover_thin_faces(mesh: Mesh, thin: IntArray, texels: _TexelSurface) -> None:
+    """Add the texels along the longest edges of the given faces, in place."""
+    assert mesh.uv is not None and mesh.uv_faces is not None
+    size = len(texels.covered)
+    uv = mesh.uv.cpu().numpy()[mesh.uv_faces.cpu().numpy()[thin]]
+    places = np.stack([uv[..., 0], 1 - uv[..., 1]], axis=-1) * size
+    lengths = np.linalg.norm(places - np.roll(places, -1, axis=1), axis=2)
+    start = lengths.argmax(axis=1)
+    # Two points per texel, and both ends: a face without any uv area has one texel, too.
+    counts = np.ceil(2 * np.minimum(lengths.max(axis=1), 2 * size)).astype(np.int64) + 2
+    face = np.repeat(np.arange(len(thin)), counts)
+    number = np.arange(len(face)) - np.repeat(np.cumsum(counts) - counts, counts)
+    end_share = (number / (counts[face] - 1))[:, None]
+
+    def along_edge(corners: FloatArray) -> NDArray[np.float64]:
+        first, second = corners[face, start[face]], corners[face, (start[face] + 1) % 3]
+        return (1 - end_share) * first + end_share * second
+
+    column, row = np.floor(along_edge(places)).astype(np.int64).T
+    new = (column >= 0) & (column < size) & (row >= 0) & (row < size)
+    new[new] = ~texels.covered[row[new], column[new]]
+    target = row[new], column[new]
+    positions = mesh.vertices.float().cpu().numpy()[mesh.faces.cpu().numpy()[thin]]
+    normals = mesh.normals.cpu().numpy()[mesh.normal_faces.cpu().numpy()[thin]]
+    texels.covered[target] = True
+    texels.positions[target] = along_edge(positions)[new]
+    texels.normals[target] = normals[face, start[face]][new]
+
+
+def _continue_seen_surface(
+    colors: FloatArray, texels: _TexelSurface, unseen: BoolArray
+) -> FloatArray:
+    """Colour the unseen texels by mirroring the seen surface at the nearest seen point.
+
+    Repeating the nearest colour itself would draw it out into streaks; its surroundings, mirrored,
+    keep the scale and the contrast of a pattern and fit without a step.
+    """
+    sources = np.flatnonzero(texels.covered & ~unseen)
+    if len(sources) == 0 or not unseen.any():
+        return colors
+    sources = sources[:: -(-len(sources) // MOST_SOURCES)]
+    positions, normals = texels.positions.reshape(-1, 3), texels.normals.reshape(-1, 3)
+    source_normals = normals[sources]
+    source_colors = colors.reshape(-1, 3)[sources]
+    tree = KDTree(positions[sources], leafsize=32)
+    filled = colors.copy()
+    targets = np.flatnonzero(unseen)
+    for first in range(0, len(targets), TEXELS_AT_A_TIME):
+        chosen = targets[first : first + TEXELS_AT_A_TIME]
+        weights, nearest = _nearest(tree, positions[chosen], BORDER_POINTS)
+        border = np.einsum("tn,tnc->tc", weights, tree.data[nearest])
+        border_normals = np.einsum("tn,tnc->tc", weights, source_normals[nearest])
+        away = _unfold(positions[chosen] - border, normals[chosen], border_normals)
+        weights, nearest = _nearest(tree, border - away, BLENDED_POINTS)
+        filled.reshape(-1, 3)[chosen] = np.einsum("tn,tnc->tc", weights, source_colors[nearest])
+    return filled
+
+
+def _nearest(
+    tree: KDTree, points: NDArray[np.floating], count: int
+) -> tuple[NDArray[np.float64], IntArray]:
+    """Inverse-distance weights float[point, n] and indices int[point, n] of about the nearest."""
+    # Given as a range, a single neighbour has an axis as well. A fifth farther than the nearest
+    # will do, and takes half the time.
+    order = range(1, min(count, tree.n) + 1)
+    distances, nearest = tree.query(points, k=order, eps=0.2)
+    weights = 1 / (distances + 1e-4)
+    return weights / weights.sum(axis=1, keepdims=True), nearest
+
+
+def _unfold(
+    vectors: NDArray[np.floating], normals: NDArray[np.floating], onto: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Turn each vector by the rotation that takes its normal to another, all float[n, 3].
+
+    Around an edge this makes one plane of two. Opposite normals leave the vector as it is.
+    """
+    onto = onto / np.maximum(np.linalg.norm(onto, axis=1, keepdims=True), 1e-6)
+    both = normals + onto
+    cosine = (normals * onto).sum(axis=1, keepdims=True)
+    turned = (
+        vectors
+        - (vectors * both).sum(axis=1, keepdims=True) / np.maximum(1 + cosine, 0.1) * both
+        + 2 * (vectors * normals).sum(axis=1, keepdims=True) * onto
+    )
+    return np.where(cosine > -0.9, turned, vectors)
+
+
+def _pad_charts(base_color: NDArray[np.uint8], covered: BoolArray) -> NDArray[np.uint8]:
+    """Fill every texel outside the charts with the nearest one inside."""
+    if not covered.any() or covered.all():
+        return base_color
+    nearest = distance_transform_edt(~covered, return_distances=False, return_indices=True)
+    assert nearest is not None
+    return base_color[nearest[0], nearest[1]]

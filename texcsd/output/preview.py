@@ -1,0 +1,132 @@
+"""Pictures of a painted mesh: a contact sheet for a first look, a turntable for the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from texcsd.geometry.mesh import Mesh
+from texcsd.output.gltf import png_bytes
+from texcsd.rendering.cameras import Cameras, orbit_cameras
+from texcsd.rendering.rasterize import rasterize_mesh
+from texcsd.rendering.shading import camera_lights, downsample, shade
+from texcsd.rendering.texture import sample_map
+
+VIEWS, VIEW_SIZE, MARGIN = 6, 384, 8
+FRAMES, FRAME_SIZE, FRAME_MILLISECONDS = 30, 320, 90
+VIEW_WIDTH = 2.12
+"""Just enough for the unit sphere in perspective."""
+SUPERSAMPLING = 2
+LARGEST_TEXTURE = 1024
+"""Textures are reduced to about this size first; previews could not show more."""
+
+Picture = NDArray[np.uint8]
+
+
+def preview_png(mesh: Mesh, base_color: Picture) -> bytes:
+    """Render a contact sheet: six views around the mesh, and to their right the texture.
+
+    Args:
+        mesh: Fitted to the unit sphere; has uv.
+        base_color: uint8[size, size, 3], row 0 on top.
+
+    Returns:
+        A PNG file.
+    """
+    cameras = orbit_cameras(VIEWS, elevation_degrees=20, view_width=VIEW_WIDTH)
+    views = _render_views(mesh, base_color, cameras, _grey_gradient(VIEW_SIZE, 0.97, 0.84))
+    cell, columns = VIEW_SIZE + MARGIN, VIEWS // 2
+    map_size = 2 * VIEW_SIZE + MARGIN
+    height, width = map_size + 2 * MARGIN, columns * cell + map_size + 2 * MARGIN
+    sheet = np.full((height, width, 3), 255, np.uint8)
+    for index, view in enumerate(views):
+        top, left = MARGIN + index // columns * cell, MARGIN + index % columns * cell
+        sheet[top : top + VIEW_SIZE, left : left + VIEW_SIZE] = view
+    sheet[MARGIN:-MARGIN, -MARGIN - map_size : -MARGIN] = _resize(base_color, map_size)
+    return png_bytes(sheet)
+
+
+def turntable_gif(mesh: Mesh, base_color: Picture) -> bytes:
+    """Render one turn around the mesh as an animation that repeats for ever.
+
+    All frames share one palette and none is dithered, so that colours do not flicker. Of equal
+    frames in a row the GIF holds one, for as long.
+
+    Args:
+        mesh: Fitted to the unit sphere; has uv.
+        base_color: uint8[size, size, 3], row 0 on top.
+
+    Returns:
+        A GIF file.
+    """
+    cameras = orbit_cameras(FRAMES, elevation_degrees=15, view_width=VIEW_WIDTH)
+    frames = _render_views(mesh, base_color, cameras, _grey_gradient(FRAME_SIZE, 0.93, 0.93))
+    some_pixels = Image.fromarray(np.concatenate(frames[::3])[::2, ::2])
+    palette = some_pixels.quantize(256, method=Image.Quantize.MEDIANCUT)
+    images = [
+        Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+        for frame in frames
+    ]
+    stream = io.BytesIO()
+    images[0].save(
+        stream,
+        format="GIF",
+        save_all=True,
+        append_images=images[1:],
+        duration=FRAME_MILLISECONDS,
+        loop=0,
+        optimize=False,
+    )
+    return stream.getvalue()
+
+
+def _render_views(
+    mesh: Mesh, base_color: Picture, cameras: Cameras, background: Tensor
+) -> list[Picture]:
+    """Render one uint8[size, size, 3] per camera, one at a time to keep memory small.
+
+    Args:
+        mesh: Fitted to the unit sphere; has uv.
+        base_color: uint8[texture size, texture size, 3].
+        cameras: What to see the mesh from.
+        background: float32[1, size, size, 3].
+    """
+    device, factor = mesh.vertices.device, max(1, len(base_color) // LARGEST_TEXTURE)
+    reduced = np.asarray(Image.fromarray(base_color).reduce(factor), np.float32)
+    base_color_map = torch.from_numpy(reduced / 255).to(device)[None]
+    background = background.to(device).repeat_interleave(SUPERSAMPLING, 1)
+    background = background.repeat_interleave(SUPERSAMPLING, 2)
+    pixels = background.shape[1]
+    pictures = []
+    for index in range(len(cameras)):
+        camera = _one_camera(cameras, index).to(device)
+        surface = rasterize_mesh(mesh, camera, pixels, pixels)
+        material = sample_map(base_color_map, surface)
+        image = shade(material, surface, camera_lights(camera), background)
+        image = downsample(image, SUPERSAMPLING)[0]
+        pictures.append((image * 255).round().to("cpu", torch.uint8).numpy())
+    return pictures
+
+
+def _one_camera(cameras: Cameras, index: int) -> Cameras:
+    names = [field.name for field in dataclasses.fields(cameras)]
+    return Cameras(**{name: getattr(cameras, name)[index : index + 1] for name in names})
+
+
+def _grey_gradient(size: int, top: float, bottom: float) -> Tensor:
+    """float32[1, size, size, 3], sRGB."""
+    rows = torch.linspace(top, bottom, size)
+    return rows[None, :, None, None].expand(1, size, size, 3)
+
+
+def _resize(base_color: Picture, size: int) -> Picture:
+    """Reduce smoothly, or enlarge with hard texels."""
+    smaller = len(base_color) > size
+    method = Image.Resampling.BOX if smaller else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(base_color).resize((size, size), method))

@@ -1,0 +1,1 @@
+"""Meshes and textures in, images out. Knows nothing of diffusion."""

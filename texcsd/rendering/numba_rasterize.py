@@ -1,0 +1,188 @@
+"""Kernels for triangles: which one each pixel sees, and what lies there. Computed in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from texcsd.rendering.numba_kernel import kernel
+
+
+@kernel
+def _edges(positions, faces, face):
+    """Edge functions (a, b, c) of a triangle: at normalised (x, y) each is a*x + (b*y + c).
+
+    They come straight from homogeneous clip coordinates (Olano and Greer 1997): no vertex is
+    divided by w and nothing is clipped. Two triangles that share an edge get exactly opposite
+    numbers for it, as float32 products are exact in float64 and rounding is symmetric in the sign.
+    """
+    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+    x0, y0, w0 = (
+        np.float64(positions[i, 0]),
+        np.float64(positions[i, 1]),
+        np.float64(positions[i, 3]),
+    )
+    x1, y1, w1 = (
+        np.float64(positions[j, 0]),
+        np.float64(positions[j, 1]),
+        np.float64(positions[j, 3]),
+    )
+    x2, y2, w2 = (
+        np.float64(positions[k, 0]),
+        np.float64(positions[k, 1]),
+        np.float64(positions[k, 3]),
+    )
+    return (
+        (y1 * w2 - y2 * w1, w1 * x2 - w2 * x1, x1 * y2 - x2 * y1),
+        (y2 * w0 - y0 * w2, w2 * x0 - w0 * x2, x2 * y0 - x0 * y2),
+        (y0 * w1 - y1 * w0, w0 * x1 - w1 * x0, x0 * y1 - x1 * y0),
+    )
+
+
+@kernel
+def _project(positions, height, width):
+    """Vertices in pixels, float64[vertex, 2]; inf behind the eye, nan where not finite."""
+    pixels = np.empty((len(positions), 2))
+    for vertex in range(len(positions)):
+        x, y = np.float64(positions[vertex, 0]), np.float64(positions[vertex, 1])
+        z, w = np.float64(positions[vertex, 2]), np.float64(positions[vertex, 3])
+        if not np.isfinite(x + y + z + w):
+            pixels[vertex] = np.nan
+        elif w <= 0:
+            pixels[vertex] = np.inf
+        else:
+            pixels[vertex, 0] = (x / w * 0.5 + 0.5) * width - 0.5
+            pixels[vertex, 1] = (y / w * 0.5 + 0.5) * height - 0.5
+    return pixels
+
+
+@kernel
+def _pixel_range(first, second, third, size):
+    """First and last pixel on screen that can lie within three positions along one axis."""
+    if first + second + third < np.inf:
+        low, high = min(first, second, third), max(first, second, third)
+        # The margin is above rounding errors of the projection and far below a pixel.
+        return (
+            int(np.ceil(min(max(low - 1e-6, 0.0), np.float64(size)))),
+            int(np.floor(min(max(high + 1e-6, -1.0), size - 1.0))),
+        )
+    if np.isnan(first + second + third) or min(first, second, third) == np.inf:
+        return 0, -1
+    return 0, size - 1  # some vertices are behind the eye: the rest may reach anywhere
+
+
+@kernel
+def _owns_edge(a, b, sign):
+    """Whether a pixel centre exactly on this edge belongs to this one of its two triangles."""
+    return sign * a > 0 or (a == 0 and sign * b > 0)
+
+
+@kernel
+def find_visible(positions, faces, first_row, height, ids):
+    """Nearest triangle at every pixel centre of some rows; ids int32[rows, width] come in as -1.
+
+    Of equally near triangles the first wins. Triangles that are not finite, or lie between no pixel
+    centres, cover nothing.
+    """
+    rows, width = ids.shape
+    nearest = np.full((rows, width), np.inf)
+    pixels = _project(positions, height, width)
+    for face in range(len(faces)):
+        i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+        left, right = _pixel_range(pixels[i, 0], pixels[j, 0], pixels[k, 0], width)
+        if left > right:
+            continue
+        bottom, top = _pixel_range(pixels[i, 1], pixels[j, 1], pixels[k, 1], height)
+        bottom, top = max(bottom, first_row), min(top, first_row + rows - 1)
+        if bottom > top:
+            continue
+        (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = _edges(positions, faces, face)
+        z0, w0 = np.float64(positions[i, 2]), np.float64(positions[i, 3])
+        z1, w1 = np.float64(positions[j, 2]), np.float64(positions[j, 3])
+        z2, w2 = np.float64(positions[k, 2]), np.float64(positions[k, 3])
+        for row in range(bottom, top + 1):
+            y = (2 * row + 1 - height) / height
+            row0, row1, row2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
+            for column in range(left, right + 1):
+                x = (2 * column + 1 - width) / width
+                edge0, edge1, edge2 = a0 * x + row0, a1 * x + row1, a2 * x + row2
+                if edge0 >= 0 and edge1 >= 0 and edge2 >= 0:
+                    sign = 1.0
+                elif edge0 <= 0 and edge1 <= 0 and edge2 <= 0:
+                    sign = -1.0
+                else:
+                    continue
+                if edge0 == 0 and not _owns_edge(a0, b0, sign):
+                    continue
+                if edge1 == 0 and not _owns_edge(a1, b1, sign):
+                    continue
+                if edge2 == 0 and not _owns_edge(a2, b2, sign):
+                    continue
+                w = edge0 * w0 + edge1 * w1 + edge2 * w2
+                if not w * sign > 0:  # behind the eye
+                    continue
+                depth = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
+                if -1 <= depth <= 1 and depth < nearest[row - first_row, column]:
+                    nearest[row - first_row, column] = depth
+                    ids[row - first_row, column] = face
+
+
+@kernel
+def fill_visible(positions, faces, first_row, height, ids, rast, rast_db):
+    """Barycentrics, z/w and barycentric slopes of the visible triangles of some rows."""
+    rows, width = ids.shape
+    for row in range(rows):
+        y = (2 * (first_row + row) + 1 - height) / height
+        for column in range(width):
+            face = ids[row, column]
+            if face < 0:
+                continue
+            x = (2 * column + 1 - width) / width
+            (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = _edges(positions, faces, face)
+            i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+            edge0, edge1 = a0 * x + (b0 * y + c0), a1 * x + (b1 * y + c1)
+            edge2 = a2 * x + (b2 * y + c2)
+            total = edge0 + edge1 + edge2
+            u, v, w = edge0 / total, edge1 / total, edge2 / total
+            depth_numerator = u * positions[i, 2] + v * positions[j, 2] + w * positions[k, 2]
+            depth_denominator = u * positions[i, 3] + v * positions[j, 3] + w * positions[k, 3]
+            rast[row, column, 0], rast[row, column, 1] = u, v
+            rast[row, column, 2] = depth_numerator / depth_denominator
+            rast[row, column, 3] = face + 1
+            slope_x, slope_y = (a0 + a1 + a2), (b0 + b1 + b2)
+            per_column, per_row = 2 / (total * width), 2 / (total * height)
+            rast_db[row, column, 0] = (a0 - u * slope_x) * per_column
+            rast_db[row, column, 1] = (b0 - u * slope_y) * per_row
+            rast_db[row, column, 2] = (a1 - v * slope_x) * per_column
+            rast_db[row, column, 3] = (b1 - v * slope_y) * per_row
+
+
+@kernel
+def interpolate_attributes(
+    values, faces, ids, rast, rast_db, pixels_per_view, first, last, output, output_slopes
+):
+    """Attributes of pixels first..last-1; values float[1 or views, vertex, channel], ids flat."""
+    channels, with_slopes = values.shape[2], len(output_slopes) > 0
+    for pixel in range(first, last):
+        face = ids[pixel]
+        if face < 0:
+            for channel in range(channels):
+                output[pixel, channel] = 0
+                if with_slopes:
+                    output_slopes[pixel, 2 * channel] = 0
+                    output_slopes[pixel, 2 * channel + 1] = 0
+            continue
+        view = pixel // pixels_per_view if len(values) > 1 else 0
+        i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+        u, v = rast[pixel, 0], rast[pixel, 1]
+        for channel in range(channels):
+            third = values[view, k, channel]
+            along_u = values[view, i, channel] - third
+            along_v = values[view, j, channel] - third
+            output[pixel, channel] = third + (u * along_u + v * along_v)
+            if with_slopes:
+                output_slopes[pixel, 2 * channel] = (
+                    rast_db[pixel, 0] * along_u + rast_db[pixel, 2] * along_v
+                )
+                output_slopes[pixel, 2 * channel + 1] = (
+                    rast_db[pixel, 1] * along_u + rast_db[pixel, 3] * along_v
+                )

@@ -1,0 +1,117 @@
+"""What the cameras see of a mesh: Mesh + Cameras to Surface.
+
+`operations` has image row 0 at the bottom of clip space. Here, and only here, y is negated on the
+way in: so every image comes out with row 0 on top, and derivatives along y point down the rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from texcsd.errors import TexcsdError
+from texcsd.geometry.mesh import Mesh
+from texcsd.rendering import operations
+from texcsd.rendering.cameras import Cameras
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The surface behind every pixel; row 0 on top, zeros in the background."""
+
+    coverage: Tensor
+    """float32[view, height, width, 1], 1 where there is surface, else 0."""
+    triangle_ids: Tensor
+    """int64[view, height, width], -1 in the background."""
+    positions: Tensor
+    """float32[view, height, width, 3]."""
+    normals: Tensor
+    """float32[view, height, width, 3], unit, those of the side that is seen."""
+    uv: Tensor
+    """float32[view, height, width, 2], v up."""
+    uv_derivatives: Tensor
+    """float32[view, height, width, 4]: du/dx, du/dy, dv/dx, dv/dy per pixel, x right and y down."""
+    depth: Tensor
+    """float32[view, height, width, 1], distance along the view axis; 0 where no camera looks."""
+
+
+def rasterize_mesh(mesh: Mesh, cameras: Cameras, height: int, width: int) -> Surface:
+    """The mesh as the cameras see it.
+
+    Both sides of a face are visible. Normals are turned to the side that is seen, judged by the
+    face and not by the interpolated normal, so that smooth silhouettes keep their shading.
+
+    Args:
+        mesh: Fits the unit sphere, has uv, is on the cameras' device.
+        cameras: One image each.
+        height: Pixels, spans the field of view.
+        width: Pixels.
+    """
+    clip_positions = _row_0_on_top(cameras.clip_positions(mesh.vertices, width / height))
+    rasterization = operations.rasterize(clip_positions, mesh.faces, (height, width))
+    depth, _ = operations.interpolate(clip_positions[..., 3:], rasterization, mesh.faces)
+    return _surface(mesh, rasterization, depth, turn_normals=True)
+
+
+def rasterize_uv(mesh: Mesh, height: int, width: int) -> Surface:
+    """The mesh spread out in its texture: one view, one pixel per texel, row 0 at v near 1.
+
+    Depth is 0, and normals are the front's, whatever the orientation of a face in the texture.
+    """
+    uv = _uv_of(mesh)[0]
+    ones = torch.ones_like(uv[:, :1])
+    clip_positions = _row_0_on_top(torch.cat([2 * uv - 1, 0 * ones, ones], 1)[None])
+    rasterization = operations.rasterize(clip_positions, _uv_of(mesh)[1], (height, width))
+    depth = torch.zeros(1, height, width, 1, device=uv.device)
+    return _surface(mesh, rasterization, depth, turn_normals=False)
+
+
+def normalized_depth(surface: Surface) -> Tensor:
+    """Depth for conditioning, float32[view, height, width, 1].
+
+    The nearest pixel of each image is 1, the farthest 0.2, the background 0; a view of constant
+    depth is 1.
+    """
+    depth, seen = surface.depth, surface.coverage > 0
+    near = depth.masked_fill(~seen, torch.inf).amin((1, 2), keepdim=True)
+    far = depth.masked_fill(~seen, -torch.inf).amax((1, 2), keepdim=True)
+    closeness = torch.where(far > near, (far - depth) / (far - near), 1.0)
+    return torch.where(seen, 0.2 + 0.8 * closeness, 0.0)
+
+
+def _row_0_on_top(clip_positions: Tensor) -> Tensor:
+    return clip_positions * torch.tensor([1.0, -1.0, 1.0, 1.0], device=clip_positions.device)
+
+
+def _uv_of(mesh: Mesh) -> tuple[Tensor, Tensor]:
+    if mesh.uv is None or mesh.uv_faces is None:
+        raise TexcsdError("the mesh has no uv, so there is no texture to look up; unwrap it first.")
+    return mesh.uv, mesh.uv_faces
+
+
+def _surface(
+    mesh: Mesh, rasterization: operations.Rasterization, depth: Tensor, turn_normals: bool
+) -> Surface:
+    vertices, (uv, uv_faces) = mesh.vertices.float()[None], _uv_of(mesh)
+    positions, slopes = operations.interpolate(vertices, rasterization, mesh.faces, turn_normals)
+    normals, _ = operations.interpolate(mesh.normals[None], rasterization, mesh.normal_faces)
+    normals = torch.nn.functional.normalize(normals, dim=-1)
+    if slopes is not None:
+        normals = _towards_camera(normals, slopes)
+    uv_image, uv_derivatives = operations.interpolate(uv[None], rasterization, uv_faces, True)
+    assert uv_derivatives is not None
+    triangle_ids = rasterization.triangle_ids.long()
+    coverage = (triangle_ids >= 0).float()[..., None]
+    return Surface(coverage, triangle_ids, positions, normals, uv_image, uv_derivatives, depth)
+
+
+def _towards_camera(normals: Tensor, slopes: Tensor) -> Tensor:
+    """Normals on the side of their face that is seen, given (d/dx, d/dy) of x, y and z.
+
+    The face decides and not the interpolated normal, which may point away at a smooth silhouette.
+    """
+    right, down = slopes[..., 0::2], slopes[..., 1::2]
+    facing = torch.linalg.vecdot(torch.linalg.cross(down, right), normals)
+    return normals * torch.copysign(torch.ones_like(facing), facing)[..., None]

@@ -1,0 +1,98 @@
+"""Material and light to image; linear colour to sRGB and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from texcsd.rendering.cameras import Cameras
+from texcsd.rendering.rasterize import Surface
+from texcsd.rendering.texture import Material
+
+
+@dataclass(frozen=True)
+class Lights:
+    """One distant light and an ambient one per view."""
+
+    direction: Tensor
+    """float32[view, 3], unit, towards the light, in world space."""
+    ambient: Tensor
+    """float32[view], share of the light that comes from everywhere, in [0, 1]."""
+    exposure: Tensor
+    """float32[view], factor on the linear image."""
+
+
+def srgb_to_linear(srgb: Tensor) -> Tensor:
+    """Decodes sRGB (IEC 61966-2-1), any shape; the gradient is finite everywhere in [0, 1]."""
+    curve = ((srgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4
+    return torch.where(srgb <= 0.04045, srgb / 12.92, curve)
+
+
+def linear_to_srgb(linear: Tensor) -> Tensor:
+    """Encodes to sRGB (IEC 61966-2-1), any shape; the gradient is finite everywhere in [0, 1]."""
+    curve = 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
+    return torch.where(linear <= 0.0031308, 12.92 * linear, curve)
+
+
+def random_lights(cameras: Cameras, generator: torch.Generator) -> Lights:
+    """Lights from about where each camera is, mostly from above; another one for every view."""
+    device, drawn_on = cameras.fov_degrees.device, generator.device
+    across = torch.randn(len(cameras), 2, generator=generator, device=drawn_on).to(device)
+    scalars = torch.rand(len(cameras), 2, generator=generator, device=drawn_on).to(device)
+    toward = torch.stack(
+        [0.7 * across[:, 0], 0.5 + 0.5 * across[:, 1], torch.ones_like(across[:, 0])], 1
+    )
+    return Lights(
+        _to_world(cameras, toward), 0.45 + 0.35 * scalars[:, 0], 0.9 + 0.2 * scalars[:, 1]
+    )
+
+
+def camera_lights(cameras: Cameras) -> Lights:
+    """The light of previews, from above the left shoulder of each camera."""
+    toward = torch.tensor([-0.4, 0.7, 1.0], device=cameras.fov_degrees.device)
+    ones = torch.ones_like(cameras.fov_degrees)
+    return Lights(_to_world(cameras, toward.expand(len(cameras), 3)), 0.55 * ones, ones)
+
+
+def shade(material: Material, surface: Surface, lights: Lights, background: Tensor) -> Tensor:
+    """Diffuse shading over a background, float32[view, height, width, 3], sRGB in [0, 1].
+
+    linear = base_color * exposure * (ambient + (1 - ambient) * max(0, normal . light)), at most 1
+
+    Args:
+        material: Of every pixel of the surface.
+        surface: Where there is surface, and its normals.
+        lights: One per view.
+        background: float[view, 1, 1, 3] or float[view, height, width, 3], sRGB.
+    """
+    ambient, exposure = lights.ambient[:, None, None, None], lights.exposure[:, None, None, None]
+    facing = (surface.normals * lights.direction[:, None, None]).sum(-1, keepdim=True).clamp(min=0)
+    light = exposure * (ambient + (1 - ambient) * facing)
+    return torch.where(surface.coverage > 0, relight(material.base_color, light), background)
+
+
+def relight(colors: Tensor, light: Tensor) -> Tensor:
+    """Colours under a light: decoded, multiplied, clamped to [0, 1] and encoded again.
+
+    Args:
+        colors: float32[..., 3], sRGB in [0, 1]; differentiable.
+        light: float32[..., 1], at least 0, linear; not differentiable.
+    """
+    if colors.device.type == "cpu":
+        from texcsd.rendering import numba_operations
+
+        return numba_operations.relight(colors, light)
+    return linear_to_srgb((srgb_to_linear(colors) * light).clamp(0, 1))
+
+
+def downsample(images: Tensor, factor: int) -> Tensor:
+    """Averages float[view, height, width, channel] over boxes of factor x factor pixels."""
+    channels_first = images.permute(0, 3, 1, 2)
+    return torch.nn.functional.avg_pool2d(channels_first, factor).permute(0, 2, 3, 1)
+
+
+def _to_world(cameras: Cameras, directions: Tensor) -> Tensor:
+    rotated = (cameras.camera_to_world[:, :3, :3] @ directions[:, :, None])[:, :, 0]
+    return torch.nn.functional.normalize(rotated, dim=1)

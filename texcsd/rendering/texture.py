@@ -1,0 +1,97 @@
+"""What is learned: colours on the surface of a mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from texcsd.rendering import operations
+from texcsd.rendering.rasterize import Surface
+
+SMALLEST_LEVEL = 16
+"""Texels per side below which the pyramid gets no further default level."""
+INITIAL_NOISE = 0.02
+"""Standard deviation, in logits, of the noise that a generator adds to each level."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the surface behind every pixel is made of."""
+
+    base_color: Tensor
+    """float32[view, height, width, 3], sRGB in [0, 1]; arbitrary in the background."""
+
+
+class TexelPyramid(nn.Module):
+    """A square texture as the sum of images of several resolutions, in logits of sRGB.
+
+    Coarse levels collect the gradient of large areas, so that colours settle fast and noise stays
+    out. By default each of three levels has a quarter of the next one's texels per side, as long as
+    that leaves 16. Any size from 1 up will do.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        initial_color: Sequence[float] = (0.5, 0.5, 0.5),
+        levels: Sequence[int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Starts with one colour everywhere.
+
+        Args:
+            size: Texels per side.
+            initial_color: sRGB in [0, 1].
+            levels: Texels per side of each level, coarse to fine, the last equal to size.
+            generator: Adds a little noise to every level, if given.
+        """
+        super().__init__()
+        sizes = list(levels) if levels is not None else _default_levels(size)
+        if not sizes or sizes[-1] != size:
+            raise ValueError(f"levels {sizes} must end with the size, {size}")
+        images = [torch.zeros(1, s, s, 3) for s in sizes]
+        if generator is not None:
+            noise = (torch.randn(image.shape, generator=generator) for image in images)
+            images = [INITIAL_NOISE * image for image in noise]
+        images[0] += torch.logit(torch.tensor([*initial_color], dtype=torch.float32), eps=1e-3)
+        self.levels = nn.ParameterList(images)
+
+    @property
+    def size(self) -> int:
+        """Texels per side of the finished texture."""
+        return self.levels[-1].shape[1]
+
+    def compose(self) -> Tensor:
+        """The texture, float32[1, size, size, 3], sRGB in [0, 1], row 0 on top.
+
+        Each level is enlarged bilinearly to the next and added to it.
+        """
+        return operations.compose_pyramid(list(self.levels))
+
+    def sample(self, surface: Surface) -> Material:
+        """The texture at every pixel of the surface, filtered over the area the pixel covers."""
+        return sample_map(self.compose(), surface)
+
+
+def sample_map(base_color_map: Tensor, surface: Surface) -> Material:
+    """Looks a texture up at every pixel, mip-mapped; it repeats outside [0, 1], as glTF's does.
+
+    Args:
+        base_color_map: float[1, rows, columns, 3], sRGB, row 0 on top; differentiable.
+        surface: Gives uv and the area of each pixel.
+    """
+    # The one place where v (up) becomes a row (down).
+    upside_down = torch.tensor([1.0, -1.0], device=surface.uv.device)
+    rows = (1 - upside_down) / 2 + upside_down * surface.uv
+    row_derivatives = surface.uv_derivatives * upside_down.repeat_interleave(2)
+    return Material(operations.texture(base_color_map, rows, row_derivatives))
+
+
+def _default_levels(size: int) -> list[int]:
+    sizes = [size]
+    while sizes[0] // 4 >= SMALLEST_LEVEL and len(sizes) < 3:
+        sizes.insert(0, sizes[0] // 4)
+    return sizes

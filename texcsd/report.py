@@ -1,0 +1,72 @@
+"""What run.json says about where a result came from: the input and the versions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from texcsd.errors import TexcsdError
+from texcsd.geometry.mesh import Mesh
+
+PACKAGES = ("torch", "numpy", "numba", "trimesh", "xatlas", "diffusers", "transformers")
+"""Whose versions a report names."""
+
+
+def input_sha256(mesh_path: Path) -> str:
+    """Of the mesh file and, for glTF, of the buffers beside it: of where its geometry is."""
+    if mesh_path.is_dir():
+        raise TexcsdError(f"{mesh_path}: is a folder; give one mesh file")
+    digest = hashlib.sha256()
+    for path in [mesh_path, *_gltf_buffers(mesh_path)]:
+        try:
+            with open(path, "rb") as file:
+                for block in iter(lambda file=file: file.read(1 << 20), b""):
+                    digest.update(block)
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror})"
+            raise TexcsdError(f"{path}: {reason}; check the path") from error
+    return digest.hexdigest()
+
+
+def describe_input(mesh_path: Path, sha256: str, mesh: Mesh) -> dict[str, Any]:
+    """Where the mesh came from and what was in it."""
+    return {
+        "path": str(mesh_path),
+        "sha256": sha256,
+        "vertices": len(mesh.vertices),
+        "triangles": len(mesh.faces),
+        "parts": [part.name for part in mesh.parts],
+    }
+
+
+def describe_versions() -> dict[str, str | None]:
+    """Of Python, the platform and the packages a result depends on; None for one not installed."""
+    versions: dict[str, str | None] = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return versions
+
+
+def _gltf_buffers(mesh_path: Path) -> Iterator[Path]:
+    if mesh_path.suffix.lower() != ".gltf" or not mesh_path.exists():
+        return
+    try:
+        buffers = json.loads(mesh_path.read_bytes())["buffers"]
+        uris = [buffer.get("uri", "data:") for buffer in buffers]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return  # Loading will say what is wrong with it.
+    for uri in uris:
+        if not uri.startswith("data:"):
+            yield mesh_path.parent / unquote(uri)

@@ -1,0 +1,174 @@
+"""Every option of a painting: once, with its help, its default and its limits."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import functools
+import inspect
+import math
+import sys
+import textwrap
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from texcsd.errors import TexcsdError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
+
+
+@dataclass(frozen=True)
+class PaintSettings:
+    """What a painted texture depends on, besides the mesh.
+
+    The docstring below a field is its help text; the command line is derived from these fields.
+    Timesteps are fractions of the model's noise schedule: 0 is no noise, 1 is noise only.
+    """
+
+    prompt: str
+    """What the object is to look like, such as "a leather armchair"."""
+    negative_prompt: str = ""
+    """What it is not to look like; empty takes the model's own."""
+    model: str = "embedded"
+    """The diffusion model: "embedded", a folder in diffusers' format, or a hub id."""
+    steps: int = 300
+    """Optimisation steps."""
+    views: int = 6
+    """Random views rendered in each step."""
+    texture_size: int = 1024
+    """Width and height of the texture, in texels."""
+    seed: int = 0
+    """Of all randomness; the same seed gives the same texture, bit for bit on one CPU."""
+    unwrap: Literal["auto", "always", "never"] = "auto"
+    """When to make new UVs: only if the mesh has no usable ones, always, or never."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    learning_rate: float = 0.02
+    """Of the texture's optimiser, Adam."""
+    negative_scale_start: float = 0.0
+    """Push away from the negative prompt in the first step."""
+    negative_scale_end: float = 1.0
+    """Push away from the negative prompt in the last step; linear in between."""
+    timestep_max_start: float = 0.98
+    """Most noise added in the first step."""
+    timestep_max_end: float = 0.5
+    """Most noise added in the last step; linear in between."""
+    timestep_min: float = 0.02
+    """Least noise added."""
+    close_up_fraction: float = 0.5
+    """Share of the views that look at a part of the object; the others show all of it."""
+
+    def __post_init__(self) -> None:
+        for option in options():
+            object.__setattr__(self, option.name, _checked(option, getattr(self, option.name)))
+        if not self.prompt.strip():
+            raise TexcsdError('the prompt is empty; say what to paint, such as "red leather"')
+        if not self.model.strip():
+            raise TexcsdError("model is empty; choose embedded, a folder or a hub id")
+        self._check_range("steps", 1, 1_000_000)
+        self._check_range("views", 1, 256)
+        self._check_range("texture_size", 16, 8192)
+        self._check_range("seed", 0, 2**63 - 1)
+        self._check_range("learning_rate", 1e-6, 1.0)
+        self._check_range("negative_scale_start", 0.0, 100.0)
+        self._check_range("negative_scale_end", 0.0, 100.0)
+        self._check_range("timestep_min", 0.0, 1.0)
+        # A span of zero would make every view equally noisy.
+        self._check_range("timestep_max_start", self.timestep_min, 1.0, above=True)
+        self._check_range("timestep_max_end", self.timestep_min, 1.0, above=True)
+        self._check_range("close_up_fraction", 0.0, 1.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields by name, as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    def _check_range(self, name: str, least: float, most: float, above: bool = False) -> None:
+        value = getattr(self, name)
+        if not math.isfinite(value) or not least <= value <= most or (above and value == least):
+            lower = f"above {least:g}" if above else f"from {least}"
+            raise TexcsdError(f"{name} is {value}; choose a number {lower} to {most}")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One field of PaintSettings, for those who show or read it."""
+
+    name: str
+    kind: type[str] | type[int] | type[float]
+    choices: tuple[str, ...]
+    """What may be chosen; empty if anything may."""
+    default: Any
+    """None for the prompt, which has none."""
+    help: str
+
+
+@functools.cache
+def options() -> tuple[Option, ...]:
+    """Every field of PaintSettings, in order."""
+    hints = typing.get_type_hints(PaintSettings)
+    docstrings = _attribute_docstrings()
+    return tuple(
+        Option(
+            name=field.name,
+            kind=str if typing.get_origin(hints[field.name]) is Literal else hints[field.name],
+            choices=typing.get_args(hints[field.name]),
+            default=None if field.default is dataclasses.MISSING else field.default,
+            help=docstrings[field.name],
+        )
+        for field in dataclasses.fields(PaintSettings)
+    )
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """The settings in a TOML file, by field name; `texture-size` is as good as `texture_size`.
+
+    Names are checked here, values by PaintSettings.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = tomllib.load(file)
+    except OSError as error:
+        raise TexcsdError(f"{path}: cannot be read ({error.strerror}); check --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TexcsdError(f"{path}: is not valid TOML ({error}); correct it") from error
+    known = [option.name for option in options()]
+    settings = {key.replace("-", "_"): value for key, value in content.items()}
+    for name in settings:
+        if name not in known:
+            (nearest,) = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+            raise TexcsdError(f'{path}: unknown setting "{name}"; did you mean "{nearest}"?')
+    return settings
+
+
+def _checked(option: Option, value: Any) -> Any:
+    """The value in the type of the field; a whole number is a float, too, but true is no number."""
+    if option.choices and value not in option.choices:
+        choices = " or ".join([", ".join(option.choices[:-1]), option.choices[-1]])
+        raise TexcsdError(f"{option.name} {_quoted(value)} is unknown; choose {choices}")
+    accepted = (int, float) if option.kind is float else option.kind
+    if not isinstance(value, accepted) or isinstance(value, bool):
+        expected = {str: "text", int: "a whole number", float: "a number"}[option.kind]
+        raise TexcsdError(f"{option.name} is {_quoted(value)}; expected {expected}")
+    return option.kind(value)
+
+
+def _quoted(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _attribute_docstrings() -> dict[str, str]:
+    source = textwrap.dedent(inspect.getsource(PaintSettings))
+    (definition,) = ast.parse(source).body
+    assert isinstance(definition, ast.ClassDef)
+    docstrings = {}
+    for field, following in zip(definition.body, definition.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(following, ast.Expr):
+            name, text = ast.unparse(field.target), ast.literal_eval(following.value)
+            docstrings[name] = " ".join(text.split())
+    return docstrings

@@ -1,0 +1,247 @@
+"""The optimisation loop: a mesh, a denoiser and settings in, a texture out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from texcsd.checkpoint import load_checkpoint, save_checkpoint
+from texcsd.geometry.mesh import Mesh, sample_surface
+from texcsd.guidance.score import (
+    Denoiser,
+    PromptEmbeddings,
+    csd_weights,
+    encode,
+    score_direction,
+    stratified_timesteps,
+    surrogate_loss,
+)
+from texcsd.progress import Progress
+from texcsd.rendering.cameras import Cameras, random_cameras
+from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh, rasterize_uv
+from texcsd.rendering.shading import downsample, random_lights, shade
+from texcsd.rendering.texture import TexelPyramid, sample_map
+from texcsd.settings import PaintSettings
+
+SUPERSAMPLING = 2
+SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+
+@dataclass(frozen=True)
+class SynthesisResult:
+    """A finished texture."""
+
+    base_color_map: Tensor
+    """float[1, size, size, 3], sRGB, row 0 on top."""
+    seen: Tensor
+    """bool[size, size]: the texels that some view has shown."""
+    seconds: dict[str, float]
+    """Wall time by stage: render, denoise, update."""
+    warnings: list[str] = field(default_factory=list)
+
+
+def synthesize(
+    mesh: Mesh,
+    denoiser: Denoiser,
+    settings: PaintSettings,
+    checkpoint_folder: Path,
+    progress: Progress,
+) -> SynthesisResult:
+    """Paint a texture by score distillation, going on from a checkpoint if there is one.
+
+    Step k draws its cameras, light and noise from a generator seeded by (seed, k) alone, so a
+    resumed run takes the very steps an uninterrupted one takes.
+
+    Args:
+        mesh: With uv, fitted to the unit sphere.
+        denoiser: Decides what matches the prompt.
+        settings: Everything the user chose.
+        checkpoint_folder: Exists; holds the checkpoint of an interrupted run, or nothing.
+        progress: Told after every step.
+
+    Raises:
+        KeyboardInterrupt: Passed on, after the checkpoint was saved.
+    """
+    negative_prompt = settings.negative_prompt or denoiser.default_negative_prompt
+    prompts = encode(denoiser, settings.prompt, negative_prompt)
+    painting = Painting(settings, mesh, checkpoint_folder)
+    saved_at = time.monotonic()
+    progress.update(painting.step)
+    try:
+        while painting.step < settings.steps:
+            _take_step(painting, mesh, denoiser, prompts, settings)
+            progress.update(painting.step)
+            if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+                painting.save()
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        painting.save()
+        raise
+    painting.save()
+    with torch.no_grad():
+        base_color_map = painting.texture.compose()
+    return SynthesisResult(base_color_map, painting.seen_texels(mesh), painting.seconds)
+
+
+class Painting:
+    """All that changes while painting, and therefore all that a checkpoint holds."""
+
+    def __init__(self, settings: PaintSettings, mesh: Mesh, folder: Path) -> None:
+        """Begin a painting, or take up the one whose checkpoint lies in `folder`."""
+        self.folder = folder
+        device = mesh.vertices.device
+        self.step = 0
+        self.seconds = {"render": 0.0, "denoise": 0.0, "update": 0.0}
+        size = settings.texture_size
+        self.texture = TexelPyramid(size, generator=step_generator(settings.seed, -1)).to(device)
+        self.touched = torch.zeros(size, size, dtype=torch.bool, device=device)
+        """Texels some view's filter has reached."""
+        self.seen_faces = torch.zeros(len(mesh.faces), dtype=torch.bool, device=device)
+        # Adam with the short memory of gradients that the noise of random views asks for.
+        self.optimizer = torch.optim.Adam(
+            self.texture.parameters(), settings.learning_rate, betas=(0.9, 0.99), fused=True
+        )
+        if (checkpoint := load_checkpoint(folder)) is not None:
+            self._restore(*checkpoint)
+
+    def save(self) -> None:
+        """Write the checkpoint, replacing the last one."""
+        tensors = {f"texture.{k}": v for k, v in self.texture.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": v for k, v in moments.items()}
+        tensors |= {"touched": self.touched, "seen_faces": self.seen_faces}
+        save_checkpoint(self.folder, tensors, {"step": self.step, "seconds": self.seconds})
+
+    def _restore(self, tensors: dict[str, Tensor], state: dict) -> None:
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.touched = tensors.pop("touched").to(self.touched.device)
+        self.seen_faces = tensors.pop("seen_faces").to(self.seen_faces.device)
+        moments: dict[int, dict[str, Tensor]] = {}
+        texture: dict[str, Tensor] = {}
+        for key, value in tensors.items():
+            kind, name = key.split(".", 1)
+            if kind == "texture":
+                texture[name] = value
+            else:
+                index, moment = name.split(".")
+                moments.setdefault(int(index), {})[moment] = value
+        self.texture.load_state_dict(texture)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+    def observe(self, triangle_ids: Tensor, base_color_gradient: Tensor) -> None:
+        """Note what a step's views have shown: int[view, height, width], float[size, size, 3]."""
+        self.seen_faces[triangle_ids[triangle_ids >= 0]] = True
+        self.touched |= (base_color_gradient != 0).any(-1)
+
+    def seen_texels(self, mesh: Mesh) -> Tensor:
+        """bool[size, size]: touched texels of faces some view has shown.
+
+        Either alone would claim too much: coarse mips reach over chart borders, and a large face
+        may be seen in part.
+        """
+        shown = replace(
+            mesh,
+            faces=mesh.faces[self.seen_faces],
+            uv_faces=None if mesh.uv_faces is None else mesh.uv_faces[self.seen_faces],
+            normal_faces=mesh.normal_faces[self.seen_faces],
+        )
+        size = self.texture.size
+        return self.touched & (rasterize_uv(shown, size, size).coverage[0, :, :, 0] > 0)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time spent inside to a stage."""
+        started = time.perf_counter()
+        yield
+        self.seconds[stage] += time.perf_counter() - started
+
+
+def _take_step(
+    painting: Painting,
+    mesh: Mesh,
+    denoiser: Denoiser,
+    prompts: PromptEmbeddings,
+    settings: PaintSettings,
+) -> None:
+    """Render random views, ask the denoiser which way to change them, change the texture so."""
+    generator = step_generator(settings.seed, painting.step)
+    done = painting.step / max(1, settings.steps - 1)
+    with painting.timed("render"):
+        cameras = _step_cameras(mesh, settings, generator)
+        base_color_map = painting.texture.compose()
+        base_color_map.retain_grad()
+        size = SUPERSAMPLING * denoiser.image_size
+        surface = rasterize_mesh(mesh, cameras, size, size)
+        images, depth = _render(surface, cameras, base_color_map, generator)
+        clean = denoiser.encode_images(images)
+    with painting.timed("denoise"):
+        noisiest = _between(settings.timestep_max_start, settings.timestep_max_end, done)
+        device = clean.device
+        timestep = stratified_timesteps(
+            len(cameras),
+            settings.timestep_min,
+            noisiest,
+            len(denoiser.alphas_cumprod),
+            generator,
+        ).to(device)
+        noise = torch.randn(clean.shape, generator=generator).to(device)
+        negative_scale = _between(settings.negative_scale_start, settings.negative_scale_end, done)
+        direction = score_direction(
+            denoiser,
+            clean,
+            timestep,
+            noise,
+            prompts,
+            csd_weights(negative_scale),
+            depth,
+            cameras.view_width,
+        )
+    with painting.timed("update"):
+        surrogate_loss(clean, direction).backward()
+        assert base_color_map.grad is not None
+        painting.observe(surface.triangle_ids, base_color_map.grad[0])
+        painting.optimizer.step()
+        painting.optimizer.zero_grad()
+    painting.step += 1
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The only source of randomness of a step; -1 is for the initial texture."""
+    # An odd multiplier keeps neighbouring seeds from sharing steps.
+    return torch.Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + step + 1) % 2**63)
+
+
+def _step_cameras(mesh: Mesh, settings: PaintSettings, generator: torch.Generator) -> Cameras:
+    points, normals = sample_surface(mesh, settings.views, generator)
+    cameras = random_cameras(points, normals, generator, settings.close_up_fraction)
+    return cameras.to(mesh.vertices.device)
+
+
+def _render(
+    surface: Surface, cameras: Cameras, base_color_map: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Images float[view, size, size, 3], lit at random, and depth float[view, size, size, 1]."""
+    background = random_backgrounds(len(cameras), generator).to(base_color_map.device)
+    material = sample_map(base_color_map, surface)
+    images = shade(material, surface, random_lights(cameras, generator), background)
+    depth = normalized_depth(surface)
+    return downsample(images, SUPERSAMPLING), downsample(depth, SUPERSAMPLING)
+
+
+def random_backgrounds(count: int, generator: torch.Generator) -> Tensor:
+    """A plain colour behind each view, float[view, 1, 1, 3]: a grey or any colour, equally often."""
+    colors = torch.rand(count, 3, generator=generator)
+    grey = torch.rand(count, 1, generator=generator) < 0.5
+    return torch.where(grey, colors[:, :1], colors)[:, None, None]
+
+
+def _between(start: float, end: float, done: float) -> float:
+    """Linear in the progress `done`, from 0 to 1."""
+    return start + (end - start) * done
