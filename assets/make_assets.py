@@ -4,14 +4,14 @@ Needs the development extras (scikit-image polygonises the animal). The shapes a
 as numbers, nothing is read from anywhere, so the meshes are our own and CC0. Units are metres, y is
 up, the front looks along +z. The same script writes the same bytes every time.
 
-| file                 | faces are          | uv   | what it tests                                     |
-|----------------------|--------------------|------|---------------------------------------------------|
-| armchair.obj         | quads, 14 objects  | yes  | intersecting parts, named objects                 |
-| teapot.obj           | quads, 5 objects   | no   | thin handle and spout, surface of revolution      |
-| animal.obj           | triangles, 1 piece | no   | one organic closed surface                        |
-| mug.obj              | quads, 1 object    | yes  | inside and outside, holes                         |
-| vase.ply             | triangles, 1 piece | no   | binary PLY, inside and outside                    |
-| table_and_stool.glb  | triangles, 9 nodes | no   | nested nodes with transforms, shared meshes       |
+| file                | faces are           | uv  | what it tests                                |
+|---------------------|---------------------|-----|----------------------------------------------|
+| armchair.obj        | quads, 12 objects   | yes | intersecting parts, named objects            |
+| teapot.obj          | quads, 5 objects    | no  | thin handle and spout, surface of revolution |
+| animal.obj          | triangles, 1 object | no  | one closed organic surface                   |
+| mug.obj             | quads, 2 objects    | yes | inside and outside                           |
+| vase.ply            | triangles           | no  | binary PLY, inside and outside               |
+| table_and_stool.glb | triangles, 9 nodes  | no  | nested nodes with transforms, shared meshes  |
 """
 
 from __future__ import annotations
@@ -109,14 +109,21 @@ def rounded_box(
         cells = grid_quads(*u.shape)
         flat = np.stack(np.meshgrid(*[_arc(a) for a in along]), axis=-1).reshape(-1, 2)
         if chart == 0:
-            flat = flat + [band, 0.0]
+            flat = flat + np.array([band, 0.0])
             band = flat[:, 0].max()
         quads.append(cells + offset)
         uv.append(flat[cells])
         charts.append(np.full(len(cells), chart))
         offset += u.size
-    return weld(Piece(name, np.concatenate(vertices), np.concatenate(quads),
-                      np.concatenate(uv), np.concatenate(charts)))
+    return weld(
+        Piece(
+            name,
+            np.concatenate(vertices),
+            np.concatenate(quads),
+            np.concatenate(uv),
+            np.concatenate(charts),
+        )
+    )
 
 
 def _box_stations(half: float, radius: float, angles: np.ndarray, flat: int) -> np.ndarray:
@@ -135,9 +142,9 @@ def _puffed(points: np.ndarray, half: np.ndarray, puff: tuple[float, ...]) -> np
     result = points.copy()
     for axis in range(3):
         others = [a for a in range(3) if a != axis]
-        result[..., axis] += puff[axis] * relative[..., axis] * dome[..., others[0]] * dome[
-            ..., others[1]
-        ]
+        result[..., axis] += (
+            puff[axis] * relative[..., axis] * dome[..., others[0]] * dome[..., others[1]]
+        )
     return result
 
 
@@ -196,7 +203,11 @@ def _without_flat_quads(piece: Piece) -> Piece:
 
 
 def sweep(
-    name: str, path: np.ndarray, radii: np.ndarray, segments: int, flatten: float = 1.0,
+    name: str,
+    path: np.ndarray,
+    radii: np.ndarray,
+    segments: int,
+    flatten: float = 1.0,
     capped: bool = False,
 ) -> Piece:
     """Sweep an ellipse along a path float[n, 3] in a plane of constant z.
@@ -214,8 +225,13 @@ def sweep(
         - radii[:, None, None] * flatten * np.sin(angle)[None, :, None] * side
     )
     if capped:
-        points = np.concatenate([path[:1, None].repeat(segments + 1, 1), points,
-                                 path[-1:, None].repeat(segments + 1, 1)])
+        points = np.concatenate(
+            [
+                path[:1, None].repeat(segments + 1, 1),
+                points,
+                path[-1:, None].repeat(segments + 1, 1),
+            ]
+        )
     quads = grid_quads(len(points), segments + 1)[:, ::-1]
     steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
     length = np.concatenate([[0.0], np.cumsum(steps)])
@@ -228,7 +244,10 @@ def sweep(
 
 
 def moved(
-    piece: Piece, offset: tuple[float, float, float], tilt_x: float = 0.0, tilt_z: float = 0.0,
+    piece: Piece,
+    offset: tuple[float, float, float],
+    tilt_x: float = 0.0,
+    tilt_z: float = 0.0,
     name: str | None = None,
 ) -> Piece:
     """Copy a piece, turned about x and then z by degrees and put at the offset."""
@@ -254,10 +273,16 @@ def smooth_curve(points: list[tuple[float, ...]], count: int) -> np.ndarray:
 
 def leg(name: str, height: float, top: float, bottom: float, segments: int = 12) -> Piece:
     """Build a tapered leg that stands on y = 0, with rounded rims."""
-    profile = np.array([
-        (0.0, 0.0), (bottom * 0.8, 0.0), (bottom, bottom * 0.25),
-        ((top + bottom) / 2, height / 2), (top, height), (0.0, height),
-    ])
+    profile = np.array(
+        [
+            (0.0, 0.0),
+            (bottom * 0.8, 0.0),
+            (bottom, bottom * 0.25),
+            ((top + bottom) / 2, height / 2),
+            (top, height),
+            (0.0, height),
+        ]
+    )
     return revolve(name, profile, segments, charts=(1, 4))
 
 
@@ -273,8 +298,11 @@ def armchair() -> list[Piece]:
         moved(rounded_box("base", (0.66, 0.17, 0.70), 0.03), (0.0, 0.235, 0.0)),
         moved(rounded_box("seat", (0.585, 0.17, 0.66), 0.06, (0.0, 0.035, 0.02)), (0, 0.385, 0.07)),
         moved(rounded_box("back", (0.72, 0.66, 0.17), 0.07, (0, 0.03, 0.02)), (0, 0.58, -0.32), -9),
-        moved(rounded_box("back_cushion", (0.56, 0.44, 0.17), 0.07, (0.0, 0.01, 0.045)),
-              (0.0, 0.645, -0.185), -12),
+        moved(
+            rounded_box("back_cushion", (0.56, 0.44, 0.17), 0.07, (0.0, 0.01, 0.045)),
+            (0.0, 0.645, -0.185),
+            -12,
+        ),
         moved(arm, (-0.375, 0.345, 0.0), name="arm_left"),
         moved(arm, (0.375, 0.345, 0.0), name="arm_right"),
         moved(roll, (-0.385, 0.545, 0.005), name="arm_roll_left"),
@@ -288,17 +316,37 @@ def armchair() -> list[Piece]:
 
 def teapot() -> list[Piece]:
     """Model a round pot with a curved spout, a loop handle and a lid with a knob."""
-    body = smooth_curve([(0.052, 0.0), (0.082, 0.022), (0.098, 0.062), (0.088, 0.105),
-                         (0.052, 0.132), (0.044, 0.135)], 26)
+    body = smooth_curve(
+        [
+            (0.052, 0.0),
+            (0.082, 0.022),
+            (0.098, 0.062),
+            (0.088, 0.105),
+            (0.052, 0.132),
+            (0.044, 0.135),
+        ],
+        26,
+    )
     foot = np.array([(0.0, 0.0), (0.045, 0.0), (0.052, -0.004)])
     lid = smooth_curve([(0.050, 0.134), (0.044, 0.146), (0.024, 0.155), (0.009, 0.159)], 9)
-    knob = smooth_curve([(0.008, 0.159), (0.009, 0.164), (0.017, 0.174), (0.0145, 0.184),
-                         (0.0, 0.188)], 11)
+    knob = smooth_curve(
+        [(0.008, 0.159), (0.009, 0.164), (0.017, 0.174), (0.0145, 0.184), (0.0, 0.188)], 11
+    )
     knob[-1, 0] = 0.0
-    spout = smooth_curve([(0.070, 0.045, 0), (0.112, 0.060, 0), (0.135, 0.098, 0),
-                          (0.168, 0.128, 0)], 18)
-    handle = smooth_curve([(-0.078, 0.112, 0), (-0.115, 0.126, 0), (-0.152, 0.108, 0),
-                           (-0.152, 0.070, 0), (-0.120, 0.042, 0), (-0.082, 0.036, 0)], 26)
+    spout = smooth_curve(
+        [(0.070, 0.045, 0), (0.112, 0.060, 0), (0.135, 0.098, 0), (0.168, 0.128, 0)], 18
+    )
+    handle = smooth_curve(
+        [
+            (-0.078, 0.112, 0),
+            (-0.115, 0.126, 0),
+            (-0.152, 0.108, 0),
+            (-0.152, 0.070, 0),
+            (-0.120, 0.042, 0),
+            (-0.082, 0.036, 0),
+        ],
+        26,
+    )
     widths = np.interp(np.linspace(0, 1, 18), [0, 0.45, 1], [0.034, 0.021, 0.0125])
     return [
         revolve("body", np.concatenate([foot, body]), 40),
@@ -319,15 +367,34 @@ def mug() -> list[Piece]:
     profile = np.array(outer + wall + rim + inner + floor)
     bottom, top = 1, 3 + 1 + 10
     body = revolve("mug", profile, 48, charts=(bottom + 1, top + 1, len(profile) - 2))
-    loop = smooth_curve([(0.039, 0.078, 0), (0.060, 0.080, 0), (0.0715, 0.064, 0),
-                         (0.068, 0.038, 0), (0.052, 0.022, 0), (0.0385, 0.021, 0)], 28)
+    loop = smooth_curve(
+        [
+            (0.039, 0.078, 0),
+            (0.060, 0.080, 0),
+            (0.0715, 0.064, 0),
+            (0.068, 0.038, 0),
+            (0.052, 0.022, 0),
+            (0.0385, 0.021, 0),
+        ],
+        28,
+    )
     return [body, sweep("handle", loop, np.full(28, 0.0048), 14, 1.5)]
 
 
 def vase() -> Piece:
     """Model a slender vase with an open neck and a wall of 6 mm."""
-    outside = smooth_curve([(0.055, 0.0), (0.078, 0.045), (0.098, 0.125), (0.078, 0.215),
-                            (0.041, 0.275), (0.037, 0.305), (0.055, 0.345)], 44)
+    outside = smooth_curve(
+        [
+            (0.055, 0.0),
+            (0.078, 0.045),
+            (0.098, 0.125),
+            (0.078, 0.215),
+            (0.041, 0.275),
+            (0.037, 0.305),
+            (0.055, 0.345),
+        ],
+        44,
+    )
     normal = np.gradient(outside, axis=0)[:, ::-1] * [-1, 1]
     inside = outside + 0.006 * normal / np.linalg.norm(normal, axis=1, keepdims=True)
     inside = inside[(inside[:, 1] > 0.008)][::-1]
@@ -362,9 +429,13 @@ def _onto_surface(points: np.ndarray) -> np.ndarray:
     for _ in range(3):
         value = _animal_distance(points)
         shift = 1e-4 * np.eye(3)
-        gradient = np.stack(
-            [_animal_distance(points + s) - _animal_distance(points - s) for s in shift], axis=-1
-        ) / 2e-4
+        gradient = (
+            np.stack(
+                [_animal_distance(points + s) - _animal_distance(points - s) for s in shift],
+                axis=-1,
+            )
+            / 2e-4
+        )
         length = (gradient**2).sum(axis=-1, keepdims=True)
         points = points - value[:, None] * gradient / np.maximum(length, 0.1)
     return points
@@ -470,11 +541,14 @@ def write_obj(path: Path, pieces: list[Piece]) -> None:
             first_uv += len(distinct)
         for index, quad in enumerate(piece.quads):
             corners = range(3 if quad[2] == quad[3] else 4)
-            lines.append("f " + " ".join(
-                f"{quad[c] + first_vertex}" + (f"/{uv_index[index, c]}" if uv_index is not None
-                                               else "")
-                for c in corners
-            ))
+            lines.append(
+                "f "
+                + " ".join(
+                    f"{quad[c] + first_vertex}"
+                    + (f"/{uv_index[index, c]}" if uv_index is not None else "")
+                    for c in corners
+                )
+            )
         first_vertex += len(piece.vertices)
     path.write_text("\n".join(lines) + "\n", encoding="ascii", newline="\n")
 
@@ -514,9 +588,13 @@ def write_scene(path: Path) -> None:
     nodes: list[dict] = [
         {"name": "scene", "children": [1, 2]},
         {"name": "table", "children": [3, 4, 5, 6, 7]},
-        {"name": "stool", "children": [8, 9, 10, 11], "translation": [0.15, 0.0, 0.62],
-         "rotation": [0.0, float(np.sin(np.pi / 9)), 0.0, float(np.cos(np.pi / 9))],
-         "scale": [1.05, 1.0, 1.05]},
+        {
+            "name": "stool",
+            "children": [8, 9, 10, 11],
+            "translation": [0.15, 0.0, 0.62],
+            "rotation": [0.0, float(np.sin(np.pi / 9)), 0.0, float(np.cos(np.pi / 9))],
+            "scale": [1.05, 1.0, 1.05],
+        },
         {"name": "table_top", "mesh": 0, "translation": [0.0, 0.7225, 0.0]},
     ]
     for index, (x, z) in enumerate([(-0.47, 0.28), (0.47, 0.28), (-0.47, -0.28), (0.47, -0.28)]):
@@ -526,8 +604,9 @@ def write_scene(path: Path) -> None:
         half = np.radians(degrees) / 2
         place = [0.13 * float(np.sin(2 * half)), 0.0, 0.13 * float(np.cos(2 * half))]
         turn = [0.0, float(np.sin(half)), 0.0, float(np.cos(half))]
-        nodes.append({"name": f"stool_leg_{index + 1}", "mesh": 3, "translation": place,
-                      "rotation": turn})
+        nodes.append(
+            {"name": f"stool_leg_{index + 1}", "mesh": 3, "translation": place, "rotation": turn}
+        )
     _write_glb(path, meshes, nodes)
 
 
@@ -538,20 +617,45 @@ def _write_glb(path: Path, pieces: list[Piece], nodes: list[dict]) -> None:
         indices = triangles(piece).astype("<u2").reshape(-1)
         for array, target in ((positions, 34962), (indices, 34963)):
             data = array.tobytes()
-            views.append({"buffer": 0, "byteOffset": len(blob), "byteLength": len(data),
-                          "target": target})
+            views.append(
+                {"buffer": 0, "byteOffset": len(blob), "byteLength": len(data), "target": target}
+            )
             blob += data + b"\0" * (-len(data) % 4)
-        accessors.append({"bufferView": len(views) - 2, "componentType": 5126, "type": "VEC3",
-                          "count": len(positions), "min": positions.min(0).tolist(),
-                          "max": positions.max(0).tolist()})
-        accessors.append({"bufferView": len(views) - 1, "componentType": 5123, "type": "SCALAR",
-                          "count": len(indices)})
-        meshes.append({"name": piece.name, "primitives": [
-            {"attributes": {"POSITION": len(accessors) - 2}, "indices": len(accessors) - 1}]})
+        accessors.append(
+            {
+                "bufferView": len(views) - 2,
+                "componentType": 5126,
+                "type": "VEC3",
+                "count": len(positions),
+                "min": positions.min(0).tolist(),
+                "max": positions.max(0).tolist(),
+            }
+        )
+        accessors.append(
+            {
+                "bufferView": len(views) - 1,
+                "componentType": 5123,
+                "type": "SCALAR",
+                "count": len(indices),
+            }
+        )
+        meshes.append(
+            {
+                "name": piece.name,
+                "primitives": [
+                    {"attributes": {"POSITION": len(accessors) - 2}, "indices": len(accessors) - 1}
+                ],
+            }
+        )
     tree = {
         "asset": {"version": "2.0", "generator": "assets/make_assets.py", "copyright": "CC0"},
-        "scene": 0, "scenes": [{"nodes": [0]}], "nodes": nodes, "meshes": meshes,
-        "accessors": accessors, "bufferViews": views, "buffers": [{"byteLength": len(blob)}],
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": nodes,
+        "meshes": meshes,
+        "accessors": accessors,
+        "bufferViews": views,
+        "buffers": [{"byteLength": len(blob)}],
     }
     text = json.dumps(tree, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)

@@ -65,7 +65,10 @@ def sphere_mesh(rings=16, segments=24):
     corner = (row * (segments + 1) + column).reshape(-1)
     below = corner + segments + 1
     faces = torch.cat(
-        [torch.stack([corner, below, corner + 1], 1), torch.stack([corner + 1, below, below + 1], 1)]
+        [
+            torch.stack([corner, below, corner + 1], 1),
+            torch.stack([corner + 1, below, below + 1], 1),
+        ]
     )
     return Mesh(
         vertices, faces, uv, faces, vertices.clone(), faces, (Part("sphere", 0, len(faces)),)

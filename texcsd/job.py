@@ -148,6 +148,9 @@ def _paint(
         save_unfinished(folder, request, unfinished, outputs.values())
     warnings += _warn(unfinished.notes["warnings"])
     mesh = dataclasses.replace(mesh, **unfinished.atlas)
+    going_on = "going on with" if resumed else "painting"
+    source = unfinished.notes["uv_source"]
+    logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), source)
     fitted = fit_to_unit_sphere(mesh)
     with Progress(settings.steps, quiet) as progress:
         result = synthesize(fitted.to(device), denoiser, settings, folder / UNFINISHED, progress)

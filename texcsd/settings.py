@@ -55,6 +55,8 @@ class PaintSettings:
     """Push away from the negative prompt in the first step."""
     negative_scale_end: float = 1.0
     """Push away from the negative prompt in the last step; linear in between."""
+    prior_scale: float = 0.0
+    """Pull towards whole pictures of the prompt, beside the classifier score: holds the colours."""
     timestep_max_start: float = 0.98
     """Most noise added in the first step."""
     timestep_max_end: float = 0.5
@@ -78,6 +80,7 @@ class PaintSettings:
         self._check_range("learning_rate", 1e-6, 1.0)
         self._check_range("negative_scale_start", 0.0, 100.0)
         self._check_range("negative_scale_end", 0.0, 100.0)
+        self._check_range("prior_scale", 0.0, 100.0)
         self._check_range("timestep_min", 0.0, 1.0)
         # A span of zero would make every view equally noisy.
         self._check_range("timestep_max_start", self.timestep_min, 1.0, above=True)

@@ -199,7 +199,7 @@ def _take_step(
             timestep,
             noise,
             prompts,
-            csd_weights(negative_scale),
+            csd_weights(negative_scale, settings.prior_scale),
             depth,
             cameras.view_width,
         )
@@ -236,7 +236,7 @@ def _render(
 
 
 def random_backgrounds(count: int, generator: torch.Generator) -> Tensor:
-    """A plain colour behind each view, float[view, 1, 1, 3]: a grey or any colour, equally often."""
+    """A plain colour behind each view, float[view, 1, 1, 3]: as often grey as any colour."""
     colors = torch.rand(count, 3, generator=generator)
     grey = torch.rand(count, 1, generator=generator) < 0.5
     return torch.where(grey, colors[:, :1], colors)[:, None, None]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from texcsd.embedded import materials
+from texcsd.embedded import noise, patterns
 from texcsd.embedded.captions import random_look, usual_look, vocabulary
 from texcsd.embedded.materials import COLORS, MATERIALS
 
@@ -55,7 +55,7 @@ def test_a_named_colour_is_what_the_look_shows():
     while min(map(len, means.values())) < 3:
         look = random_look(generator)
         words = look.caption.split()
-        plain = look.material.paint is materials._plain and not {"dark", "worn"} & {*words}
+        plain = look.material.paint is patterns.plain and not {"dark", "worn"} & {*words}
         for name, found in means.items():
             if plain and name in words and not look.worn:
                 found.append(look.base_color(points, normals).mean(0))
@@ -65,14 +65,14 @@ def test_a_named_colour_is_what_the_look_shows():
 
 def test_noise_repeats_with_its_period_and_is_continuous():
     points, _ = sphere_points(500)
-    period = torch.tensor([materials.NOISE_PERIOD, 0.0, 0.0])
-    assert torch.allclose(materials.noise(points), materials.noise(points + period), atol=1e-3)
-    step = materials.noise(points + 1e-4) - materials.noise(points)
+    period = torch.tensor([noise.NOISE_PERIOD, 0.0, 0.0])
+    assert torch.allclose(noise.noise(points), noise.noise(points + period), atol=1e-3)
+    step = noise.noise(points + 1e-4) - noise.noise(points)
     assert step.abs().max() < 1e-3
 
 
 def test_the_border_distance_of_cells_is_never_negative():
     points, _ = sphere_points(500)
-    cells = materials.cells(points * 5)
+    cells = noise.cells(points * 5)
     assert cells.border.min() >= 0 and cells.nearest.min() >= 0
     assert cells.random.min() >= 0 and cells.random.max() <= 1

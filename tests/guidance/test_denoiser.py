@@ -108,7 +108,7 @@ def test_a_missing_folder_is_one_line():
 
 
 def test_a_folder_without_a_pipeline_is_one_line(tmp_path):
-    with pytest.raises(TexcsdError, match="no model_index.json in it"):
+    with pytest.raises(TexcsdError, match=r"no model_index\.json in it"):
         load_denoiser(str(tmp_path))
 
 

@@ -22,7 +22,7 @@ def test_an_unknown_word_beside_known_ones_is_named_once_with_its_nearest():
 
 
 def test_a_prompt_without_a_surface_word_is_refused_with_the_nearest_known_words():
-    with pytest.raises(TexcsdError, match="briks.*nearest words it knows: brick"):
+    with pytest.raises(TexcsdError, match=r"briks.*nearest words it knows: brick"):
         VOCABULARY.check("briks")
 
 

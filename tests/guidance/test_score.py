@@ -75,6 +75,13 @@ def test_csd_weights_sum_to_zero(negative_scale):
     assert weights.noise == 0
 
 
+def test_csd_with_a_share_of_the_prior_is_sds_up_to_scale():
+    prior = 0.2
+    mixed, sds = csd_weights(0.0, prior), sds_weights(1 + 1 / prior)
+    for name in ("positive", "negative", "unconditional", "noise"):
+        assert getattr(mixed, name) == pytest.approx(prior * getattr(sds, name))
+
+
 @pytest.mark.parametrize(
     ("weights", "branches"),
     [

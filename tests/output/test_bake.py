@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from texcsd.output.bake import bake_texture
+from texcsd.output.bake import _unfold, bake_texture
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.rasterize import rasterize_mesh, rasterize_uv
 from texcsd.rendering.texture import sample_map
@@ -99,6 +99,48 @@ def test_a_partly_seen_chart_is_continued_without_touching_what_was_seen(square)
     assert np.abs(step).max() <= 255 * 12 / 64 * 2
 
 
+def test_a_pattern_continues_mirrored_around_an_edge(make_mesh):
+    # A seen wall, lower half of the texture, and an unseen floor behind it, upper half; they meet
+    # at the origin, and both continue away from it with v.
+    wall = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]
+    floor = [[0, 0, 0], [1, 0, 0], [1, 0, -1], [0, 0, -1]]
+    uv = [[0, 0], [1, 0], [1, 0.5], [0, 0.5], [0, 0.5], [1, 0.5], [1, 1], [0, 1]]
+    faces = np.array([[0, 1, 2], [0, 2, 3], [4, 6, 5], [4, 7, 6]])
+    mesh = make_mesh(wall + floor, faces, uv, faces)
+    learned, seen = smooth_map(128), everything(128)
+    seen[:64] = False
+    baked = bake_texture(mesh, learned, seen).base_color.astype(int)
+    # The point to mirror at is the mean of a few, up to a texel off the edge, so colours are up to
+    # two texels off; the steepest ramp rises by 6 in 128 texels. Near the ends of the edge those
+    # few lie to one side.
+    difference = np.abs(baked[:64, 4:-4] - baked[64:, 4:-4])
+    assert difference.max() <= 2 * 255 * 6 / 128 + 1
+    assert difference.mean() < 3
+
+
+def test_unfolding_is_the_rotation_that_takes_one_normal_to_the_other():
+    generator = np.random.default_rng(0)
+    vectors, normals, onto = generator.normal(size=(3, 200, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    onto /= np.linalg.norm(onto, axis=1, keepdims=True)
+    apart = (normals * onto).sum(1) > -0.9  # others stay as they are
+    turned = _unfold(vectors, normals, onto)
+    lengths = np.linalg.norm(vectors, axis=1)
+    assert np.allclose(_unfold(normals, normals, onto)[apart], onto[apart])
+    assert np.allclose(np.linalg.norm(turned, axis=1), lengths)
+    axis = np.cross(normals, onto)
+    assert np.allclose((turned * axis).sum(1)[apart], (vectors * axis).sum(1)[apart])
+    assert (turned[~apart] == vectors[~apart]).all()
+
+
+def test_one_seen_texel_is_enough_to_colour_all_others(cube):
+    learned, seen = smooth_map(64), torch.zeros(64, 64, dtype=torch.bool)
+    learned[0, 10, 10], seen[10, 10] = torch.tensor([0.2, 0.4, 0.6]), True
+    baked = bake_texture(cube, learned, seen)
+    assert (baked.base_color == [51, 102, 153]).all()
+    assert baked.unseen_texels == baked.texels - 1
+
+
 def test_if_nothing_was_seen_colours_stay_and_all_texels_count_as_unseen(cube):
     learned = smooth_map(32)
     baked = bake_texture(cube, learned, torch.zeros(32, 32, dtype=torch.bool))
@@ -132,6 +174,23 @@ def test_a_chart_thinner_than_a_texel_keeps_its_own_colour(make_mesh):
     seen = everything(20)
     seen[3] = False
     assert (bake_texture(mesh, learned, seen).base_color[3] == 0).all()
+
+
+def test_a_thin_chart_does_not_move_the_texels_of_another(make_mesh):
+    # A blue square, its right half unseen, and far away in space a green one; next to the green
+    # one, a strip whose uv lie in the unseen half, between two rows of texel centres.
+    blue = [[0, 0], [0.7, 0], [0.7, 1], [0, 1]]
+    green = [[0.8, 0], [1, 0], [1, 1], [0.8, 1]]
+    strip = [[0.4, 0.502], [0.7, 0.502], [0.7, 0.508], [0.4, 0.508]]
+    uv = np.array(blue + green + strip)
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    faces = np.concatenate([faces, faces + 4, faces + 8])
+    mesh = make_mesh(np.column_stack([uv, np.repeat([0, 9, 9], 4)]), faces, uv, faces)
+    learned, seen = torch.zeros(1, 20, 20, 3), everything(20)
+    learned[:, :, :15, 2] = learned[:, :, 15:, 1] = 1.0
+    learned[:, :, 7:14] = 0.0
+    seen[:, 7:14] = False
+    assert (bake_texture(mesh, learned, seen).base_color[:, :14] == [0, 0, 255]).all()
 
 
 @pytest.mark.parametrize("size", [1, 5, 100])

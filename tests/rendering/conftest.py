@@ -1,37 +1,8 @@
 import pytest
 import torch
-from torch import Tensor
+from rendering_shapes import make_sphere, make_square
 
-from texcsd.geometry.mesh import Mesh, Part
-
-
-def make_mesh(vertices: Tensor, faces: Tensor, uv: Tensor, normals: Tensor) -> Mesh:
-    """A mesh whose uv and normals have the indices of its vertices."""
-    parts = (Part("all", 0, len(faces)),)
-    return Mesh(vertices.float(), faces, uv.float(), faces, normals.float(), faces, parts)
-
-
-def make_sphere(rings: int = 24, radius: float = 1.0) -> Mesh:
-    """A closed sphere of latitude rings, front at u = 0.5, v from bottom to top."""
-    v, u = torch.meshgrid(
-        torch.linspace(0, 1, rings + 1), torch.linspace(0, 1, 2 * rings + 1), indexing="ij"
-    )
-    polar, around = torch.pi * (v - 0.5), 2 * torch.pi * (u - 0.5)
-    flat = torch.cos(polar)
-    unit = torch.stack([torch.sin(around) * flat, torch.sin(polar), torch.cos(around) * flat], -1)
-    index = torch.arange(v.numel()).view(v.shape)
-    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]
-    faces = torch.cat([torch.stack([a, b, c], -1).view(-1, 3), torch.stack([a, c, d], -1).view(-1, 3)])
-    unit = unit.view(-1, 3)
-    return make_mesh(radius * unit, faces, torch.stack([u, v], -1).view(-1, 2), unit)
-
-
-def make_square(size: float = 1.0) -> Mesh:
-    """A square that faces +z, with u to the right and v up, seen upright from the front."""
-    corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
-    vertices = torch.cat([size * (corners - 0.5), torch.zeros(4, 1)], 1)
-    normals = torch.tensor([[0.0, 0.0, 1.0]]).repeat(4, 1)
-    return make_mesh(vertices, torch.tensor([[0, 1, 2], [0, 2, 3]]), corners, normals)
+from texcsd.geometry.mesh import Mesh
 
 
 @pytest.fixture

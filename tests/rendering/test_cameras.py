@@ -63,7 +63,9 @@ def test_azimuth_0_looks_at_the_front_and_azimuth_90_at_the_positive_x_side():
 
 def test_angles_describe_where_the_eye_is_seen_from_the_point_looked_at(cameras):
     backward = cameras.camera_to_world[:, :3, 2]
-    elevation, azimuth = (torch.deg2rad(a) for a in (cameras.elevation_degrees, cameras.azimuth_degrees))
+    elevation, azimuth = (
+        torch.deg2rad(a) for a in (cameras.elevation_degrees, cameras.azimuth_degrees)
+    )
     torch.testing.assert_close(backward[:, 1], torch.sin(elevation), atol=1e-5, rtol=0)
     torch.testing.assert_close(
         torch.atan2(backward[:, 0], backward[:, 2]).sin(), azimuth.sin(), atol=1e-4, rtol=0

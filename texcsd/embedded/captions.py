@@ -5,16 +5,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from texcsd.embedded.materials import (
-    COLOR_SYNONYMS,
-    COLORS,
-    MATERIALS,
-    Material,
-    Style,
-    fractal,
-    mix,
-    step,
-)
+from texcsd.embedded.materials import COLOR_SYNONYMS, COLORS, MATERIALS, Material
+from texcsd.embedded.noise import fractal, mix, step
+from texcsd.embedded.patterns import Style
 
 OBJECTS = (
     "armchair chair sofa couch table stool bench bed desk shelf lamp vase mug cup teapot pot bowl "
@@ -159,7 +152,9 @@ def random_look(generator: torch.Generator) -> Look:
 def usual_look(material: Material, generator: torch.Generator) -> Look:
     """The material as its plain name alone describes it, in its first palette."""
     first, second = material.palette[0]
-    style = Style(torch.tensor(first), torch.tensor(second), 20 * torch.rand(3, generator=generator), 1.0)
+    style = Style(
+        torch.tensor(first), torch.tensor(second), 20 * torch.rand(3, generator=generator), 1.0
+    )
     return Look(material, style, material.words[0], material.shine, worn=False)
 
 

@@ -1,22 +1,12 @@
-"""Procedural solid materials, and the words for them.
-
-A material is a function of points in space, not of texture coordinates, so it wraps any shape
-without seams. Lengths are in units of the unit sphere every object is fitted into: a brick course
-is 0.17 high. Directions mean something: y is up, so stripes and brick courses run horizontally and
-wood grain runs upwards, and all views of one object agree on it.
-
-The noise is value noise and cellular (Worley) noise: Perlin, "An image synthesizer", 1985;
-Worley, "A cellular texture basis function", 1996.
-"""
+"""The materials of the embedded model's world: patterns, colours, and the words for them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 
-NOISE_PERIOD = 32
+from texcsd.embedded import patterns
+from texcsd.embedded.patterns import Style
 
 COLORS: dict[str, tuple[float, float, float]] = {
     "red": (0.80, 0.08, 0.08),
@@ -45,483 +35,8 @@ COLOR_SYNONYMS = {
 }
 
 
-@dataclass(frozen=True)
-class Style:
-    """One random instance of a material."""
-
-    first: Tensor
-    """float[3], main colour, sRGB."""
-    second: Tensor
-    """float[3], the other colour, sRGB."""
-    offset: Tensor
-    """float[3], where in the endless noise this instance lies."""
-    scale: float
-    """Multiplies every length of the pattern."""
-
-
-def _noise_volume() -> Tensor:
-    """Random values on a periodic lattice, float[1, 4, n + 1, n + 1, n + 1]."""
-    generator = torch.Generator().manual_seed(20231019)
-    lattice = torch.rand(4, *[NOISE_PERIOD] * 3, generator=generator)
-    for axis in (1, 2, 3):
-        lattice = torch.cat([lattice, lattice.narrow(axis, 0, 1)], dim=axis)
-    return lattice[None]
-
-
-_VOLUME = _noise_volume()
-_CELL_JITTER = torch.rand(
-    NOISE_PERIOD**3, 4, generator=torch.Generator().manual_seed(310)
-)
-
-
-def noise(points: Tensor) -> Tensor:
-    """Four independent value noises in [0, 1] with unit lattice spacing.
-
-    Args:
-        points: float[n, 3].
-
-    Returns:
-        float[n, 4].
-    """
-    cell = points.floor()
-    fraction = points - cell
-    smooth = fraction * fraction * (3 - 2 * fraction)
-    lookup = (cell.remainder(NOISE_PERIOD) + smooth) * (2 / NOISE_PERIOD) - 1
-    values = functional.grid_sample(
-        _VOLUME.to(points), lookup[None, None, None], align_corners=True, padding_mode="border"
-    )
-    return values[0, :, 0, 0].T
-
-
-def fractal(points: Tensor, octaves: int = 4, roughness: float = 0.5) -> Tensor:
-    """Sum of `octaves` noises, each twice as fine as the one before; float[n, 4], mean 0.5."""
-    total, amplitude, weight = torch.zeros(len(points), 4, device=points.device), 1.0, 0.0
-    for octave in range(octaves):
-        # The shift keeps the lattices of the octaves from lining up.
-        total = total + amplitude * noise(points * 2.03**octave + 7.3 * octave)
-        weight += amplitude
-        amplitude *= roughness
-    return total / weight
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Cellular noise at some points; unit cell spacing."""
-
-    nearest: Tensor
-    """float[n], distance to the nearest cell centre."""
-    border: Tensor
-    """float[n], distance to the second nearest centre minus `nearest`: 0 on cell borders."""
-    random: Tensor
-    """float[n], in [0, 1], constant within a cell."""
-
-
-def cells(points: Tensor, jitter: float = 0.8) -> Cells:
-    """Cellular noise from the eight cells around each point of float[n, 3]."""
-    base = (points - 0.5).floor()
-    distances, keys = [], []
-    for corner in range(8):
-        cell = base + torch.tensor(
-            [corner & 1, corner >> 1 & 1, corner >> 2 & 1], device=points.device
-        )
-        x, y, z = cell.remainder(NOISE_PERIOD).long().unbind(-1)
-        key = (x * NOISE_PERIOD + y) * NOISE_PERIOD + z
-        centre = cell + 0.5 + jitter * (_CELL_JITTER.to(points)[key, :3] - 0.5)
-        distances.append((points - centre).norm(dim=-1))
-        keys.append(key)
-    two, order = torch.stack(distances).topk(2, dim=0, largest=False)
-    key = torch.stack(keys).gather(0, order[:1])[0]
-    return Cells(two[0], two[1] - two[0], _CELL_JITTER.to(points)[key, 3])
-
-
-def mix(first: Tensor, second: Tensor, amount: Tensor) -> Tensor:
-    """Linear blend of two colours (float[3] or float[n, 3]) by float[n]."""
-    return torch.lerp(first.expand(len(amount), 3), second.expand(len(amount), 3), amount[:, None])
-
-
-def step(edge: float, width: float, value: Tensor) -> Tensor:
-    """Smooth step from 0 to 1 as `value` rises through `edge`, `width` wide."""
-    x = ((value - edge) / width + 0.5).clamp(0, 1)
-    return x * x * (3 - 2 * x)
-
-
-def ramp(value: Tensor, stops: list[tuple[float, tuple[float, float, float]]]) -> Tensor:
-    """Piecewise linear colour ramp, float[n] -> float[n, 3]; stops ascend."""
-    color = torch.tensor(stops[0][1], device=value.device).expand(len(value), 3)
-    for (low, _), (high, target) in zip(stops, stops[1:], strict=False):
-        amount = ((value - low) / (high - low)).clamp(0, 1)
-        color = mix(color, torch.tensor(target, device=value.device), amount)
-    return color
-
-
-def planar(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
-    """The two coordinates along the surface, by the axis the normal points along most.
-
-    The second one is the height wherever the surface is not horizontal.
-    """
-    x, y, z = points.unbind(-1)
-    axis = normals.abs().argmax(dim=-1)
-    across = torch.where(axis == 0, z, x)
-    return across, torch.where(axis == 1, z, y)
-
-
-def _distance_to_line(value: Tensor) -> Tensor:
-    """Distance to the nearest integer."""
-    return (value - value.round()).abs()
-
-
 Paint = Callable[[Tensor, Tensor, Style], Tensor]
 """(points float[n, 3], normals float[n, 3], style) -> sRGB base colour float[n, 3]."""
-
-
-def _leather(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    coarse = points / style.scale + style.offset
-    warp = noise(coarse * 6)[:, :3] * 0.5
-    grain = cells(coarse * 8.5 + warp)
-    fine = cells(coarse * 24 + warp)
-    crease = 1 - step(0.08, 0.16, grain.border)
-    pore = 1 - step(0.12, 0.2, fine.border)
-    worn = fractal(coarse * 2.2, 3)
-    shade = 1.05 + 0.55 * (worn[:, 0] - 0.5) - 0.40 * crease - 0.12 * pore
-    return (style.first * shade[:, None]).clamp(0, 1)
-
-
-def _brick(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    length, height, depth = 0.40, 0.17, 0.20
-    p = points / style.scale + style.offset
-    row = (p[:, 1] / height).floor()
-    shifted = p[:, 0] / length + 0.5 * row
-    deep = p[:, 2] / depth + 0.5 * row
-    # A face that lies in a joint would be all mortar: joints across the normal do not count.
-    facing = normals.abs() > 0.75
-    joints = torch.stack(
-        [
-            _distance_to_line(shifted) * length + facing[:, 0],
-            _distance_to_line(p[:, 1] / height) * height + facing[:, 1],
-            _distance_to_line(deep) * depth + facing[:, 2],
-        ]
-    ).amin(0)
-    rough = fractal(p * 14, 3)
-    mortar = 1 - step(0.016, 0.010, joints + 0.010 * (rough[:, 0] - 0.5))
-    brick_id = torch.stack([shifted.round(), row, deep.round()], -1) * 1.37 + 0.5
-    tone = noise(brick_id)[:, :2]
-    color = style.first * (0.72 + 0.5 * tone[:, :1]) * (0.8 + 0.4 * rough[:, 1:2])
-    return mix(color, style.second * (0.9 + 0.2 * rough[:, 2:3]), mortar).clamp(0, 1)
-
-
-def _wood(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale
-    wobble = fractal(p * torch.tensor([1.3, 0.5, 1.3], device=p.device) + style.offset, 3)
-    away = p[:, [0, 2]] + style.offset[:2] * 0.08 + 0.16 * (wobble[:, :2] - 0.5)
-    radius = away.norm(dim=-1) * 9
-    ring = radius - radius.floor()
-    band = step(0.65, 0.6, ring) * (1 - step(0.96, 0.08, ring))
-    fibre = fractal(p * torch.tensor([34.0, 2.6, 34.0], device=p.device) + style.offset, 3)
-    shade = 1.12 - 0.42 * band - 0.55 * (fibre[:, 0] - 0.42)
-    return (mix(style.first, style.second, 0.65 * band) * shade[:, None]).clamp(0, 1)
-
-
-def _zebra(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale
-    warp = fractal(p * 1.5 + style.offset, 3)
-    phase = p[:, 0] * 0.8 + p[:, 1] * 3.7 + p[:, 2] * 1.0 + 2.4 * (warp[:, 0] - 0.5)
-    wave = torch.sin(2 * torch.pi * phase) + 0.5 * (warp[:, 1] - 0.5)
-    return mix(style.second, style.first, step(0.0, 0.35, wave))
-
-
-def _tiger(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale
-    warp = fractal(p * 2.2 + style.offset, 3)
-    phase = p[:, 0] * 0.7 + p[:, 1] * 3.1 + p[:, 2] * 0.9 + 2.6 * (warp[:, 0] - 0.5)
-    wave = torch.sin(2 * torch.pi * phase) - 1.4 * (warp[:, 1] - 0.30)
-    fur = fractal(p * 22 + style.offset, 2)
-    coat = style.first * (0.85 + 0.35 * (fur[:, :1] - 0.2))
-    return mix(coat, style.second, step(0.25, 0.35, wave)).clamp(0, 1)
-
-
-def _leopard(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    warp = noise(p * 7)[:, :3]
-    spots = cells(p * 5.2 + 0.35 * warp, jitter=0.7)
-    uneven = noise(p * 11)
-    ring = step(0.17, 0.10, spots.nearest) - step(0.36, 0.10, spots.nearest)
-    ring = ring * step(0.32, 0.2, uneven[:, 0])
-    inside = 1 - step(0.24, 0.12, spots.nearest)
-    coat = mix(style.first, style.first * 0.68, inside)
-    return mix(coat * (0.88 + 0.24 * uneven[:, 1:2]), style.second, ring).clamp(0, 1)
-
-
-def _giraffe(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    patches = cells(p * 3.6 + 0.25 * noise(p * 5)[:, :3], jitter=0.75)
-    inside = step(0.13, 0.07, patches.border)
-    tone = 0.78 + 0.35 * patches.random + 0.25 * (fractal(p * 9, 2)[:, 0] - 0.5)
-    return mix(style.second, style.first * tone[:, None], inside).clamp(0, 1)
-
-
-def _cow(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    blotch = fractal(p * 2.3, 3)[:, 0]
-    fur = 0.93 + 0.12 * noise(p * 25)[:, :1]
-    return (mix(style.second, style.first, step(0.52, 0.05, blotch)) * fur).clamp(0, 1)
-
-
-def _metal(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    hammered = fractal(p * 5, 3)
-    shade = 0.98 + 0.9 * (hammered[:, 0] - 0.5)
-    color = style.first * shade[:, None]
-    return mix(color, style.second, 0.8 * step(0.66, 0.25, hammered[:, 1])).clamp(0, 1)
-
-
-def _rust(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    rough = fractal(p * 4, 5, 0.62)
-    color = ramp(
-        rough[:, 0],
-        [
-            (0.30, (0.20, 0.10, 0.07)),
-            (0.42, (0.42, 0.17, 0.07)),
-            (0.52, (0.66, 0.31, 0.10)),
-            (0.66, (0.80, 0.46, 0.20)),
-        ],
-    )
-    steel = torch.tensor([0.42, 0.43, 0.45], device=p.device)
-    return mix(color, steel, step(0.66, 0.06, rough[:, 1])).clamp(0, 1)
-
-
-def _grass(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale
-    lean = noise(p * 6 + style.offset)[:, :3]
-    blades = fractal(
-        p * torch.tensor([26.0, 7.0, 26.0], device=p.device) + 2.5 * lean + style.offset, 2
-    )
-    field_tone = fractal(p * 2 + style.offset, 2)[:, 0]
-    color = ramp(
-        blades[:, 0] + 0.35 * (field_tone - 0.5),
-        [
-            (0.22, (0.03, 0.13, 0.02)),
-            (0.45, (0.16, 0.42, 0.07)),
-            (0.62, (0.36, 0.64, 0.13)),
-            (0.80, (0.66, 0.80, 0.30)),
-        ],
-    )
-    return color.clamp(0, 1)
-
-
-def _moss(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    clumps = cells(p * 9 + noise(p * 8)[:, :3])
-    soft = fractal(p * 5, 4, 0.6)[:, 0]
-    value = 0.65 * soft + 0.45 * (0.75 - clumps.nearest)
-    return ramp(
-        value,
-        [(0.2, (0.07, 0.11, 0.03)), (0.45, (0.25, 0.34, 0.08)), (0.7, (0.52, 0.58, 0.18))],
-    )
-
-
-def _lava(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    warp = fractal(p * 4, 2)[:, :3]
-    plates = cells(p * 3.4 + 0.8 * warp)
-    crust = fractal(p * 9, 3)
-    heat = 1.0 - plates.border * 2.6 + 0.5 * (crust[:, 0] - 0.5)
-    return ramp(
-        heat,
-        [
-            (0.10, (0.07, 0.05, 0.05)),
-            (0.42, (0.20, 0.06, 0.04)),
-            (0.58, (0.78, 0.13, 0.02)),
-            (0.74, (1.0, 0.45, 0.03)),
-            (0.92, (1.0, 0.86, 0.30)),
-        ],
-    )
-
-
-def _plaid(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    across, up = planar(points, normals)
-    first, second = style.first, style.second
-    color = first.expand(len(points), 3)
-    for coordinate in (across, up):
-        phase = coordinate / (0.46 * style.scale) + style.offset[0]
-        phase = phase - phase.floor()
-        wide = step(0.30, 0.03, (phase - 0.5).abs())
-        thin = 1 - step(0.035, 0.03, (phase - 0.5).abs())
-        color = mix(color, second, 0.5 * wide)
-        light = torch.ones(3, device=points.device) * 0.92
-        color = mix(color, light, 0.6 * thin)
-    twill = 0.95 + 0.1 * torch.sin((across + up) * 150 / style.scale)
-    return (color * twill[:, None]).clamp(0, 1)
-
-
-def _stripes(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    _, up = planar(points, normals)
-    wave = torch.sin(2 * torch.pi * (up / (0.36 * style.scale) + style.offset[0]))
-    return mix(style.first, style.second, step(0.0, 0.25, wave))
-
-
-def _dots(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    across, up = planar(points, normals)
-    size = 0.30 * style.scale
-    row = (up / size + style.offset[1]).floor()
-    x = across / size + style.offset[0] + 0.5 * row
-    y = up / size + style.offset[1]
-    distance = torch.hypot(x - x.floor() - 0.5, y - row - 0.5)
-    return mix(style.second, style.first, step(0.30, 0.08, distance))
-
-
-def _checker(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    across, up = planar(points, normals)
-    size = 0.22 * style.scale
-    odd = ((across / size + style.offset[0]).floor() + (up / size + style.offset[1]).floor()) % 2
-    return mix(style.first, style.second, odd)
-
-
-def _tiles(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    across, up = planar(points, normals)
-    size = 0.24 * style.scale
-    x, y = across / size + style.offset[0], up / size + style.offset[1]
-    joint = torch.minimum(_distance_to_line(x), _distance_to_line(y))
-    tone = noise(torch.stack([x.floor(), y.floor(), 0 * x], -1) * 1.7 + 0.5)[:, :1]
-    glaze = 0.94 + 0.12 * noise(points * 9 + style.offset)[:, :1]
-    return mix(style.second, style.first * (0.82 + 0.36 * tone) * glaze, step(0.06, 0.04, joint)).clamp(
-        0, 1
-    )
-
-
-def _marble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    warp = fractal(p * 1.8, 5, 0.6)
-    vein = (torch.sin(7 * (p[:, 0] + 0.7 * p[:, 1] + 0.4 * p[:, 2]) + 11 * warp[:, 0])).abs()
-    thin = (1 - step(0.10, 0.2, vein)) * step(0.42, 0.3, warp[:, 1])
-    cloud = 0.30 * step(0.5, 0.5, warp[:, 2]) * (1 - vein)
-    return mix(style.first, style.second, (0.8 * thin + cloud).clamp(0, 1))
-
-
-def _stone(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    rough = fractal(p * 3, 5, 0.65)
-    cracks = cells(p * 2.4 + 0.9 * rough[:, :3])
-    crack = 1 - step(0.035, 0.04, cracks.border)
-    shade = 0.55 + 0.95 * (rough[:, 0] - 0.05) - 0.45 * crack
-    return (style.first * shade[:, None]).clamp(0, 1)
-
-
-def _cobble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    stones = cells(p * 5, jitter=0.65)
-    rounded = step(0.14, 0.22, stones.border)
-    rough = fractal(p * 12, 3)[:, 0]
-    tone = 0.55 + 0.6 * stones.random + 0.35 * (rough - 0.5)
-    return (style.first * tone[:, None] * (0.22 + 0.78 * rounded[:, None])).clamp(0, 1)
-
-
-def _granite(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    grains = cells(p * 19)
-    speck = cells(p * 31 + 3.3)
-    color = style.first * (0.62 + 0.68 * grains.random[:, None])
-    return mix(color, style.second, step(0.78, 0.04, speck.random)).clamp(0, 1)
-
-
-def _concrete(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    cloud = fractal(p * 2.5, 4, 0.55)[:, 0]
-    pores = 1 - step(0.16, 0.06, cells(p * 12).nearest)
-    shade = 0.98 + 0.45 * (cloud - 0.5) - 0.25 * pores
-    return (style.first * shade[:, None]).clamp(0, 1)
-
-
-def _camouflage(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    patch = fractal(p * 2.9, 2)
-    color = mix(
-        torch.tensor([0.30, 0.35, 0.18], device=p.device),
-        torch.tensor([0.62, 0.56, 0.38], device=p.device),
-        step(0.55, 0.015, patch[:, 0]),
-    )
-    color = mix(
-        color, torch.tensor([0.29, 0.20, 0.12], device=p.device), step(0.58, 0.015, patch[:, 1])
-    )
-    return mix(
-        color, torch.tensor([0.09, 0.11, 0.08], device=p.device), step(0.63, 0.015, patch[:, 2])
-    )
-
-
-def _ice(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    rough = fractal(p * 2.6, 4, 0.6)
-    crack = 1 - step(0.04, 0.06, cells(p * 2.8 + rough[:, :3]).border)
-    color = ramp(
-        rough[:, 0], [(0.3, (0.42, 0.68, 0.86)), (0.5, (0.66, 0.86, 0.95)), (0.7, (0.92, 0.97, 1.0))]
-    )
-    white = torch.tensor([0.97, 0.99, 1.0], device=p.device)
-    return mix(color, white, 0.85 * crack)
-
-
-def _snow(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    drift = fractal(p * 4, 4)[:, 0]
-    color = ramp(drift, [(0.3, (0.80, 0.87, 0.95)), (0.5, (0.94, 0.96, 0.98))])
-    return color
-
-
-def _denim(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    across, up = planar(points, normals)
-    faded = fractal(points / style.scale * 3 + style.offset, 3)[:, 0]
-    twill = torch.sin((across + up) * 2 * torch.pi / (0.045 * style.scale))
-    thread = noise(
-        torch.stack([across * 60, up * 14, points[:, 2] * 14], -1) / style.scale + style.offset
-    )[:, 0]
-    white = torch.tensor([0.72, 0.78, 0.86], device=points.device)
-    return mix(style.first, white, (0.20 + 0.16 * twill + 0.5 * (faded - 0.45) + 0.3 * (thread - 0.5)).clamp(0, 1))
-
-
-def _wool(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    across, up = planar(points, normals)
-    size = 0.085 * style.scale
-    column = across / size + style.offset[0]
-    side = (column - column.floor() - 0.5).abs()
-    row = up / (size * 0.8) - 1.1 * side + style.offset[1]
-    stitch = (row - row.floor() - 0.5).abs()
-    fuzz = noise(points * 40 / style.scale + style.offset)[:, 0]
-    shade = 1.12 - 0.95 * step(0.36, 0.25, stitch) * 0.6 - 0.5 * step(0.40, 0.16, side) * 0.7
-    shade = shade + 0.35 * (fuzz - 0.5)
-    return (style.first * shade[:, None]).clamp(0, 1)
-
-
-def _fur(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale
-    lean = noise(p * 2.5 + style.offset)[:, :3] - 0.5
-    hair = fractal(
-        p * torch.tensor([30.0, 5.0, 30.0], device=p.device) + 7 * lean + style.offset, 3
-    )[:, 0]
-    patch = noise(p * 3 + style.offset)[:, 1]
-    shade = 0.9 + 1.3 * (hair - 0.5) + 0.3 * (patch - 0.5)
-    return (style.first * shade[:, None]).clamp(0, 1)
-
-
-def _sand(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    warp = fractal(p * 2, 2)
-    ripple = torch.sin(p[:, 1] * 26 + p[:, 0] * 5 + 9 * warp[:, 0])
-    grain = noise(p * 55)[:, 0]
-    shade = 0.92 + 0.10 * ripple + 0.22 * (grain - 0.5)
-    return (style.first * shade[:, None]).clamp(0, 1)
-
-
-def _water(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    p = points / style.scale + style.offset
-    warp = fractal(p * 3, 2)[:, :3]
-    caustic = 1 - step(0.10, 0.22, cells(p * 4 + 1.1 * warp).border)
-    deep = fractal(p * 1.8, 3)[:, 0]
-    color = ramp(deep, [(0.3, (0.02, 0.16, 0.38)), (0.7, (0.06, 0.46, 0.68))])
-    return mix(color, torch.tensor([0.70, 0.92, 0.97], device=p.device), 0.75 * caustic)
-
-
-def _plain(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    faint = noise(points / style.scale * 3 + style.offset)[:, :1]
-    return (style.first * (0.97 + 0.06 * faint)).clamp(0, 1)
 
 
 RGB = tuple[float, float, float]
@@ -543,7 +58,7 @@ class Material:
     weight: float = 1.0
     """How often it is drawn, relative to the others."""
     contrast: tuple[str, ...] = field(default=())
-    """For one named colour: the names the second colour is drawn from; empty keeps the palette's."""
+    """Names the second colour is drawn from where one is named; empty keeps the palette's."""
 
 
 _WHITE, _BLACK = COLORS["white"], COLORS["black"]
@@ -551,7 +66,7 @@ _WHITE, _BLACK = COLORS["white"], COLORS["black"]
 MATERIALS: tuple[Material, ...] = (
     Material(
         ("leather",),
-        _leather,
+        patterns.leather,
         (((0.45, 0.24, 0.11), _BLACK), ((0.56, 0.31, 0.14), _BLACK), ((0.33, 0.17, 0.09), _BLACK)),
         colors=1,
         shine=0.15,
@@ -559,14 +74,14 @@ MATERIALS: tuple[Material, ...] = (
     ),
     Material(
         ("brick", "bricks", "brick wall"),
-        _brick,
+        patterns.brick,
         (((0.66, 0.25, 0.17), (0.78, 0.75, 0.70)), ((0.58, 0.20, 0.13), (0.70, 0.68, 0.64))),
         colors=1,
         weight=2.0,
     ),
     Material(
         ("wood", "wooden", "wood", "timber"),
-        _wood,
+        patterns.wood,
         (
             ((0.62, 0.41, 0.22), (0.38, 0.20, 0.09)),
             ((0.70, 0.48, 0.27), (0.44, 0.25, 0.12)),
@@ -574,34 +89,52 @@ MATERIALS: tuple[Material, ...] = (
         ),
         weight=1.8,
     ),
-    Material(("oak", "pine"), _wood, (((0.76, 0.58, 0.36), (0.53, 0.35, 0.18)),), weight=0.5),
-    Material(("walnut", "mahogany"), _wood, (((0.36, 0.20, 0.11), (0.17, 0.09, 0.05)),), weight=0.5),
-    Material(("zebra", "zebra skin"), _zebra, (((0.06, 0.05, 0.05), (0.94, 0.93, 0.90)),), weight=2.0),
-    Material(("tiger", "tiger skin"), _tiger, (((0.92, 0.52, 0.13), (0.07, 0.05, 0.04)),)),
-    Material(("leopard", "cheetah", "jaguar"), _leopard, (((0.85, 0.63, 0.32), (0.10, 0.06, 0.04)),)),
-    Material(("giraffe",), _giraffe, (((0.62, 0.35, 0.14), (0.93, 0.84, 0.64)),)),
-    Material(("cow", "cow skin"), _cow, (((0.08, 0.07, 0.07), (0.94, 0.92, 0.89)),)),
+    Material(
+        ("oak", "pine"), patterns.wood, (((0.76, 0.58, 0.36), (0.53, 0.35, 0.18)),), weight=0.5
+    ),
+    Material(
+        ("walnut", "mahogany"),
+        patterns.wood,
+        (((0.36, 0.20, 0.11), (0.17, 0.09, 0.05)),),
+        weight=0.5,
+    ),
+    Material(
+        ("zebra", "zebra skin"),
+        patterns.zebra,
+        (((0.06, 0.05, 0.05), (0.94, 0.93, 0.90)),),
+        weight=2.0,
+    ),
+    Material(("tiger", "tiger skin"), patterns.tiger, (((0.92, 0.52, 0.13), (0.07, 0.05, 0.04)),)),
+    Material(
+        ("leopard", "cheetah", "jaguar"),
+        patterns.leopard,
+        (((0.85, 0.63, 0.32), (0.10, 0.06, 0.04)),),
+    ),
+    Material(("giraffe",), patterns.giraffe, (((0.62, 0.35, 0.14), (0.93, 0.84, 0.64)),)),
+    Material(("cow", "cow skin"), patterns.cow, (((0.08, 0.07, 0.07), (0.94, 0.92, 0.89)),)),
     Material(
         ("gold", "golden"),
-        _metal,
+        patterns.metal,
         (((0.90, 0.66, 0.14), (1.0, 0.90, 0.52)), ((0.84, 0.58, 0.10), (1.0, 0.86, 0.42))),
         shine=0.7,
         weight=2.0,
     ),
     Material(
         ("silver", "steel", "metal", "chrome"),
-        _metal,
+        patterns.metal,
         (((0.62, 0.63, 0.66), (0.93, 0.94, 0.96)),),
         shine=0.7,
     ),
-    Material(("copper", "bronze"), _metal, (((0.74, 0.40, 0.24), (0.97, 0.70, 0.52)),), shine=0.7),
-    Material(("rust", "rusty", "rusty metal"), _rust, ((_BLACK, _WHITE),)),
-    Material(("grass", "grassy", "lawn"), _grass, ((_BLACK, _WHITE),), weight=2.0),
-    Material(("moss", "mossy"), _moss, ((_BLACK, _WHITE),)),
-    Material(("lava", "magma", "molten lava"), _lava, ((_BLACK, _WHITE),), weight=2.0),
+    Material(
+        ("copper", "bronze"), patterns.metal, (((0.74, 0.40, 0.24), (0.97, 0.70, 0.52)),), shine=0.7
+    ),
+    Material(("rust", "rusty", "rusty metal"), patterns.rust, ((_BLACK, _WHITE),)),
+    Material(("grass", "grassy", "lawn"), patterns.grass, ((_BLACK, _WHITE),), weight=2.0),
+    Material(("moss", "mossy"), patterns.moss, ((_BLACK, _WHITE),)),
+    Material(("lava", "magma", "molten lava"), patterns.lava, ((_BLACK, _WHITE),), weight=2.0),
     Material(
         ("plaid", "tartan", "plaid", "checkered cloth"),
-        _plaid,
+        patterns.plaid,
         (((0.74, 0.08, 0.09), (0.05, 0.05, 0.10)),),
         colors=1,
         weight=2.5,
@@ -609,7 +142,7 @@ MATERIALS: tuple[Material, ...] = (
     ),
     Material(
         ("stripes", "striped", "stripe"),
-        _stripes,
+        patterns.stripes,
         (((0.80, 0.10, 0.10), _WHITE), ((0.10, 0.22, 0.70), _WHITE), (_BLACK, _WHITE)),
         colors=2,
         weight=3.0,
@@ -617,7 +150,7 @@ MATERIALS: tuple[Material, ...] = (
     ),
     Material(
         ("polka dots", "dots", "dotted", "polka dot"),
-        _dots,
+        patterns.dots,
         ((_WHITE, (0.80, 0.10, 0.10)), ((0.10, 0.22, 0.70), _WHITE)),
         colors=2,
         weight=1.5,
@@ -625,7 +158,7 @@ MATERIALS: tuple[Material, ...] = (
     ),
     Material(
         ("checkerboard", "checkered", "chessboard"),
-        _checker,
+        patterns.checker,
         ((_BLACK, _WHITE),),
         colors=2,
         weight=1.5,
@@ -633,40 +166,59 @@ MATERIALS: tuple[Material, ...] = (
     ),
     Material(
         ("tiles", "tile", "tiled"),
-        _tiles,
-        (((0.25, 0.55, 0.62), _WHITE), ((0.12, 0.28, 0.62), _WHITE), ((0.86, 0.84, 0.80), (0.5, 0.5, 0.5))),
+        patterns.tiles,
+        (
+            ((0.25, 0.55, 0.62), _WHITE),
+            ((0.12, 0.28, 0.62), _WHITE),
+            ((0.86, 0.84, 0.80), (0.5, 0.5, 0.5)),
+        ),
         colors=1,
         shine=0.3,
     ),
     Material(
         ("marble",),
-        _marble,
+        patterns.marble,
         (((0.93, 0.92, 0.90), (0.36, 0.37, 0.40)),),
         colors=1,
         shine=0.25,
         weight=1.2,
     ),
-    Material(("stone", "rock", "stony"), _stone, (((0.60, 0.58, 0.55), _BLACK), ((0.52, 0.52, 0.52), _BLACK))),
-    Material(("cobblestone", "pebbles", "cobblestones"), _cobble, (((0.62, 0.60, 0.57), _BLACK),)),
-    Material(("granite",), _granite, (((0.62, 0.58, 0.57), (0.10, 0.10, 0.10)), ((0.66, 0.50, 0.46), _BLACK))),
-    Material(("concrete", "cement"), _concrete, (((0.64, 0.63, 0.61), _BLACK),)),
-    Material(("camouflage", "camo"), _camouflage, ((_BLACK, _WHITE),)),
-    Material(("ice", "icy", "frozen"), _ice, ((_BLACK, _WHITE),), shine=0.3),
-    Material(("snow", "snowy"), _snow, ((_BLACK, _WHITE),), weight=0.7),
-    Material(("denim", "jeans"), _denim, (((0.11, 0.20, 0.42), _WHITE),)),
+    Material(
+        ("stone", "rock", "stony"),
+        patterns.stone,
+        (((0.60, 0.58, 0.55), _BLACK), ((0.52, 0.52, 0.52), _BLACK)),
+    ),
+    Material(
+        ("cobblestone", "pebbles", "cobblestones"), patterns.cobble, (((0.62, 0.60, 0.57), _BLACK),)
+    ),
+    Material(
+        ("granite",),
+        patterns.granite,
+        (((0.62, 0.58, 0.57), (0.10, 0.10, 0.10)), ((0.66, 0.50, 0.46), _BLACK)),
+    ),
+    Material(("concrete", "cement"), patterns.concrete, (((0.64, 0.63, 0.61), _BLACK),)),
+    Material(("camouflage", "camo"), patterns.camouflage, ((_BLACK, _WHITE),)),
+    Material(("ice", "icy", "frozen"), patterns.ice, ((_BLACK, _WHITE),), shine=0.3),
+    Material(("snow", "snowy"), patterns.snow, ((_BLACK, _WHITE),), weight=0.7),
+    Material(("denim", "jeans"), patterns.denim, (((0.11, 0.20, 0.42), _WHITE),)),
     Material(
         ("wool", "knitted wool", "woolen", "knitted"),
-        _wool,
+        patterns.wool,
         (((0.80, 0.72, 0.60), _BLACK), ((0.72, 0.70, 0.66), _BLACK)),
         colors=1,
         weight=1.3,
     ),
-    Material(("fur", "furry"), _fur, (((0.48, 0.31, 0.18), _BLACK), ((0.55, 0.40, 0.25), _BLACK)), colors=1),
-    Material(("sand", "sandy"), _sand, (((0.87, 0.74, 0.52), _BLACK),)),
-    Material(("water", "ocean"), _water, ((_BLACK, _WHITE),), shine=0.3),
+    Material(
+        ("fur", "furry"),
+        patterns.fur,
+        (((0.48, 0.31, 0.18), _BLACK), ((0.55, 0.40, 0.25), _BLACK)),
+        colors=1,
+    ),
+    Material(("sand", "sandy"), patterns.sand, (((0.87, 0.74, 0.52), _BLACK),)),
+    Material(("water", "ocean"), patterns.water, ((_BLACK, _WHITE),), shine=0.3),
     Material(
         ("plastic", "paint", "painted", "ceramic", ""),
-        _plain,
+        patterns.plain,
         (((0.90, 0.90, 0.90), _BLACK), ((0.80, 0.10, 0.10), _BLACK), ((0.10, 0.30, 0.80), _BLACK)),
         colors=1,
         shine=0.35,

@@ -1,9 +1,9 @@
 """The embedded model's architecture, and the diffusers folder it is saved as.
 
-Pixels, 64 x 64, folded two by two into channels (pixel unshuffle) so that the UNet works at 32 x 32.
-The depth image is folded likewise and concatenated. The caption acts twice: by cross-attention at
-the coarsest level, and pooled into the time embedding, as in DeepFloyd IF. The class embedding tells
-how wide the view is, so that the model knows the size of a pixel on the object.
+Pixels, 64 x 64, folded two by two into channels (pixel unshuffle) so that the UNet works at
+32 x 32. The depth image is folded likewise and concatenated. The caption acts twice: by
+cross-attention at the coarsest level, and pooled into the time embedding, as in DeepFloyd IF. The
+class embedding tells how wide the view is, that is, the size of a pixel on the object.
 """
 
 import json
@@ -29,9 +29,10 @@ license: Apache-2.0
 ---
 # The embedded model of texcsd
 
-Pixel-space text-to-image diffusion, 64 x 64, conditioned on depth and view width. Trained from random
-initialisation on procedural scenes alone (`texcsd/embedded/`); no pictures, weights or data of others
-were used. `training.json` holds the settings and losses of the run, `vocabulary.json` its words.
+Pixel-space text-to-image diffusion, 64 x 64, conditioned on depth and view width. Trained from
+random initialisation on procedural scenes alone (`texcsd/embedded/`); no pictures, weights or data
+of others were used. `training.json` holds the settings and losses of the run, `vocabulary.json`
+its words.
 """
 
 

@@ -92,7 +92,9 @@ def _uniform(generator: torch.Generator, low: float, high: float, *shape: int) -
 
 def _random_rotations(generator: torch.Generator, *shape: int) -> Tensor:
     """Uniform rotations from random quaternions (Shoemake 1992), float[*shape, 3, 3]."""
-    w, x, y, z = functional.normalize(torch.randn(*shape, 4, generator=generator), dim=-1).unbind(-1)
+    w, x, y, z = functional.normalize(torch.randn(*shape, 4, generator=generator), dim=-1).unbind(
+        -1
+    )
     rows = [
         torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)], -1),
         torch.stack([2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)], -1),
@@ -252,7 +254,9 @@ def _normalized_depth(depth: Tensor, hit: Tensor) -> Tensor:
 
 
 def _to_linear(srgb: Tensor) -> Tensor:
-    return torch.where(srgb <= 0.04045, srgb / 12.92, ((srgb.clamp(min=0.04) + 0.055) / 1.055) ** 2.4)
+    return torch.where(
+        srgb <= 0.04045, srgb / 12.92, ((srgb.clamp(min=0.04) + 0.055) / 1.055) ** 2.4
+    )
 
 
 def _to_srgb(linear: Tensor) -> Tensor:
@@ -364,7 +368,7 @@ def random_scenes(
 
 
 def spoil(scenes: Scenes, probability: float, generator: torch.Generator) -> Scenes:
-    """Spoil some of the images and say so in their captions, so that negative prompts mean something."""
+    """Spoil some of the images and say so in their captions, to give negative prompts a meaning."""
     images, captions = scenes.images.clone(), list(scenes.captions)
     for index in range(len(captions)):
         if torch.rand((), generator=generator) >= probability:

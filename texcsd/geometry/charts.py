@@ -68,13 +68,11 @@ def project_boxes(
         charts = _charts(faces, labels + 6 * layers)
         corners = flat - _lower(flat, charts)[charts][:, None]
         corners = _pack(corners, charts, texture_size, padding)
-        late = rasterize_faces(corners, max(texture_size, 256))[2]
+        late = rasterize_faces(corners, max(texture_size, 256))[1]
         if not late.any():
             break
         layers += late  # what lies over other faces of its chart becomes a chart of its own
-    points, uv_faces = np.unique(
-        charts[:, None] * len(vertices) + faces, return_inverse=True
-    )
+    points, uv_faces = np.unique(charts[:, None] * len(vertices) + faces, return_inverse=True)
     uv = np.zeros((len(points), 2))
     uv[uv_faces.reshape(-1)] = corners.reshape(-1, 2)
     return uv, uv_faces.reshape(-1, 3)
@@ -97,7 +95,7 @@ def _lower(flat: NDArray[np.float64], charts: NDArray[np.int64]) -> NDArray[np.f
 def _pack(
     corners: NDArray[np.float64], charts: NDArray[np.int64], size: int, padding: int
 ) -> NDArray[np.float64]:
-    """Scale all charts alike and set them on shelves, highest first; float[face, 3, 2] in [0, 1]."""
+    """Scale all charts alike and set them on shelves, highest first; float[face, 3, 2]."""
     extents = -_lower(-corners, charts)
     upright = extents[:, 1] > extents[:, 0]
     turned = np.stack([corners[..., 1], extents[charts, None, 0] - corners[..., 0]], axis=-1)

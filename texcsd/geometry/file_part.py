@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class DamagedFileError(ValueError):
-    """The content of a file contradicts its format; the message completes "FILE cannot be read: "."""
+    """The content of a file contradicts its format; the message says how, without the file."""
 
 
 @dataclass(frozen=True)

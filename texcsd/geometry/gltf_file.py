@@ -5,37 +5,22 @@ integers and sparse accessors as raw numbers, and returns the nodes in another o
 Images are never opened: a texture that cannot be read is no obstacle to painting a new one.
 """
 
-import base64
-import binascii
-import json
-import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from texcsd.geometry.file_part import DamagedFileError, FilePart, check_indices, place_part
+from texcsd.geometry.gltf_document import GltfDocument, open_document
 
-COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-COLUMNS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN = 4, 5, 6
-
-
-@dataclass(frozen=True)
-class _Document:
-    tree: dict[str, Any]
-    folder: Path
-    binary_chunk: bytes | None
-    buffers: dict[int, bytes]
-    """Filled when first needed: a missing buffer of an animation does not matter."""
 
 
 def read_gltf(path: Path) -> list[FilePart]:
     """Read the parts of the file's default scene, node by node, depth first, as listed."""
-    document = _open_document(path)
+    document = open_document(path)
     tree = document.tree
     _refuse_compression(tree)
     nodes = tree.get("nodes", [])
@@ -51,43 +36,6 @@ def read_gltf(path: Path) -> list[FilePart]:
         if "mesh" in nodes[index]:
             parts += _node_parts(document, nodes[index], index, pose, poses)
     return parts
-
-
-def _open_document(path: Path) -> _Document:
-    data = path.read_bytes()
-    chunk = None
-    if data[:4] == b"glTF":
-        data, chunk = _split_glb(data)
-    elif path.suffix.lower() == ".glb":
-        raise DamagedFileError("it does not start with the GLB signature")
-    try:
-        tree = json.loads(data.decode("utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DamagedFileError(f"its JSON is broken, {error}") from error
-    if not isinstance(tree, dict):
-        raise DamagedFileError("its JSON is not an object")
-    version = str(tree.get("asset", {}).get("version", "2.0"))
-    if not version.startswith("2"):
-        raise DamagedFileError(f"it is glTF {version}, only glTF 2 is supported")
-    return _Document(tree, path.parent, chunk, {})
-
-
-def _split_glb(data: bytes) -> tuple[bytes, bytes | None]:
-    if len(data) < 20:
-        raise DamagedFileError(f"it ends after {len(data)} bytes, inside the header")
-    version, total = struct.unpack_from("<II", data, 4)
-    if version != 2:
-        raise DamagedFileError(f"it is GLB version {version}, only version 2 is supported")
-    if len(data) < total:
-        raise DamagedFileError(f"it has {len(data):,} of {total:,} bytes, the rest is missing")
-    chunks, offset = {}, 12
-    while offset + 8 <= total:
-        length, kind = struct.unpack_from("<I4s", data, offset)
-        chunks.setdefault(kind, data[offset + 8 : offset + 8 + length])
-        offset += 8 + length
-    if b"JSON" not in chunks:
-        raise DamagedFileError("it has no JSON chunk")
-    return chunks[b"JSON"], chunks.get(b"BIN\0")
 
 
 def _refuse_compression(tree: dict[str, Any]) -> None:
@@ -133,7 +81,7 @@ def _local_pose(node: dict[str, Any]) -> NDArray[np.float64]:
 
 
 def _node_parts(
-    document: _Document,
+    document: GltfDocument,
     node: dict[str, Any],
     index: int,
     pose: NDArray[np.float64],
@@ -157,26 +105,26 @@ def _node_parts(
 
 
 def _primitive_part(
-    document: _Document, primitive: dict[str, Any], name: str
+    document: GltfDocument, primitive: dict[str, Any], name: str
 ) -> FilePart | None:
     attributes = primitive.get("attributes", {})
     mode = primitive.get("mode", TRIANGLES)
     if "POSITION" not in attributes:
         return None
-    vertices = _accessor(document, attributes["POSITION"]).reshape(-1, 3)
+    vertices = document.accessor(attributes["POSITION"]).reshape(-1, 3)
     if mode not in (TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN):
         return FilePart(name, vertices, np.zeros((0, 3), np.int64))
     if "indices" in primitive:
-        indices = _accessor(document, primitive["indices"]).astype(np.int64).reshape(-1)
+        indices = document.accessor(primitive["indices"]).astype(np.int64).reshape(-1)
     else:
         indices = np.arange(len(vertices))
     faces = _faces(indices, mode)
     uv = normals = None
     if "TEXCOORD_0" in attributes:
         # glTF counts v from the top of the image, the rest of us from the bottom.
-        uv = _accessor(document, attributes["TEXCOORD_0"]).reshape(-1, 2) * [1, -1] + [0, 1]
+        uv = document.accessor(attributes["TEXCOORD_0"]).reshape(-1, 2) * [1, -1] + [0, 1]
     if "NORMAL" in attributes:
-        normals = _accessor(document, attributes["NORMAL"]).reshape(-1, 3)
+        normals = document.accessor(attributes["NORMAL"]).reshape(-1, 3)
     return FilePart(
         name,
         vertices,
@@ -201,7 +149,7 @@ def _faces(indices: NDArray[np.int64], mode: int) -> NDArray[np.int64]:
 
 
 def _skinned(
-    document: _Document,
+    document: GltfDocument,
     skin_index: int,
     primitive: dict[str, Any],
     part: FilePart,
@@ -212,11 +160,11 @@ def _skinned(
     attributes = primitive["attributes"]
     if "JOINTS_0" not in attributes or "WEIGHTS_0" not in attributes:
         return part
-    joints = _accessor(document, attributes["JOINTS_0"]).astype(np.int64).reshape(-1, 4)
-    weights = _accessor(document, attributes["WEIGHTS_0"]).reshape(-1, 4)
+    joints = document.accessor(attributes["JOINTS_0"]).astype(np.int64).reshape(-1, 4)
+    weights = document.accessor(attributes["WEIGHTS_0"]).reshape(-1, 4)
     matrices = np.stack([poses.get(joint, np.eye(4)) for joint in skin["joints"]])
     if "inverseBindMatrices" in skin:
-        inverse = _accessor(document, skin["inverseBindMatrices"]).reshape(-1, 4, 4)
+        inverse = document.accessor(skin["inverseBindMatrices"]).reshape(-1, 4, 4)
         matrices = matrices @ inverse.transpose(0, 2, 1)[: len(matrices)]
     if len(joints) != len(part.vertices) or joints.max(initial=0) >= len(matrices):
         raise DamagedFileError("a skin refers to joints that do not exist")
@@ -224,66 +172,3 @@ def _skinned(
     blended = np.einsum("vj,vjab->vab", weights, matrices[joints])
     vertices = np.einsum("vab,vb->va", blended[:, :3, :3], part.vertices) + blended[:, :3, 3]
     return replace(part, vertices=vertices, normals=None, normal_faces=None)
-
-
-def _accessor(document: _Document, index: int) -> NDArray[np.float64] | NDArray[np.int64]:
-    """Return the numbers of an accessor, [count, columns]; normalised integers as fractions."""
-    accessor = document.tree["accessors"][index]
-    columns, count = COLUMNS[accessor["type"]], int(accessor["count"])
-    values = _view(
-        document, accessor.get("bufferView"), accessor.get("byteOffset", 0),
-        accessor["componentType"], count, columns,
-    )
-    if "sparse" in accessor:
-        sparse, values = accessor["sparse"], values.copy()
-        at = _view(document, sparse["indices"]["bufferView"],
-                   sparse["indices"].get("byteOffset", 0),
-                   sparse["indices"]["componentType"], sparse["count"], 1)
-        values[at[:, 0]] = _view(document, sparse["values"]["bufferView"],
-                                 sparse["values"].get("byteOffset", 0),
-                                 accessor["componentType"], sparse["count"], columns)
-    if values.dtype.kind == "f" or not accessor.get("normalized"):
-        return values.astype(np.float64)
-    return np.maximum(values / np.iinfo(values.dtype).max, -1.0)
-
-
-def _view(
-    document: _Document, index: int | None, offset: int, component: int, count: int, columns: int
-) -> NDArray[Any]:
-    dtype = np.dtype(COMPONENTS[component])
-    if index is None:
-        return np.zeros((count, columns), dtype)
-    view = document.tree["bufferViews"][index]
-    start, row = view.get("byteOffset", 0) + offset, dtype.itemsize * columns
-    stride = view.get("byteStride", row)
-    data = _buffer(document, view["buffer"])
-    if count and start + stride * (count - 1) + row > len(data):
-        raise DamagedFileError(f"buffer {view['buffer']} ends before the data does")
-    return np.ndarray((count, columns), dtype, data, start, (stride, dtype.itemsize))
-
-
-def _buffer(document: _Document, index: int) -> bytes:
-    if index not in document.buffers:
-        document.buffers[index] = _read_buffer(document, document.tree["buffers"][index], index)
-    return document.buffers[index]
-
-
-def _read_buffer(document: _Document, buffer: dict[str, Any], index: int) -> bytes:
-    uri = buffer.get("uri")
-    if uri is None:
-        if document.binary_chunk is None:
-            raise DamagedFileError(f"buffer {index} has no data")
-        return document.binary_chunk
-    if uri.startswith("data:"):
-        try:
-            return base64.b64decode(uri.partition(",")[2])
-        except binascii.Error as error:
-            raise DamagedFileError(f"buffer {index} is not valid base64") from error
-    if "://" in uri:
-        raise DamagedFileError(f"buffer {index} is at {uri}; download it and refer to the file")
-    try:
-        return (document.folder / unquote(uri)).read_bytes()
-    except OSError as error:
-        raise DamagedFileError(
-            f'its data file "{unquote(uri)}" is missing or unreadable; put it beside the mesh'
-        ) from error

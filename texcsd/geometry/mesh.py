@@ -100,9 +100,7 @@ def fit_to_unit_sphere(mesh: Mesh) -> Mesh:
     return replace(mesh, vertices=((vertices - centre) / radius).float())
 
 
-def sample_surface(
-    mesh: Mesh, count: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def sample_surface(mesh: Mesh, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw points uniformly by area.
 
     The normals are interpolated; on a mesh that is inside-out as a whole they are turned, so that
@@ -117,9 +115,9 @@ def sample_surface(
         Positions float[count, 3] and unit normals float[count, 3].
     """
     corners = mesh.vertices.double()[mesh.faces]
-    centred = corners - corners.mean(dim=(0, 1))
-    crosses = torch.linalg.cross(centred[:, 1] - centred[:, 0], centred[:, 2] - centred[:, 0])
-    cumulative = torch.linalg.vector_norm(crosses, dim=1).cumsum(0)
+    crosses = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    doubled_areas = torch.linalg.vector_norm(crosses, dim=1)
+    cumulative = doubled_areas.cumsum(0)
     numbers = torch.rand(count, 3, generator=generator, dtype=torch.float64).to(corners.device)
     chosen = torch.searchsorted(cumulative, numbers[:, 0] * cumulative[-1], right=True)
     chosen = chosen.clamp(max=len(cumulative) - 1)
@@ -130,9 +128,16 @@ def sample_surface(
     normals = (corner_normals * weights[:, :, None]).sum(1)
     length = torch.linalg.vector_norm(normals, dim=1, keepdim=True)
     normals = torch.where(length > 1e-6, normals / length.clamp(min=1e-6), corner_normals[:, 0])
-    six_volumes = (centred[:, 0] * crosses).sum()
-    outwards = -1.0 if six_volumes < 0 else 1.0
-    return positions.to(mesh.vertices.dtype), (normals * outwards).to(mesh.vertices.dtype)
+    if _is_inside_out(corners, crosses, doubled_areas):
+        normals = -normals
+    return positions.to(mesh.vertices.dtype), normals.to(mesh.vertices.dtype)
+
+
+def _is_inside_out(corners: Tensor, crosses: Tensor, doubled_areas: Tensor) -> bool:
+    """Tell whether the faces enclose a clearly negative volume about their centre of area."""
+    centre = (corners.mean(1) * doubled_areas[:, None]).sum(0) / doubled_areas.sum()
+    six_volumes = ((corners[:, 0] - centre) * crosses).sum()
+    return bool(six_volumes < -1e-3 * doubled_areas.sum() ** 1.5)
 
 
 def _join(

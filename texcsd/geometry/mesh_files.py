@@ -96,7 +96,7 @@ def _read_off(path: Path) -> list[FilePart]:
 
 
 def _read_ply(path: Path) -> list[FilePart]:
-    """Read PLY as it is; a second reading, split at uv seams by trimesh, tells the uv of corners."""
+    """Read PLY as it is; a second reading, split at seams, tells the uv of every corner."""
     from trimesh.exchange.ply import load_ply
 
     def load(fix_texture: bool) -> dict[str, Any]:

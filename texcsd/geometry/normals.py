@@ -131,9 +131,7 @@ def find_neighbours(places: NDArray[np.int64]) -> Neighbours:
     return Neighbours(left, right, start[left] != start[right], counts[edges[first]] == 2)
 
 
-def consistent_signs(
-    areas: NDArray[np.float64], neighbours: Neighbours
-) -> NDArray[np.float64]:
+def consistent_signs(areas: NDArray[np.float64], neighbours: Neighbours) -> NDArray[np.float64]:
     """Return float[face], -1 where a face is wound against the majority of its connected surface.
 
     Every face stands twice in a graph, as it is and turned round; neighbours link the copies that
@@ -155,9 +153,7 @@ def consistent_signs(
     return np.where(wins, 1.0, -1.0)
 
 
-def connect(
-    count: int, first: NDArray[np.int64], second: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def connect(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number the connected components of a graph of `count` nodes and undirected links."""
     graph = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(count, count))
     return connected_components(graph, directed=False)[1].astype(np.int64)
@@ -181,9 +177,7 @@ def _next_corner(corners: NDArray[np.int64]) -> NDArray[np.int64]:
     return corners - corners % 3 + (corners + 1) % 3
 
 
-def _corner_angles(
-    vertices: NDArray[np.float64], faces: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _corner_angles(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.float64]:
     """Angles in radians, float[face, 3]; anything finite for degenerate faces."""
     corners = vertices[faces]
     ahead = np.roll(corners, -1, axis=1) - corners
@@ -193,12 +187,10 @@ def _corner_angles(
     return np.arccos(np.clip(cosines, -1.0, 1.0))
 
 
-def _sum_by_group(
-    values: NDArray[np.float64], group_of: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _sum_by_group(values: NDArray[np.float64], group_of: NDArray[np.int64]) -> NDArray[np.float64]:
     count = int(group_of.max(initial=-1)) + 1
     columns = [np.bincount(group_of, weights=column, minlength=count) for column in values.T]
-    return np.stack(columns, axis=1)
+    return np.stack(columns, axis=1).astype(np.float64)
 
 
 def _first_nonzero(*candidates: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -74,7 +74,7 @@ def _numbers(lines: list[str], columns: int, keyword: str) -> NDArray[np.float64
         if keyword != "vt":
             bad = next(i for i, row in enumerate(rows) if len(row) != columns)
             raise DamagedFileError(f'line "{keyword} {lines[bad][:50]}" needs {columns} numbers')
-        rows = [(row + ["0", "0"])[:columns] for row in rows]
+        rows = [[*row, "0", "0"][:columns] for row in rows]
     return np.array(_parse(float, chain.from_iterable(rows)), np.float64).reshape(-1, columns)
 
 
@@ -121,6 +121,6 @@ def _corner_indices(corners: list[str]) -> NDArray[np.int64]:
             indices = np.zeros((len(corners), 3), np.int64)
             indices[:, :columns] = flat.reshape(-1, columns)
             return indices - 1
-    rows = [(corner.split("/") + ["0", "0"])[:3] for corner in text.split()]
+    rows = [[*corner.split("/"), "0", "0"][:3] for corner in text.split()]
     words = (word or "0" for word in chain.from_iterable(rows))
     return np.array(_parse(int, words), np.int64).reshape(-1, 3) - 1

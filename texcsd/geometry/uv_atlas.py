@@ -23,7 +23,7 @@ from texcsd.geometry import _unwrap
 from texcsd.geometry.charts import group_by_axis, project_boxes
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.normals import face_normals, weld_vertices
-from texcsd.geometry.uv_inspection import UvReport, inspect_uv, uv_areas
+from texcsd.geometry.uv_inspection import UvReport, inspect_uv
 
 __all__ = ["UvReport", "ensure_uv", "inspect_uv", "unwrap_mesh"]
 
@@ -32,9 +32,12 @@ UvSource = Literal["input", "xatlas", "xatlas-presplit", "box"]
 LARGEST_PACKING = 1024
 """xatlas searches places texel by texel: above this it only gets slower. Padding scales along."""
 MANY_FACES = 20_000
-"""From here on xatlas gets a limit on chart area, 6 to 18 times faster for more charts."""
+"""From here on xatlas gets a limit on chart area: 6 to 18 times faster, for more charts."""
+FACES_PER_HUNDRED_CHARTS = 60_000
+FIRST_ATTEMPT = 0.6
+"""Share of the time limit for xatlas on the whole mesh; the rest is for its second attempt."""
 PADDING_RESERVE = 1.5
-"""xatlas overshoots the resolution it is asked for by up to this factor, padding shrinks with it."""
+"""xatlas overshoots the resolution asked for by up to this factor, and padding shrinks with it."""
 MOST_NEW_OVERLAP = 0.01
 MOST_NEW_AREA_WITHOUT_UV = 0.001
 
@@ -60,7 +63,7 @@ def ensure_uv(
     mesh: Mesh,
     mode: Literal["auto", "always", "never"],
     texture_size: int,
-    timeout_seconds: float = 60.0,
+    timeout_seconds: float = 120.0,
 ) -> tuple[Mesh, UvSource, list[str]]:
     """Return the mesh with uv that one texture can be painted through.
 
@@ -69,7 +72,7 @@ def ensure_uv(
         mode: "auto" keeps usable uv and unwraps otherwise, "always" unwraps, "never" keeps
             whatever uv there are.
         texture_size: Side of the texture in texels, for the padding between charts.
-        timeout_seconds: For each of the two attempts of xatlas.
+        timeout_seconds: For both attempts of xatlas together.
 
     Returns:
         The mesh, where its uv come from, and warnings for the user.
@@ -108,7 +111,7 @@ def unwrap_mesh(
         mesh: In any pose and scale.
         texture_size: Side of the texture in texels.
         padding: Least distance between charts in texels.
-        timeout_seconds: For each of the two attempts of xatlas.
+        timeout_seconds: For both attempts of xatlas together.
 
     Returns:
         The mesh and the way that worked: "xatlas", "xatlas-presplit" or "box".
@@ -132,8 +135,9 @@ def _warnings_about_input(report: UvReport) -> list[str]:
         )
     if report.overlap_fraction > MOST_NEW_OVERLAP:
         warnings.append(
-            f"{report.overlap_fraction:.0%} of the used texture is shared by several places of the "
-            "surface (mirrored or repeated parts): they will look alike; --unwrap always parts them."
+            f"{report.overlap_fraction:.0%} of the used texture is shared by several places of "
+            "the surface (mirrored or repeated parts), which will look alike; --unwrap always "
+            "parts them."
         )
     return warnings
 
@@ -143,14 +147,19 @@ def _unwrap_with_notes(
 ) -> tuple[Mesh, UvSource, list[str]]:
     surface = _prepare(mesh)
     one_group = np.zeros(len(surface.faces), np.int64)
-    rungs: list[tuple[UvSource, Callable[[], NDArray[np.int64]]]] = [
-        ("xatlas", lambda: one_group),
-        ("xatlas-presplit", lambda: group_by_axis(surface.vertices, surface.faces)),
+    rungs: list[tuple[UvSource, Callable[[], NDArray[np.int64]], float]] = [
+        ("xatlas", lambda: one_group, FIRST_ATTEMPT),
+        (
+            "xatlas-presplit",
+            lambda: group_by_axis(surface.vertices, surface.faces),
+            1 - FIRST_ATTEMPT,
+        ),
     ]
     notes = []
-    for source, groups in rungs:
+    for source, groups, share in rungs:
         try:
-            uv, uv_faces = _run_xatlas(surface, groups(), texture_size, padding, timeout_seconds)
+            seconds = timeout_seconds * share
+            uv, uv_faces = _run_xatlas(surface, groups(), texture_size, padding, seconds)
             unwrapped = _with_uv(mesh, surface, uv, uv_faces)
             _check_atlas(unwrapped)
             return unwrapped, source, notes
@@ -184,6 +193,7 @@ def _run_xatlas(
     needed = padding * resolution / texture_size
     many = len(surface.faces) > MANY_FACES
     area = face_normals(surface.vertices, surface.faces)[1].sum()
+    charts = 100 * min(max(len(surface.faces) / FACES_PER_HUNDRED_CHARTS, 1), 5)
     result = _run_child(
         timeout_seconds,
         vertices=surface.vertices.astype(np.float32),
@@ -192,7 +202,7 @@ def _run_xatlas(
         resolution=resolution,
         padding=int(np.ceil(needed * PADDING_RESERVE)),
         max_cost=1.0 if many else 2.0,
-        max_chart_area=area / 100 if many else 0.0,
+        max_chart_area=area / charts if many else 0.0,
     )
     # One factor for u and v, and half the padding along the border of the texture.
     margin = needed / 2 / resolution
@@ -236,21 +246,17 @@ def _with_uv(
     uv_of_place = np.zeros(len(surface.vertices), np.int64)
     uv_of_place[surface.faces] = kept_uv_faces
     uv_faces = np.repeat(uv_of_place[surface.places[:, :1]], 3, axis=1)
-    # Copies have the same places in another order: match them by sorting both.
+    # A copy has the same places in another order: both are matched by sorting their corners.
     order = np.argsort(surface.places, axis=1)
-    keys = np.take_along_axis(surface.places, order, axis=1)
-    original_of = np.full(len(keys), -1, np.int64)
-    same = weld_vertices(keys.astype(np.float64))[1]
-    number = np.full(int(same.max()) + 1, -1, np.int64)
-    number[same[surface.kept]] = np.arange(len(surface.kept))
-    original_of = number[same]
-    found = np.flatnonzero(original_of >= 0)
-    source = original_of[found]
-    source_order = order[surface.kept[source]]
-    values = np.take_along_axis(kept_uv_faces[source], source_order, axis=1)
+    same = weld_vertices(np.take_along_axis(surface.places, order, axis=1).astype(np.float64))[1]
+    original_of = np.full(int(same.max()) + 1, -1, np.int64)
+    original_of[same[surface.kept]] = np.arange(len(surface.kept))
+    copies = np.flatnonzero(original_of[same] >= 0)
+    originals = original_of[same[copies]]
+    values = np.take_along_axis(kept_uv_faces[originals], order[surface.kept[originals]], axis=1)
     matched = np.empty_like(values)
-    np.put_along_axis(matched, order[found], values, axis=1)
-    uv_faces[found] = matched
+    np.put_along_axis(matched, order[copies], values, axis=1)
+    uv_faces[copies] = matched
     device = mesh.faces.device
     return replace(
         mesh,

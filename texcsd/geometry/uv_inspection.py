@@ -10,14 +10,14 @@ from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.normals import connect, face_normals, weld_vertices
 
 TOLERANCE = 1e-4
-"""How far outside the unit square uv may lie: a tenth of a texel at 1024, many times the rounding."""
+"""How far outside the unit square uv may lie: a tenth of a texel at 1024, far above rounding."""
 MOST_AREA_OUTSIDE = 0.005
 """A few faces over the border, where the texture repeats, are no reason to discard good uv."""
 LEAST_DENSITY = 1e-4
 """Share of the mean texels per area under which a face counts as having no area in the texture."""
 MOST_AREA_WITHOUT_UV = 0.05
 MOST_OVERLAP = 0.6
-"""Mirrored halves and repeated parts stay below this; materials stacked on one square do not."""
+"""Repeated parts stay below this; materials that each fill the whole square do not."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class UvReport:
     """Share of the surface area whose faces have (next to) no area in the texture."""
     overlap_fraction: float
     """Share of the covered texels that several faces cover, equal copies of a face apart."""
+    mirrored_fraction: float
+    """The part of overlap_fraction where just two faces lie, one upright and one mirrored."""
     covered_fraction: float
     """Share of the texture that faces cover."""
     chart_count: int
@@ -57,7 +59,7 @@ class UvReport:
             return f"{self.outside_fraction:.0%} of its uv leave the unit square (tiled textures)"
         if self.zero_area_fraction >= MOST_AREA_WITHOUT_UV:
             return f"{self.zero_area_fraction:.0%} of the surface has no area in its uv"
-        if self.overlap_fraction >= MOST_OVERLAP:
+        if self.overlap_fraction - self.mirrored_fraction >= MOST_OVERLAP:
             return f"{self.overlap_fraction:.0%} of its uv area is covered more than once"
         return None
 
@@ -70,26 +72,29 @@ def inspect_uv(mesh: Mesh, resolution: int = 1024) -> UvReport:
         resolution: Side of the square raster on which overlap is counted, in texels.
     """
     if mesh.uv is None or mesh.uv_faces is None:
-        return UvReport(False, False, 0.0, 0.0, 0.0, 0.0, 0)
+        return UvReport(False, False, 0.0, 0.0, 0.0, 0.0, 0.0, 0)
     uv = mesh.uv.double().cpu().numpy()
     uv_faces = mesh.uv_faces.cpu().numpy()
     corners = uv[uv_faces]
     if not np.isfinite(corners).all():
-        return UvReport(True, False, 0.0, 0.0, 0.0, 0.0, 0)
+        return UvReport(True, False, 0.0, 0.0, 0.0, 0.0, 0.0, 0)
     vertices, faces = mesh.vertices.double().cpu().numpy(), mesh.faces.cpu().numpy()
     areas = face_normals(vertices, faces)[1]
     shares = areas / max(areas.sum(), 1e-300)
     outside = ((corners < -TOLERANCE) | (corners > 1 + TOLERANCE)).any(axis=(1, 2))
     apart = _without_copies(weld_vertices(vertices)[1][faces], corners)
-    owner, shared, _ = rasterize_faces(corners[apart], resolution)
-    covered = int((owner >= 0).sum())
+    upright = uv_areas(corners[apart]) > 0
+    over, _ = rasterize_faces(corners[apart[upright]], resolution)
+    under, _ = rasterize_faces(corners[apart[~upright]], resolution)
+    covered = max(int((over + under > 0).sum()), 1)
     return UvReport(
         present=True,
         finite=True,
         outside_fraction=float(shares[outside].sum()),
         zero_area_fraction=float(shares[_without_area(corners, shares)].sum()),
-        overlap_fraction=float(shared.sum()) / max(covered, 1),
-        covered_fraction=covered / resolution**2,
+        overlap_fraction=float((over + under > 1).sum()) / covered,
+        mirrored_fraction=float(((over == 1) & (under == 1)).sum()) / covered,
+        covered_fraction=float((over + under > 0).mean()),
         chart_count=_chart_count(uv, uv_faces),
     )
 
@@ -102,8 +107,8 @@ def uv_areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def rasterize_faces(
     corners: NDArray[np.float64], resolution: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Find which face covers each texel centre.
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Count the faces over each texel centre.
 
     Centres exactly on an edge count for no face, so that neighbours do not seem to overlap.
 
@@ -112,19 +117,18 @@ def rasterize_faces(
         resolution: Side of the raster in texels.
 
     Returns:
-        The first face at each texel, int[row, column], -1 where there is none; whether several are
-        there, bool[row, column]; and which faces lie over an earlier one, bool[face].
+        Faces at each texel, int32[row, column], row 0 where v is 0, and which faces lie over an
+        earlier one somewhere, bool[face].
     """
-    owner = np.full((resolution, resolution), -1, np.int64)
-    shared = np.zeros((resolution, resolution), np.bool_)
+    layers = np.zeros((resolution, resolution), np.int32)
     late = np.zeros(len(corners), np.bool_)
-    _rasterize(np.ascontiguousarray(corners, np.float64) * resolution, owner, shared, late)
-    return owner, shared, late
+    _rasterize(np.ascontiguousarray(corners, np.float64) * resolution, layers, late)
+    return layers, late
 
 
 @njit(nogil=True, cache=True)
-def _rasterize(corners, owner, shared, late):
-    rows, columns = owner.shape
+def _rasterize(corners, layers, late):
+    rows, columns = layers.shape
     for face in range(len(corners)):
         x0, y0 = corners[face, 0]
         x1, y1 = corners[face, 1]
@@ -144,16 +148,12 @@ def _rasterize(corners, owner, shared, late):
                 b = ((x2 - x) * (y0 - y) - (x0 - x) * (y2 - y)) / doubled
                 if a < 1e-6 or b < 1e-6 or a + b > 1 - 1e-6:
                     continue
-                if owner[row, column] < 0:
-                    owner[row, column] = face
-                else:
-                    shared[row, column] = True
+                if layers[row, column] > 0:
                     late[face] = True
+                layers[row, column] += 1
 
 
-def _without_copies(
-    places: NDArray[np.int64], corners: NDArray[np.float64]
-) -> NDArray[np.int64]:
+def _without_copies(places: NDArray[np.int64], corners: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the faces, once each where several have the same three places with the same uv.
 
     Both sides of a leaf drawn as two faces may share their texels: they are one place.
@@ -165,9 +165,7 @@ def _without_copies(
     return np.sort(weld_vertices(rows.astype(np.float64))[0])
 
 
-def _without_area(
-    corners: NDArray[np.float64], shares: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def _without_area(corners: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell which faces have next to no texels for their share of the surface, bool[face]."""
     in_texture = np.abs(uv_areas(corners))
     return in_texture <= LEAST_DENSITY * shares * in_texture.sum()

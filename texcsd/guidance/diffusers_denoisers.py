@@ -58,7 +58,7 @@ class PixelDenoiser:
         self.takes_depth = extra > 0
         self.takes_view_width = config.class_embed_type == "timestep"
         self.image_size = config.sample_size * self.fold
-        # Half the time and the same pictures where the processor has bfloat16, far slower elsewhere.
+        # Twice as fast where the processor has bfloat16, far slower where it has not.
         self.half = device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
     def check_prompt(self, prompt: str) -> list[str]:
@@ -74,7 +74,7 @@ class PixelDenoiser:
         return self.text_encoder(tokens.to(self.device)).last_hidden_state
 
     def encode_images(self, images: Tensor) -> Tensor:
-        """sRGB float[view, height, width, 3] in [0, 1] to float[view, 3, height, width] in [-1, 1]."""
+        """From sRGB in [0, 1] to float[view, 3, height, width] in [-1, 1]."""
         return images.permute(0, 3, 1, 2) * 2 - 1
 
     @torch.no_grad()
@@ -124,5 +124,6 @@ def to_noise_prediction(
     if prediction_type == "sample":
         return (noisy - alpha * output) / sigma.clamp(min=1e-4)
     raise TexcsdError(
-        f"prediction type {prediction_type!r} is unknown; texcsd knows epsilon, v_prediction, sample"
+        f"prediction type {prediction_type!r} is unknown; "
+        "texcsd knows epsilon, v_prediction and sample"
     )

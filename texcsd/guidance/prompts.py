@@ -32,7 +32,7 @@ class Vocabulary:
         """Warnings that name the words the model does not know.
 
         Raises:
-            TexcsdError: No word says what the surface looks like; the nearest known words are named.
+            TexcsdError: No word says what the surface looks like; the nearest known are named.
         """
         words = split_words(prompt)
         unknown = [w for w in words if w not in self.surface | self.context | self.defects]

@@ -28,14 +28,16 @@ class ScoreWeights:
     noise: float = 0.0
 
 
-def csd_weights(negative_scale: float = 0.0, guidance_scale: float = 1.0) -> ScoreWeights:
-    """Weights of CSD with a negative prompt, arXiv 2310.19415, Eq. 10.
+def csd_weights(negative_scale: float = 0.0, prior_scale: float = 0.0) -> ScoreWeights:
+    """Weights of CSD with a negative prompt, arXiv 2310.19415, Eq. 10, and a share of the prior.
 
-    guidance_scale * (e(prompt) - e("")) - negative_scale * (e(negative prompt) - e(""))
+    e(prompt) - e("") - negative_scale * (e(negative prompt) - e("")) + prior_scale * (e(prompt) - noise)
 
-    They sum to zero, so the direction vanishes wherever the prompts make no difference.
+    The classifier scores say which way to go; the last term, which CSD drops and SDS keeps, says
+    what a whole picture looks like and so holds the colours. Without a negative prompt, a
+    prior_scale of p is SDS with diffusers' guidance_scale 1 + 1 / p. The weights sum to zero.
     """
-    return ScoreWeights(guidance_scale, -negative_scale, negative_scale - guidance_scale)
+    return ScoreWeights(1.0 + prior_scale, -negative_scale, negative_scale - 1.0, -prior_scale)
 
 
 def sds_weights(guidance_scale: float) -> ScoreWeights:
@@ -80,7 +82,11 @@ class Denoiser(Protocol):
         ...
 
     def encode_images(self, images: Tensor) -> Tensor:
-        """What noise is added to, float[view, channels, h, w], from sRGB float[view, height, width, 3]."""
+        """What noise is added to, float[view, channels, h, w].
+
+        Args:
+            images: sRGB, float[view, height, width, 3].
+        """
         ...
 
     def predict_noise(

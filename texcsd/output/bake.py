@@ -13,7 +13,7 @@ from torch import Tensor
 from texcsd.geometry.mesh import Mesh
 from texcsd.rendering.rasterize import rasterize_uv
 
-MOST_SOURCES = 1 << 18
+MOST_SOURCES = 1 << 17
 """Seen texels that unseen ones are coloured from; more only cost time."""
 TEXELS_AT_A_TIME = 1 << 17
 """Unseen texels coloured together; bounds the memory."""
@@ -167,13 +167,13 @@ def _continue_seen_surface(
 def _nearest(
     tree: KDTree, points: NDArray[np.floating], count: int
 ) -> tuple[NDArray[np.float64], IntArray]:
-    """Inverse-distance weights float[point, n] and indices int[point, n] of about the nearest."""
-    # Given as a range, a single neighbour has an axis as well. A fifth farther than the nearest
-    # will do, and takes half the time.
-    order = range(1, min(count, tree.n) + 1)
-    distances, nearest = tree.query(points, k=order, eps=0.2)
+    """Find weights float[point, count] by inverse distance, and indices int[point, count].
+
+    If the tree has fewer points than asked for, the rest have weight 0.
+    """
+    distances, nearest = tree.query(points, k=count)
     weights = 1 / (distances + 1e-4)
-    return weights / weights.sum(axis=1, keepdims=True), nearest
+    return weights / weights.sum(axis=1, keepdims=True), np.minimum(nearest, tree.n - 1)
 
 
 def _unfold(

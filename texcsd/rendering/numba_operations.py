@@ -139,17 +139,20 @@ class _Texture(torch.autograd.Function):
 class _Pyramid(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *levels: Tensor) -> Tensor:
-        sums = _array(levels[0], np.float32)[0]
-        for level in levels[1:]:
-            sums = _add_enlarged(sums, _array(level, np.float32)[0])
-        # A copy if there is one level: its values must survive.
-        logits = torch.from_numpy(sums if len(levels) > 1 else sums.copy()).view(-1)
-        run_pieces(
-            lambda piece: logits[slice(*piece)].sigmoid_(), _pieces(len(logits), VALUES_PER_PIECE)
-        )
-        colors = logits.view(levels[-1].shape)
+        shapes = [level.shape for level in levels]
+        first, *others = (_array(level, np.float32)[0] for level in levels)
+        sums = first if others else first.copy()  # what comes in must not change
+        for level in others:
+            sums = _add_enlarged(sums, level)
+        values = torch.from_numpy(sums).view(-1)
+
+        def run(piece: tuple[int, int]) -> None:
+            values[piece[0] : piece[1]].sigmoid_()
+
+        run_pieces(run, _pieces(len(values), VALUES_PER_PIECE))
+        colors = values.view(shapes[-1])
         ctx.save_for_backward(colors)
-        ctx.shapes = [level.shape for level in levels]
+        ctx.shapes = shapes
         return colors
 
     @staticmethod

@@ -39,6 +39,12 @@ def _edges(positions, faces, face):
 
 
 @kernel
+def _centres(size):
+    """Normalised coordinate of every pixel centre along one axis."""
+    return (2 * np.arange(size) + 1 - size) / size
+
+
+@kernel
 def _project(positions, height, width):
     """Vertices in pixels, float64[vertex, 2]; inf behind the eye, nan where not finite."""
     pixels = np.empty((len(positions), 2))
@@ -86,6 +92,7 @@ def find_visible(positions, faces, first_row, height, ids):
     rows, width = ids.shape
     nearest = np.full((rows, width), np.inf)
     pixels = _project(positions, height, width)
+    x_centres, y_centres = _centres(width), _centres(height)
     for face in range(len(faces)):
         i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
         left, right = _pixel_range(pixels[i, 0], pixels[j, 0], pixels[k, 0], width)
@@ -100,17 +107,15 @@ def find_visible(positions, faces, first_row, height, ids):
         z1, w1 = np.float64(positions[j, 2]), np.float64(positions[j, 3])
         z2, w2 = np.float64(positions[k, 2]), np.float64(positions[k, 3])
         for row in range(bottom, top + 1):
-            y = (2 * row + 1 - height) / height
+            y = y_centres[row]
             row0, row1, row2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
             for column in range(left, right + 1):
-                x = (2 * column + 1 - width) / width
+                x = x_centres[column]
                 edge0, edge1, edge2 = a0 * x + row0, a1 * x + row1, a2 * x + row2
-                if edge0 >= 0 and edge1 >= 0 and edge2 >= 0:
-                    sign = 1.0
-                elif edge0 <= 0 and edge1 <= 0 and edge2 <= 0:
-                    sign = -1.0
-                else:
+                lowest, highest = min(edge0, edge1, edge2), max(edge0, edge1, edge2)
+                if lowest < 0 < highest:
                     continue
+                sign = 1.0 if highest > 0 else -1.0
                 if edge0 == 0 and not _owns_edge(a0, b0, sign):
                     continue
                 if edge1 == 0 and not _owns_edge(a1, b1, sign):
@@ -130,13 +135,14 @@ def find_visible(positions, faces, first_row, height, ids):
 def fill_visible(positions, faces, first_row, height, ids, rast, rast_db):
     """Barycentrics, z/w and barycentric slopes of the visible triangles of some rows."""
     rows, width = ids.shape
+    x_centres, y_centres = _centres(width), _centres(height)
     for row in range(rows):
-        y = (2 * (first_row + row) + 1 - height) / height
+        y = y_centres[first_row + row]
         for column in range(width):
-            face = ids[row, column]
+            face = int(ids[row, column])
             if face < 0:
                 continue
-            x = (2 * column + 1 - width) / width
+            x = x_centres[column]
             (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = _edges(positions, faces, face)
             i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
             edge0, edge1 = a0 * x + (b0 * y + c0), a1 * x + (b1 * y + c1)

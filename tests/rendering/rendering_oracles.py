@@ -12,8 +12,8 @@ def pixel_centres(size: int) -> np.ndarray:
 def rasterize(clip: np.ndarray, triangles: np.ndarray, height: int, width: int):
     """One view: ids [height, width], barycentrics [height, width, 3], and doubt [height, width].
 
-    Solves p = b0 * v0 + b1 * v1 + b2 * v2 for the ray through each pixel centre. Doubt is true where
-    a triangle's edge or another depth is within rounding, so that ids there may differ.
+    Solves p = b0 * v0 + b1 * v1 + b2 * v2 for the ray through each pixel centre. Doubt is true
+    where a triangle's edge or another depth is within rounding, so that ids there may differ.
     """
     x, y = np.meshgrid(pixel_centres(width), pixel_centres(height))
     rays = np.stack([x, y, np.ones_like(x)], -1)
@@ -31,7 +31,9 @@ def rasterize(clip: np.ndarray, triangles: np.ndarray, height: int, width: int):
         z_over_w = weights @ corners[:, 2]
         margin = 1e-7 * np.abs(weights).max(-1) + 1e-12
         inside = (weights >= 0).all(-1) & (np.abs(z_over_w) <= 1)
-        near_edge = (weights > -margin[..., None]).all(-1) & (np.abs(weights) < margin[..., None]).any(-1)
+        near_edge = (weights > -margin[..., None]).all(-1) & (
+            np.abs(weights) < margin[..., None]
+        ).any(-1)
         near_plane = (weights >= 0).all(-1) & (np.abs(np.abs(z_over_w) - 1) < 1e-7)
         tie = inside & (np.abs(z_over_w - depth) < 1e-7)
         doubt |= near_edge | near_plane | tie

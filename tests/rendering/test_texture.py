@@ -1,0 +1,117 @@
+import pytest
+import torch
+from rendering_shapes import make_square
+
+from texcsd.rendering.cameras import orbit_cameras
+from texcsd.rendering.rasterize import rasterize_mesh, rasterize_uv
+from texcsd.rendering.texture import TexelPyramid, sample_map
+
+RED, GREY = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.5, 0.5, 0.5])
+
+
+def red_top_left(size=16):
+    """Grey but for the top left quarter."""
+    image = GREY.repeat(1, size, size, 1)
+    image[:, : size // 2, : size // 2] = RED
+    return image
+
+
+def test_a_red_corner_shows_in_that_corner_of_the_view(square):
+    """Catches every flip: uv (0, 1) is the top left of the texture image and of the view."""
+    surface = rasterize_mesh(square, orbit_cameras(1, 0.0, view_width=1.0), 16, 16)
+    torch.testing.assert_close(sample_map(red_top_left(), surface).base_color, red_top_left())
+
+
+def test_looking_up_a_texture_in_uv_space_returns_the_texture(square):
+    image = torch.rand(1, 8, 12, 3)
+    surface = rasterize_uv(square, 8, 12)
+    torch.testing.assert_close(sample_map(image, surface).base_color, image, atol=1e-6, rtol=0)
+
+
+def test_a_distant_view_shows_the_average_and_not_single_texels(square):
+    image = (torch.arange(64) % 2).float().view(1, 1, 64, 1).expand(1, 64, 64, 3).contiguous()
+    surface = rasterize_mesh(square, orbit_cameras(1, 0.0, view_width=1.0), 8, 8)
+    color = sample_map(image, surface).base_color
+    torch.testing.assert_close(color, torch.full_like(color, 0.5), atol=1e-5, rtol=0)
+
+
+def test_uv_outside_the_unit_square_repeat_the_texture():
+    square = make_square()
+    square.uv.add_(3)
+    surface = rasterize_mesh(square, orbit_cameras(1, 0.0, view_width=1.0), 16, 16)
+    color = sample_map(red_top_left(), surface).base_color
+    torch.testing.assert_close(color, red_top_left(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 15, 17, 64, 100])
+def test_a_pyramid_of_any_size_starts_with_its_initial_color(size):
+    color = (0.2, 0.5, 0.7)
+    composed = TexelPyramid(size, color).compose()
+    assert composed.shape == (1, size, size, 3) and composed.dtype == torch.float32
+    torch.testing.assert_close(composed, torch.tensor(color).expand_as(composed))
+
+
+def test_the_default_levels_are_a_sixteenth_a_quarter_and_the_size():
+    assert [level.shape for level in TexelPyramid(1024).levels] == [
+        (1, 64, 64, 3), (1, 256, 256, 3), (1, 1024, 1024, 3),
+    ]  # fmt: skip
+    assert [level.shape[1] for level in TexelPyramid(100).levels] == [25, 100]
+    assert [level.shape[1] for level in TexelPyramid(16).levels] == [16]
+    assert [level.shape[1] for level in TexelPyramid(64, levels=[2, 8, 64]).levels] == [2, 8, 64]
+
+
+def test_levels_that_do_not_end_with_the_size_are_refused():
+    with pytest.raises(ValueError, match="end with the size"):
+        TexelPyramid(64, levels=[16, 32])
+
+
+def test_black_and_white_initial_colors_are_finite():
+    pyramid = TexelPyramid(8, (0.0, 1.0, 0.5))
+    assert all(torch.isfinite(level).all() for level in pyramid.levels)
+
+
+def test_a_generator_adds_the_same_small_noise_every_time():
+    first, second = (
+        TexelPyramid(64, generator=torch.Generator().manual_seed(1)).compose() for _ in range(2)
+    )
+    assert torch.equal(first, second)
+    assert 0 < (first - 0.5).abs().max() < 0.1
+
+
+def test_every_level_can_change_the_composed_texture():
+    pyramid = TexelPyramid(64)
+    pyramid.compose().square().sum().backward()
+    assert all((level.grad != 0).all() for level in pyramid.levels)
+
+
+def test_rows_of_the_levels_are_rows_of_the_texture_image():
+    pyramid = TexelPyramid(64)
+    with torch.no_grad():
+        pyramid.levels[0][:, 0, 0] = 5.0
+    composed = pyramid.compose()[0].detach()
+    assert composed[0, 0].mean() > 0.9 and composed[-1, -1].mean() == pytest.approx(0.5)
+
+
+def test_only_texels_in_view_receive_gradient(square):
+    """The view shows the middle quarter of the square, pixels smaller than texels."""
+    pyramid = TexelPyramid(32, levels=[32])
+    surface = rasterize_mesh(square, orbit_cameras(1, 0.0, view_width=0.5), 64, 64)
+    pyramid.sample(surface).base_color.sum().backward()
+    touched = (pyramid.levels[0].grad[0] != 0).all(-1)
+    expected = torch.zeros(32, 32, dtype=torch.bool)
+    expected[7:25, 7:25] = True  # 8..24, and the neighbours that bilinear lookups reach
+    assert torch.equal(touched, expected)
+
+
+def test_gradient_descent_paints_what_the_view_shows(square):
+    pyramid = TexelPyramid(16)
+    surface = rasterize_mesh(square, orbit_cameras(1, 0.0, view_width=1.0), 32, 32)
+    target = sample_map(red_top_left(), surface).base_color
+    optimizer = torch.optim.Adam(pyramid.parameters(), lr=0.3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = (pyramid.sample(surface).base_color - target).square().mean()
+        loss.backward()
+        optimizer.step()
+    corners = pyramid.compose()[0, [2, 2, 13, 13], [2, 13, 2, 13]]
+    torch.testing.assert_close(corners, torch.stack([RED, GREY, GREY, GREY]), atol=0.05, rtol=0)

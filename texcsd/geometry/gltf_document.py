@@ -1,0 +1,127 @@
+"""The container of glTF 2.0 and GLB: JSON, buffers and the numbers in them."""
+
+import base64
+import binascii
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texcsd.geometry.file_part import DamagedFileError
+
+COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+COLUMNS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+
+
+@dataclass(frozen=True)
+class GltfDocument:
+    """An open file; its buffers are read when something in them is asked for.
+
+    So a buffer that is missing does not matter when only animations or images were in it.
+    """
+
+    tree: dict[str, Any]
+    folder: Path
+    binary_chunk: bytes | None
+    buffers: dict[int, bytes]
+    """Those read so far."""
+
+    def accessor(self, index: int) -> NDArray[np.float64]:
+        """Return the numbers of an accessor, [count, columns]; normalised integers as fractions."""
+        accessor = self.tree["accessors"][index]
+        columns, component = COLUMNS[accessor["type"]], accessor["componentType"]
+        values = self._view(accessor, component, int(accessor["count"]), columns)
+        sparse = accessor.get("sparse")
+        if sparse:
+            at = self._view(
+                sparse["indices"], sparse["indices"]["componentType"], sparse["count"], 1
+            )
+            values = values.copy()
+            values[at[:, 0]] = self._view(sparse["values"], component, sparse["count"], columns)
+        if values.dtype.kind == "f" or not accessor.get("normalized"):
+            return values.astype(np.float64)
+        return np.maximum(values / np.iinfo(values.dtype).max, -1.0)
+
+    def _view(
+        self, source: dict[str, Any], component: int, count: int, columns: int
+    ) -> NDArray[Any]:
+        """Return numbers from the buffer view that an accessor names, zeros where it names none."""
+        dtype = np.dtype(COMPONENTS[component])
+        if "bufferView" not in source:
+            return np.zeros((count, columns), dtype)
+        view = self.tree["bufferViews"][source["bufferView"]]
+        start = view.get("byteOffset", 0) + source.get("byteOffset", 0)
+        row = dtype.itemsize * columns
+        stride = view.get("byteStride", row)
+        data = self._buffer(view["buffer"])
+        if count and start + stride * (count - 1) + row > len(data):
+            raise DamagedFileError(f"buffer {view['buffer']} ends before the data does")
+        return np.ndarray((count, columns), dtype, data, start, (stride, dtype.itemsize))
+
+    def _buffer(self, index: int) -> bytes:
+        if index not in self.buffers:
+            self.buffers[index] = self._read_buffer(index)
+        return self.buffers[index]
+
+    def _read_buffer(self, index: int) -> bytes:
+        uri = self.tree["buffers"][index].get("uri")
+        if uri is None:
+            if self.binary_chunk is None:
+                raise DamagedFileError(f"buffer {index} has no data")
+            return self.binary_chunk
+        if uri.startswith("data:"):
+            try:
+                return base64.b64decode(uri.partition(",")[2])
+            except binascii.Error as error:
+                raise DamagedFileError(f"buffer {index} is not valid base64") from error
+        if "://" in uri:
+            raise DamagedFileError(f"buffer {index} is at {uri}; download it and refer to the file")
+        try:
+            return (self.folder / unquote(uri)).read_bytes()
+        except OSError as error:
+            raise DamagedFileError(
+                f'its data file "{unquote(uri)}" is missing or unreadable; put it beside the mesh'
+            ) from error
+
+
+def open_document(path: Path) -> GltfDocument:
+    """Open a .glb or .gltf file; which of both it is, its first bytes tell."""
+    data = path.read_bytes()
+    chunk = None
+    if data[:4] == b"glTF":
+        data, chunk = _split_glb(data)
+    elif path.suffix.lower() == ".glb":
+        raise DamagedFileError("it does not start with the GLB signature")
+    try:
+        tree = json.loads(data.decode("utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DamagedFileError(f"its JSON is broken, {error}") from error
+    if not isinstance(tree, dict):
+        raise DamagedFileError("its JSON is not an object")
+    version = str(tree.get("asset", {}).get("version", "2.0"))
+    if not version.startswith("2"):
+        raise DamagedFileError(f"it is glTF {version}, only glTF 2 is supported")
+    return GltfDocument(tree, path.parent, chunk, {})
+
+
+def _split_glb(data: bytes) -> tuple[bytes, bytes | None]:
+    if len(data) < 20:
+        raise DamagedFileError(f"it ends after {len(data)} bytes, inside the header")
+    version, total = struct.unpack_from("<II", data, 4)
+    if version != 2:
+        raise DamagedFileError(f"it is GLB version {version}, only version 2 is supported")
+    if len(data) < total:
+        raise DamagedFileError(f"it has {len(data):,} of {total:,} bytes, the rest is missing")
+    chunks, offset = {}, 12
+    while offset + 8 <= total:
+        length, kind = struct.unpack_from("<I4s", data, offset)
+        chunks.setdefault(kind, data[offset + 8 : offset + 8 + length])
+        offset += 8 + length
+    if b"JSON" not in chunks:
+        raise DamagedFileError("it has no JSON chunk")
+    return chunks[b"JSON"], chunks.get(b"BIN\0")
