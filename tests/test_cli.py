@@ -228,8 +228,11 @@ def test_a_closed_pipe_is_not_an_error_to_shout_about(words: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-c", PAINTED, *words]
-    finished = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    finished = subprocess.run(
+        command, stdout=writer, stderr=subprocess.PIPE, env=buffered, check=False
+    )
     os.close(writer)
     assert finished.stderr == b""
-    # argparse ignores it where Python does not buffer its output.
-    assert finished.returncode in ([141] if words[-1] == "gold" else [0, 141])
+    # Some versions of argparse write a long help at once, and ignore that nobody reads it.
+    assert finished.returncode in ([0, 141] if words[-1] == "--help" else [141])

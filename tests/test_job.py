@@ -3,6 +3,7 @@
 The painting itself is replaced by a quick fake; what it paints is tested in test_synthesis.
 """
 
+import dataclasses
 import hashlib
 import importlib.util
 import json
@@ -59,9 +60,11 @@ class FakeSynthesis:
         self.calls = 0
         self.interrupt = False
         self.resumed_from: list[int | None] = []
+        self.uv: list[torch.Tensor] = []
 
     def __call__(self, mesh, denoiser, settings, checkpoint_folder, progress):
         self.calls += 1
+        self.uv.append(mesh.uv)
         loaded = load_checkpoint(checkpoint_folder)
         self.resumed_from.append(None if loaded is None else loaded[1]["step"])
         if self.interrupt:
@@ -207,6 +210,7 @@ def interrupted_or_not(cube, folder, synthesis, finished: bool) -> None:
 def test_an_interrupted_painting_goes_on_from_its_checkpoint(
     cube, folder, synthesis, monkeypatch
 ) -> None:
+    monkeypatch.setattr(job, "ensure_uv", half_size_uv)
     interrupted_or_not(cube, folder, synthesis, finished=False)
     assert sorted(contents(folder)) == [
         "unfinished/atlas.safetensors",
@@ -219,8 +223,21 @@ def test_an_interrupted_painting_goes_on_from_its_checkpoint(
     monkeypatch.setattr(job, "ensure_uv", unwrap_again)
     result = paint(cube, folder)
     assert synthesis.resumed_from == [None, 7]
-    assert result.report["resumed"] is True
+    assert result.report["resumed"] is True and result.report["uv_source"] == "half size"
+    assert torch.equal(*synthesis.uv) and synthesis.uv[0].max() < 0.5
+    assert trimesh.load(result.glb, force="mesh").visual.uv[:, 0].max() < 0.5
     assert sorted(contents(folder)) == OUTPUTS
+
+
+def half_size_uv(mesh, mode, texture_size):  # An atlas that is not the one in the file.
+    return dataclasses.replace(mesh, uv=mesh.uv / 2), "half size", []
+
+
+def test_a_checkpoint_without_its_atlas_is_not_used(cube, folder, synthesis) -> None:
+    interrupted_or_not(cube, folder, synthesis, finished=False)
+    (folder / "unfinished" / "atlas.safetensors").unlink()
+    paint(cube, folder)
+    assert synthesis.resumed_from == [None, None]
 
 
 @pytest.mark.parametrize("written", range(6))

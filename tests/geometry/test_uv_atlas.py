@@ -80,9 +80,7 @@ def assert_good_atlas(mesh: Mesh, before: Mesh) -> None:
 
 
 def test_the_test_can_fail():
-    stacked = make_mesh([*CUBE_VERTICES[:4], *(CUBE_VERTICES[:4] + 5)], [[0, 1, 2], [4, 5, 6]])
-    uv = torch.tensor([[0.0, 0], [1, 0], [0, 1], [0, 0]]).repeat(2, 1)
-    mesh = make_mesh(stacked.vertices, stacked.faces, uv)
+    mesh = square([*UNIT_SQUARE, *UNIT_SQUARE], copies=2)
     with pytest.raises(AssertionError):
         assert_good_atlas(mesh, mesh)
 
@@ -127,23 +125,15 @@ def test_charts_keep_their_distance_whatever_made_them(monkeypatch):
     assert chart_distances(boxes, 512) >= 4
 
 
-def test_texels_are_as_wide_as_high():
-    mesh = load_mesh(ASSETS / "animal.obj")
-    for timeout in (300.0, 0.0):
-        unwrapped, _ = unwrap_mesh(mesh, 1024, 4, timeout)
-        corners = mesh.vertices.numpy()[mesh.faces.numpy()]
-        edges = corners[:, 1:] - corners[:, :1]
-        gram = edges @ edges.transpose(0, 2, 1)
-        flat = uv_corners(unwrapped)
-        jacobian = flat[:, 1:] - flat[:, :1]  # duv / d(edge coordinates)
-        sound = np.linalg.det(gram) > 1e-20
-        metric = np.einsum(
-            "fia,fij,fja->fa", jacobian[sound], np.linalg.inv(gram[sound]), jacobian[sound]
-        )
-        weights = np.sqrt(np.linalg.det(gram[sound]))
-        along_u, along_v = (metric * weights[:, None]).sum(axis=0)
-        # Charts lie in all directions: only different factors for u and v would add up.
-        assert along_u / along_v == pytest.approx(1.0, abs=0.06)
+@pytest.mark.parametrize("timeout", [300.0, 0.0])
+def test_texels_are_square_and_of_one_size(timeout: float):
+    beam = CUBE_VERTICES * [1, 2, 9]  # its atlas is not square by itself
+    mesh, _ = unwrap_mesh(make_mesh(beam, CUBE_FACES), 1024, 4, timeout)
+    corners = beam[CUBE_FACES]
+    lengths = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
+    flat = uv_corners(mesh)
+    densities = np.linalg.norm(flat - np.roll(flat, 1, axis=1), axis=2) / lengths
+    assert np.allclose(densities, densities[0, 0], rtol=2e-3)
 
 
 def test_the_same_mesh_gets_the_same_uv():
@@ -310,11 +300,19 @@ def test_inspection_tells_stacked_from_mirrored():
     assert "100% of its uv area" in (stacked.reason or "")
     mirror = [[1 - u, v] for u, v in UNIT_SQUARE]
     mirrored = inspect_uv(square([*UNIT_SQUARE, *mirror], copies=2))
-    assert (mirrored.overlap_fraction, mirrored.mirrored_fraction) == (1.0, 1.0)
+    # Centres on the one diagonal are covered by the other square only.
+    assert mirrored.overlap_fraction == mirrored.mirrored_fraction == pytest.approx(1, abs=3e-3)
     assert mirrored.usable
     half = inspect_uv(square([*UNIT_SQUARE, *(np.array(UNIT_SQUARE) * [0.5, 1])], copies=2))
     assert half.overlap_fraction == pytest.approx(0.5, abs=2e-3)
     assert half.usable
+
+
+def test_many_faces_that_fill_the_square_are_inspected_at_once():
+    vertices = np.random.default_rng(0).normal(size=(60_000, 3))
+    uv = np.tile([[0.0, 0], [1, 0], [0, 1]], (20_000, 1))
+    report = inspect_uv(make_mesh(vertices, np.arange(60_000).reshape(-1, 3), uv))
+    assert report.overlap_fraction == 1.0 and not report.usable
 
 
 def test_both_sides_of_a_leaf_do_not_overlap():

@@ -19,6 +19,9 @@ MOST_AREA_WITHOUT_UV = 0.05
 MOST_OVERLAP = 0.6
 """Repeated parts stay below this; materials that each fill the whole square do not."""
 
+MOST_TEXEL_VISITS = 1e8
+"""One visit takes some nanoseconds."""
+
 
 @dataclass(frozen=True)
 class UvReport:
@@ -69,7 +72,8 @@ def inspect_uv(mesh: Mesh, resolution: int = 1024) -> UvReport:
 
     Args:
         mesh: On any device.
-        resolution: Side of the square raster on which overlap is counted, in texels.
+        resolution: Side of the square raster on which overlap is counted, in texels; fewer are
+            taken where faces overlap many times.
     """
     if mesh.uv is None or mesh.uv_faces is None:
         return UvReport(False, False, 0.0, 0.0, 0.0, 0.0, 0.0, 0)
@@ -84,6 +88,7 @@ def inspect_uv(mesh: Mesh, resolution: int = 1024) -> UvReport:
     outside = ((corners < -TOLERANCE) | (corners > 1 + TOLERANCE)).any(axis=(1, 2))
     apart = _without_copies(weld_vertices(vertices)[1][faces], corners)
     upright = uv_areas(corners[apart]) > 0
+    resolution = _affordable_resolution(corners, resolution)
     over, _ = rasterize_faces(corners[apart[upright]], resolution)
     under, _ = rasterize_faces(corners[apart[~upright]], resolution)
     covered = max(int((over + under > 0).sum()), 1)
@@ -151,6 +156,13 @@ def _rasterize(corners, layers, late):
                 if layers[row, column] > 0:
                     late[face] = True
                 layers[row, column] += 1
+
+
+def _affordable_resolution(corners: NDArray[np.float64], resolution: int) -> int:
+    """Lower the resolution where every face fills the square: the overlap is plain all the same."""
+    clipped = corners.clip(0, 1)
+    boxes = (clipped.max(axis=1) - clipped.min(axis=1)).prod(axis=1).sum()
+    return int(np.clip(np.sqrt(MOST_TEXEL_VISITS / max(boxes, 1e-9)), 32, resolution))
 
 
 def _without_copies(places: NDArray[np.int64], corners: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -31,7 +31,8 @@ class ScoreWeights:
 def csd_weights(negative_scale: float = 0.0, prior_scale: float = 0.0) -> ScoreWeights:
     """Weights of CSD with a negative prompt, arXiv 2310.19415, Eq. 10, and a share of the prior.
 
-    e(prompt) - e("") - negative_scale * (e(negative prompt) - e("")) + prior_scale * (e(prompt) - noise)
+    e(prompt) - e("") - negative_scale * (e(negative prompt) - e(""))
+        + prior_scale * (e(prompt) - noise)
 
     The classifier scores say which way to go; the last term, which CSD drops and SDS keeps, says
     what a whole picture looks like and so holds the colours. Without a negative prompt, a
