@@ -135,6 +135,9 @@ def test_a_process_killed_while_saving_leaves_tensors_that_belong_to_their_state
         assert process.stdout is not None and process.stdout.readline() == b"running\n"
         time.sleep(0.1)
         process.kill()
+    # Nothing under a name that the next process does not know and tidy up.
+    path = tmp_path / CHECKPOINT
+    assert {*tmp_path.iterdir()} <= {path, checkpoint.partial_path(path)}
     tensors, state = load_checkpoint(tmp_path) or ({}, {})
     assert torch.equal(tensors["x"], torch.full((200_000,), float(state["step"])))
     save_checkpoint(tmp_path, {}, {})

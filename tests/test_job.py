@@ -286,6 +286,7 @@ def test_overwrite_deletes_what_texcsd_wrote_and_nothing_else(
 ) -> None:
     interrupted_or_not(cube, folder, synthesis, finished)
     (folder / "notes.txt").write_text("mine")
+    (folder / ".cube.glb.partial").write_text("of a process killed while writing")
     (folder / "textures").mkdir(exist_ok=True)
     (folder / "textures" / "other.png").write_text("mine, too")
     other = cube.with_name("other.obj")

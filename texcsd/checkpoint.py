@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from texcsd.errors import TexcsdError
@@ -42,8 +42,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, 
         state: Whatever JSON can hold; NaN and infinities included.
     """
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    with _replacing(path) as temporary:
-        save_file(contiguous, temporary, metadata={"state": json.dumps(state)})
+    # Not safetensors' own save_file: killed, it leaves a file behind whose name nobody knows.
+    write_bytes_atomically(path, save(contiguous, metadata={"state": json.dumps(state)}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -67,20 +67,14 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Writes the file, all of it or nothing; an existing one is replaced."""
-    with _replacing(path) as temporary:
-        temporary.write_bytes(content)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside path that takes its place when the block ends well."""
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = partial_path(path)
     try:
-        yield temporary
-        with open(temporary, "rb+") as file:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise TexcsdError(
             f"{path}: cannot be written ({_reason(error)}); make room there, or choose another"
             " folder with -o"
@@ -88,6 +82,11 @@ def _replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def partial_path(path: Path) -> Path:
+    """Where the file is while it is being written, and stays if the process is killed then."""
+    return path.with_name(f".{path.name}.partial")
 
 
 def _reason(error: Exception) -> str:

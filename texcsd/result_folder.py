@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from texcsd.checkpoint import CHECKPOINT, load_tensors, save_tensors
+from texcsd.checkpoint import CHECKPOINT, load_tensors, partial_path, save_tensors
 from texcsd.errors import TexcsdError
 
 REPORT = "run.json"
@@ -212,6 +212,7 @@ def _is_inside(name: str) -> bool:
 def _delete(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
+        partial_path(path).unlink(missing_ok=True)
     except OSError as error:
         raise TexcsdError(
             f"{path}: cannot be deleted ({error.strerror}); close what uses it, and try again"

@@ -14,6 +14,7 @@ def arguments(run, **options):
         "steps": 2,
         "batch": 2,
         "learning_rate": 1e-3,
+        "cooldown": 0.5,
         "average": 0.9,
         "replay": 64,
         "fill": 1,
@@ -38,7 +39,7 @@ def test_a_run_goes_on_from_its_checkpoint_and_leaves_a_model_that_loads(tmp_pat
 
 
 def test_the_learning_rate_warms_up_stays_and_falls_to_zero():
-    factors = [train.learning_rate_factor(step, 10_000) for step in range(10_000)]
+    factors = [train.learning_rate_factor(step, 10_000, cooldown=0.3) for step in range(10_000)]
     assert factors[0] < 0.01 and factors[5_000] == 1 and factors[-1] < 0.001
     falls = torch.tensor(factors[7_000:]).diff()
     assert (falls <= 0).all()

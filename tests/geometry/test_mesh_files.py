@@ -167,6 +167,12 @@ def test_damaged_gltf(tmp_path: Path, write: str, change):
     assert "cannot be read" in refusal(path)
 
 
+def test_a_truncated_glb_says_how_much_is_there(tmp_path: Path):
+    path = cube_gltf().write_glb(tmp_path / "a.glb")
+    path.write_bytes(path.read_bytes()[:700])
+    assert "700 of" in refusal(path)
+
+
 def test_a_missing_buffer_is_named(tmp_path: Path):
     path = cube_gltf().write_gltf(tmp_path / "a.gltf", "my data.bin")
     assert len(load_mesh(path).faces) == 12

@@ -1,5 +1,6 @@
 """Usable uv stay; new ones overlap nowhere, keep their distance, and do not need xatlas."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -205,30 +206,33 @@ def boxes_of(vertices, faces, size=512, padding=2) -> Mesh:
 
 
 def test_boxes_unwrap_a_cube_into_six_squares():
-    mesh = boxes_of(CUBE_VERTICES, CUBE_FACES)
-    report = inspect_uv(mesh)
-    assert report.chart_count == 6
-    areas = np.abs(uv_areas(uv_corners(mesh)))
-    assert np.allclose(areas, areas[0], rtol=1e-5)
-    assert report.covered_fraction > 0.6
-    assert (uv_areas(uv_corners(mesh)) > 0).all()  # no chart is mirrored
+    for size in ([1, 1, 1], [3, 1, 2]):
+        mesh = boxes_of(CUBE_VERTICES * size, CUBE_FACES)
+        areas = face_normals(CUBE_VERTICES * size, CUBE_FACES)[1]
+        in_texture = uv_areas(uv_corners(mesh))  # positive: no chart is mirrored
+        assert np.allclose(in_texture / areas, in_texture[0] / areas[0], rtol=1e-4)
+        report = inspect_uv(mesh)
+        assert report.chart_count == 6
+        assert report.covered_fraction > 0.6
 
 
-def test_boxes_unfold_what_lies_over_itself():
-    turns = np.linspace(0, 6 * np.pi, 120)  # a spiral stair: one piece, three storeys
+@pytest.mark.parametrize("storeys", [3, 20])
+def test_boxes_unfold_what_lies_over_itself(storeys: int):
+    count = 40 * storeys  # a spiral stair is one piece that lies over itself
+    turns = np.linspace(0, 2 * np.pi * storeys, count)
     inner = np.stack([np.cos(turns), turns / 9, np.sin(turns)], axis=1)
     vertices = np.concatenate([inner, inner * [2, 1, 2]])
-    step = np.arange(119)
-    faces = np.concatenate(
-        [np.stack([step, step + 120, step + 1], 1), np.stack([step + 1, step + 120, step + 121], 1)]
-    )
-    boxes_of(vertices, faces)
+    step = np.arange(count - 1)
+    lower = np.stack([step, step + count, step + 1], axis=1)
+    upper = np.stack([step + 1, step + count, step + count + 1], axis=1)
+    boxes_of(vertices, np.concatenate([lower, upper]))
 
 
 def test_boxes_unwrap_any_soup():
     random = np.random.default_rng(0)
-    vertices = random.normal(size=(600, 3))
-    boxes_of(vertices, random.integers(0, 600, size=(400, 3)), size=2048, padding=1)
+    vertices = random.normal(size=(300, 3))
+    mesh = boxes_of(vertices, random.integers(0, 300, size=(2000, 3)), size=1024, padding=8)
+    assert inspect_uv(mesh).covered_fraction > 0.1  # half of each box, some room for padding
 
 
 @pytest.mark.parametrize("size", [1, 3, 16])
@@ -311,7 +315,10 @@ def test_inspection_tells_stacked_from_mirrored():
 def test_many_faces_that_fill_the_square_are_inspected_at_once():
     vertices = np.random.default_rng(0).normal(size=(60_000, 3))
     uv = np.tile([[0.0, 0], [1, 0], [0, 1]], (20_000, 1))
-    report = inspect_uv(make_mesh(vertices, np.arange(60_000).reshape(-1, 3), uv))
+    mesh = make_mesh(vertices, np.arange(60_000).reshape(-1, 3), uv)
+    started = time.process_time()
+    report = inspect_uv(mesh)
+    assert time.process_time() - started < 5  # texel by texel it would be a minute
     assert report.overlap_fraction == 1.0 and not report.usable
 
 

@@ -106,11 +106,11 @@ def velocity_target(clean: Tensor, noise: Tensor, alpha_cumprod: Tensor) -> tupl
 
 
 def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
-    """int[count] below 1000, two thirds of them above 500: there the caption makes the difference."""
+    """int[count] below 1000, two thirds above 500: there the caption makes the difference."""
     return (1000 * torch.rand(count, generator=generator) ** 0.6).long()
 
 
-def learning_rate_factor(step: int, steps: int, warmup: int = 300, cooldown: float = 0.3) -> float:
+def learning_rate_factor(step: int, steps: int, cooldown: float, warmup: int = 300) -> float:
     """Linear warm-up, constant, linear fall to zero over the last `cooldown` of the steps."""
     return min(1.0, (step + 1) / warmup, max(0.0, (steps - step) / (cooldown * steps)))
 
@@ -230,6 +230,7 @@ def train(arguments: argparse.Namespace) -> None:
     replay = Replay(arguments.replay, device)
     validation = make_chunk(-1, device)
     generator = torch.Generator().manual_seed(arguments.seed + run.step)
+    settings = {name: value for name, value in vars(arguments).items() if name != "run"}
     fresh_owed, started, seen, losses = float(arguments.fill), time.time(), 0, []
     while run.step < arguments.steps:
         while fresh_owed > 0:
@@ -245,7 +246,8 @@ def train(arguments: argparse.Namespace) -> None:
         loss = functional.mse_loss(predicted.float(), target)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        rate = arguments.learning_rate * learning_rate_factor(run.step, arguments.steps)
+        factor = learning_rate_factor(run.step, arguments.steps, arguments.cooldown)
+        rate = arguments.learning_rate * factor
         for group in run.optimizer.param_groups:
             group["lr"] = rate
         run.optimizer.step()
@@ -268,7 +270,7 @@ def train(arguments: argparse.Namespace) -> None:
             report = {"step": run.step, "images": run.step * arguments.batch}
             report["validation"] = validation_losses(run.average, validation, alphas)
             print(json.dumps(report), flush=True)
-            run.save({**vars(arguments), **report, "run": None})
+            run.save({**settings, **report})
             sample_sheet(run.average, validation).save(run.folder / f"sheet-{run.step:07}.png")
 
 
@@ -279,7 +281,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=8e-4)
-    parser.add_argument("--average", type=float, default=0.9995, help="decay of the mean weights")
+    parser.add_argument("--cooldown", type=float, default=0.5, help="share of falling rate")
+    parser.add_argument("--average", type=float, default=0.999, help="decay of the mean weights")
     parser.add_argument("--replay", type=int, default=16_384, help="scenes kept for reuse")
     parser.add_argument("--fill", type=int, default=1_500, help="scenes rendered before step 1")
     parser.add_argument("--fresh", type=float, default=0.33, help="new scenes per scene used")

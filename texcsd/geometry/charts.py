@@ -10,6 +10,8 @@ SMOOTHING_ROUNDS = 4
 LEAST_COSINE = 0.3
 """No face is projected along an axis more than about 72 degrees from its normal."""
 UNFOLDING_ROUNDS = 6
+LEAST_COVERED = 0.2
+"""Padding shrinks where so many charts would leave less than this of the texture to the faces."""
 PROJECTIONS = np.array(
     [
         [[0, 0, -1], [0, 1, 0]],  # from +x: right is -z, up is y
@@ -56,7 +58,7 @@ def project_boxes(
         vertices: float[vertex, 3], welded.
         faces: int[face, 3].
         texture_size: Side of the texture in texels.
-        padding: Texels between charts; fewer where so many charts would leave them no room.
+        padding: Texels between charts; fewer where there are too many charts for that.
 
     Returns:
         uv float[texture_vertex, 2] in [0, 1] and int[face, 3] into it.
@@ -64,14 +66,15 @@ def project_boxes(
     labels = group_by_axis(vertices, faces)
     layers = np.zeros(len(faces), np.int64)
     flat = np.einsum("fab,fcb->fca", PROJECTIONS[labels], vertices[faces])
-    for _ in range(UNFOLDING_ROUNDS):
+    for rounds_left in range(UNFOLDING_ROUNDS, -1, -1):
         charts = _charts(faces, labels + 6 * layers)
         corners = flat - _lower(flat, charts)[charts][:, None]
         corners = _pack(corners, charts, texture_size, padding)
         late = rasterize_faces(corners, max(texture_size, 256))[1]
         if not late.any():
             break
-        layers += late  # what lies over other faces of its chart becomes a chart of its own
+        # What lies over other faces of its chart moves to other charts; in the end each to its own.
+        layers[late] += 1 if rounds_left > 1 else 1 + np.arange(late.sum())
     points, uv_faces = np.unique(charts[:, None] * len(vertices) + faces, return_inverse=True)
     uv = np.zeros((len(points), 2))
     uv[uv_faces.reshape(-1)] = corners.reshape(-1, 2)
@@ -109,7 +112,7 @@ def _pack(
 
 
 def _fit(extents: NDArray[np.float64], gap: float) -> tuple[float, NDArray[np.float64]]:
-    """Find the largest scale at which the boxes fit, with half the gap where nothing else does."""
+    """Find the largest scale at which the boxes fit; half the gap where it takes all the room."""
     low, best = 0.0, None
     high = min(1 / extents[:, 0].max(), 1 / np.sqrt(extents.prod(axis=1).sum()))
     for _ in range(24):
@@ -119,21 +122,23 @@ def _fit(extents: NDArray[np.float64], gap: float) -> tuple[float, NDArray[np.fl
             high = scale
         else:
             low, best = scale, places
-    if best is not None:
+    covered = low**2 * extents.prod(axis=1).sum()
+    if best is not None and (covered > LEAST_COVERED or gap == 0.0):
         return low, best
     return _fit(extents, gap / 2 if gap > 1e-6 else 0.0)
 
 
 def _shelves(sizes: NDArray[np.float64], gap: float) -> NDArray[np.float64] | None:
     """Place boxes, highest first, in rows in the unit square; None where they do not fit."""
-    places = []
-    left, bottom, shelf = gap / 2, gap / 2, 0.0
-    for width, height in sizes.tolist():
-        if left + width + gap / 2 > 1:
-            left, bottom, shelf = gap / 2, bottom + shelf + gap, 0.0
-        if left + width + gap / 2 > 1 or bottom + height + gap / 2 > 1:
+    steps = np.concatenate([[0.0], np.cumsum(sizes[:, 0] + gap)])
+    places = np.empty_like(sizes)
+    first, bottom = 0, gap / 2
+    while first < len(sizes):
+        end = int(np.searchsorted(steps, steps[first] + 1, side="right")) - 1
+        if end == first or bottom + sizes[first, 1] + gap / 2 > 1:
             return None
-        places.append((left, bottom))
-        left += width + gap
-        shelf = max(shelf, height)
-    return np.array(places)
+        places[first:end, 0] = gap / 2 + steps[first:end] - steps[first]
+        places[first:end, 1] = bottom
+        bottom += sizes[first, 1] + gap
+        first = end
+    return places

@@ -92,7 +92,19 @@ def _read_off(path: Path) -> list[FilePart]:
     from trimesh.exchange.off import load_off
 
     with path.open("rb") as file:
-        return [FilePart(path.stem, *_arrays(load_off(file)))]
+        loaded = load_off(file)
+    if len(loaded["faces"]) == 0:
+        loaded["faces"] = _loose_off_faces(path, len(loaded["vertices"]))
+    return [FilePart(path.stem, *_arrays(loaded))]
+
+
+def _loose_off_faces(path: Path, vertex_count: int) -> NDArray[np.int64]:
+    """Read quads or triangles of an OFF without its lines, which some writers break anywhere."""
+    lines = (line.partition("#")[0] for line in path.read_text(errors="replace").splitlines())
+    words = " ".join(lines).removeprefix("OFF").split()[3 + 3 * vertex_count :]
+    size = int(words[0]) if words else 3
+    rows = np.array(words[: len(words) // (size + 1) * (size + 1)], np.int64).reshape(-1, size + 1)
+    return rows[:, 1:] if size in (3, 4) and (rows[:, 0] == size).all() else rows[:0, :3]
 
 
 def _read_ply(path: Path) -> list[FilePart]:

@@ -103,9 +103,9 @@ def unwrap_mesh(
 ) -> tuple[Mesh, UvSource]:
     """Give a mesh new uv; nothing else of it changes. The same mesh gets the same uv.
 
-    Every face with an area gets area in the texture, no two overlap (but for rounding), all charts
-    have one scale, which is the same along u and v. Degenerate faces get a point, and faces that
-    repeat another share its uv.
+    Every face gets area in the texture unless it is less than a texel small, no two overlap but
+    for rounding, and u and v have one scale. Degenerate faces get a point, and faces that repeat
+    another share its uv.
 
     Args:
         mesh: In any pose and scale.
