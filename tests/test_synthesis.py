@@ -115,6 +115,25 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path):
     assert torch.equal(whole.seen, resumed.seen)
 
 
+@pytest.mark.parametrize("where", ["zero_grad", "step"])
+def test_an_interrupt_in_the_middle_of_an_update_leaves_no_half_step(tmp_path, monkeypatch, where):
+    whole = paint(tmp_path / "a")
+    calls = []
+
+    def interrupting(self, *arguments):
+        original(self, *arguments)
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+
+    original = getattr(torch.optim.Adam, where)
+    monkeypatch.setattr(torch.optim.Adam, where, interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        paint(tmp_path / "b")
+    monkeypatch.undo()
+    assert torch.equal(whole.base_color_map, paint(tmp_path / "b").base_color_map)
+
+
 def test_a_run_killed_between_checkpoints_repeats_the_lost_steps(tmp_path, monkeypatch):
     whole = paint(tmp_path / "a")
     monkeypatch.setattr(synthesis, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)

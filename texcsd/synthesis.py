@@ -81,7 +81,9 @@ def synthesize(
                 painting.save()
                 saved_at = time.monotonic()
     except KeyboardInterrupt:
-        painting.save()
+        # Halfway through an update the texture fits no step; the last checkpoint has to do.
+        if not painting.changing:
+            painting.save()
         raise
     painting.save()
     with torch.no_grad():
@@ -97,6 +99,7 @@ class Painting:
         self.folder = folder
         device = mesh.vertices.device
         self.step = 0
+        self.changing = False
         self.seconds = {"render": 0.0, "denoise": 0.0, "update": 0.0}
         size = settings.texture_size
         self.texture = TexelPyramid(size, generator=step_generator(settings.seed, -1)).to(device)
@@ -135,10 +138,20 @@ class Painting:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
-    def observe(self, triangle_ids: Tensor, base_color_gradient: Tensor) -> None:
-        """Note what a step's views have shown: int[view, height, width], float[size, size, 3]."""
+    def advance(self, triangle_ids: Tensor, base_color_gradient: Tensor) -> None:
+        """Finish a step: change the texture, and note what its views have shown.
+
+        Args:
+            triangle_ids: int[view, height, width], -1 in the background.
+            base_color_gradient: float[size, size, 3].
+        """
+        self.changing = True
         self.seen_faces[triangle_ids[triangle_ids >= 0]] = True
         self.touched |= (base_color_gradient != 0).any(-1)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        self.changing = False
 
     def seen_texels(self, mesh: Mesh) -> Tensor:
         """bool[size, size]: touched texels of faces some view has shown.
@@ -206,10 +219,7 @@ def _take_step(
     with painting.timed("update"):
         surrogate_loss(clean, direction).backward()
         assert base_color_map.grad is not None
-        painting.observe(surface.triangle_ids, base_color_map.grad[0])
-        painting.optimizer.step()
-        painting.optimizer.zero_grad()
-    painting.step += 1
+        painting.advance(surface.triangle_ids, base_color_map.grad[0])
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:

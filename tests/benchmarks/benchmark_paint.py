@@ -34,9 +34,8 @@ def main() -> None:
     steps = report["settings"]["steps"]
     loop = {name: seconds[name] for name in ("render", "denoise", "update")}
     total = sum(loop.values())
-    print(
-        f"{report['input']['triangles']} triangles, {steps} steps of {report['settings']['views']} views"
-    )
+    views = report["settings"]["views"]
+    print(f"{report['input']['triangles']} triangles, {steps} steps of {views} views")
     print("| part | seconds per step | share of a step |")
     print("|---|---|---|")
     for name, value in loop.items():

@@ -85,7 +85,7 @@ def _colors(
     """First and second colour, and the words for them ("" where the palette decides)."""
     first, second = _choose(material.palette, generator)
     names = list(COLORS)
-    if material.colors == 0 or _chance(generator, 0.35):
+    if material.colors == 0 or _chance(generator, material.usual):
         return first, second, ""
     name = _choose(names, generator)
     word = _choose(COLOR_SYNONYMS.get(name, (name,)), generator)

@@ -57,6 +57,8 @@ class Material:
     """Strength of the highlight in renderings."""
     weight: float = 1.0
     """How often it is drawn, relative to the others."""
+    usual: float = 0.6
+    """Probability that no colour is named, so that the palette decides."""
     contrast: tuple[str, ...] = field(default=())
     """Names the second colour is drawn from where one is named; empty keeps the palette's."""
 
@@ -70,14 +72,14 @@ MATERIALS: tuple[Material, ...] = (
         (((0.45, 0.24, 0.11), _BLACK), ((0.56, 0.31, 0.14), _BLACK), ((0.33, 0.17, 0.09), _BLACK)),
         colors=1,
         shine=0.15,
-        weight=2.0,
+        weight=3.5,
     ),
     Material(
         ("brick", "bricks", "brick wall"),
         patterns.brick,
         (((0.66, 0.25, 0.17), (0.78, 0.75, 0.70)), ((0.58, 0.20, 0.13), (0.70, 0.68, 0.64))),
         colors=1,
-        weight=2.0,
+        weight=4.5,
     ),
     Material(
         ("wood", "wooden", "wood", "timber"),
@@ -87,7 +89,7 @@ MATERIALS: tuple[Material, ...] = (
             ((0.70, 0.48, 0.27), (0.44, 0.25, 0.12)),
             ((0.52, 0.31, 0.15), (0.30, 0.15, 0.07)),
         ),
-        weight=1.8,
+        weight=3.0,
     ),
     Material(
         ("oak", "pine"), patterns.wood, (((0.76, 0.58, 0.36), (0.53, 0.35, 0.18)),), weight=0.5
@@ -102,7 +104,7 @@ MATERIALS: tuple[Material, ...] = (
         ("zebra", "zebra skin"),
         patterns.zebra,
         (((0.06, 0.05, 0.05), (0.94, 0.93, 0.90)),),
-        weight=2.0,
+        weight=2.5,
     ),
     Material(("tiger", "tiger skin"), patterns.tiger, (((0.92, 0.52, 0.13), (0.07, 0.05, 0.04)),)),
     Material(
@@ -129,15 +131,16 @@ MATERIALS: tuple[Material, ...] = (
         ("copper", "bronze"), patterns.metal, (((0.74, 0.40, 0.24), (0.97, 0.70, 0.52)),), shine=0.7
     ),
     Material(("rust", "rusty", "rusty metal"), patterns.rust, ((_BLACK, _WHITE),)),
-    Material(("grass", "grassy", "lawn"), patterns.grass, ((_BLACK, _WHITE),), weight=2.0),
+    Material(("grass", "grassy", "lawn"), patterns.grass, ((_BLACK, _WHITE),), weight=3.0),
     Material(("moss", "mossy"), patterns.moss, ((_BLACK, _WHITE),)),
-    Material(("lava", "magma", "molten lava"), patterns.lava, ((_BLACK, _WHITE),), weight=2.0),
+    Material(("lava", "magma", "molten lava"), patterns.lava, ((_BLACK, _WHITE),), weight=2.5),
     Material(
         ("plaid", "tartan", "plaid", "checkered cloth"),
         patterns.plaid,
         (((0.74, 0.08, 0.09), (0.05, 0.05, 0.10)),),
         colors=1,
-        weight=2.5,
+        weight=4.5,
+        usual=0.3,
         contrast=("black", "black", "blue", "green"),
     ),
     Material(
@@ -145,7 +148,8 @@ MATERIALS: tuple[Material, ...] = (
         patterns.stripes,
         (((0.80, 0.10, 0.10), _WHITE), ((0.10, 0.22, 0.70), _WHITE), (_BLACK, _WHITE)),
         colors=2,
-        weight=3.0,
+        weight=5.0,
+        usual=0.2,
         contrast=("white",),
     ),
     Material(
@@ -154,6 +158,7 @@ MATERIALS: tuple[Material, ...] = (
         ((_WHITE, (0.80, 0.10, 0.10)), ((0.10, 0.22, 0.70), _WHITE)),
         colors=2,
         weight=1.5,
+        usual=0.2,
         contrast=("white",),
     ),
     Material(
@@ -162,6 +167,7 @@ MATERIALS: tuple[Material, ...] = (
         ((_BLACK, _WHITE),),
         colors=2,
         weight=1.5,
+        usual=0.3,
         contrast=("white",),
     ),
     Material(
@@ -222,6 +228,7 @@ MATERIALS: tuple[Material, ...] = (
         (((0.90, 0.90, 0.90), _BLACK), ((0.80, 0.10, 0.10), _BLACK), ((0.10, 0.30, 0.80), _BLACK)),
         colors=1,
         shine=0.35,
-        weight=2.5,
+        weight=3.0,
+        usual=0.15,
     ),
 )
