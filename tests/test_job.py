@@ -46,6 +46,7 @@ def cube_obj() -> str:
 class FakeDenoiser:
     licence = "CC0-1.0"
     weights_sha256 = "0" * 64
+    default_negative_prompt = "dull"
 
     def check_prompt(self, prompt: str) -> list[str]:
         if "xyzzy" in prompt:
@@ -152,6 +153,7 @@ def test_the_report_says_what_was_done_with_what(cube, folder, synthesis) -> Non
         "name": "embedded",
         "licence": "CC0-1.0",
         "weights_sha256": "0" * 64,
+        "negative_prompt": "dull",
     }
     assert report["uv_source"] == "input"
     assert 0.4 < report["unseen_fraction"] < 0.6

@@ -137,6 +137,7 @@ def _paint(
         "name": settings.model,
         "licence": denoiser.licence,
         "weights_sha256": denoiser.weights_sha256,
+        "negative_prompt": settings.negative_prompt or denoiser.default_negative_prompt,
     }
     warnings = _warn(denoiser.check_prompt(settings.prompt))
     resumed = unfinished is not None

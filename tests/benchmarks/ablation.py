@@ -37,7 +37,7 @@ def parse_variant(text: str) -> dict:
 
 def main() -> None:
     """Paint and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("variants", nargs="+")
     parser.add_argument("--meshes", nargs="+", default=["armchair.obj", "animal.obj"])
     parser.add_argument("--prompts", nargs="+", default=list(RECOGNISABLE))

@@ -18,7 +18,7 @@ ASSETS = Path(__file__).parent.parent.parent / "assets"
 
 def main() -> None:
     """Paint once and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mesh", nargs="?", default=ASSETS / "armchair.obj")
     parser.add_argument("--prompt", default="a leather armchair")
     parser.add_argument("--steps", type=int, default=None)

@@ -102,7 +102,7 @@ def measure(texture_size: int, views: int, image_size: int) -> dict[str, tuple[f
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--texture-size", type=int, default=1024)
     parser.add_argument("--views", type=int, default=8)

@@ -154,7 +154,7 @@ def sample_sheet(model: TextToImage, scenes: Scenes, guidance_scale: float = 3.0
             ).float()
         conditional, unconditional = both.chunk(2)
         guided = unconditional + guidance_scale * (conditional - unconditional)
-        x = scheduler.step(guided, int(timestep), x).prev_sample
+        (x,) = scheduler.step(guided, int(timestep), x, return_dict=False)[:1]
     rows = (x.clamp(-1, 1) + 1).view(len(SHEET_PROMPTS), len(pick), 3, 64, 64)
     pixels = rows.permute(0, 3, 1, 4, 2).reshape(64 * len(SHEET_PROMPTS), 64 * len(pick), 3)
     return Image.fromarray((pixels * 127.5).round().to(torch.uint8).cpu().numpy())
@@ -167,7 +167,8 @@ class Run:
         self.folder = Path(arguments.run)
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(arguments.seed)
-        self.model = TextToImage().to(arguments.device, memory_format=torch.channels_last)
+        self.model = TextToImage().to(arguments.device)
+        self.model.unet.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True
@@ -276,7 +277,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="Train the embedded model on random scenes.")
     parser.add_argument("--run", required=True, help="folder for checkpoints, weights and sheets")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=16)

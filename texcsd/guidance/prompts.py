@@ -38,11 +38,11 @@ class Vocabulary:
         unknown = [w for w in words if w not in self.surface | self.context | self.defects]
         if not self.surface & {*words}:
             raise TexcsdError(
-                f'the embedded model knows no material, pattern or colour in "{prompt}"; '
+                f'the model knows no material, pattern or colour in "{prompt}"; '
                 f"nearest words it knows: {', '.join(self._nearest(unknown or words))}"
             )
         return [
-            f'the embedded model does not know "{word}" and ignores it; '
+            f'the model does not know "{word}" and ignores it; '
             f"nearest: {', '.join(self._nearest([word], 3))}"
             for word in dict.fromkeys(unknown)
         ]
