@@ -15,7 +15,13 @@ import time
 from pathlib import Path
 
 import torch
-from fidelity import RECOGNISABLE, nearest_materials, orbit_surface, render_map
+from fidelity import (
+    RECOGNISABLE,
+    nearest_materials,
+    orbit_surface,
+    reference_patches,
+    render_map,
+)
 from PIL import Image
 
 from texcsd.geometry.mesh import fit_to_unit_sphere, load_mesh
@@ -49,14 +55,15 @@ def main() -> None:
     for name in arguments.meshes:
         path = Path(name) if Path(name).exists() else ASSETS / name
         mesh, _, _ = ensure_uv(load_mesh(path), "auto", 1024)
-        meshes.append(fit_to_unit_sphere(mesh))
+        mesh = fit_to_unit_sphere(mesh)
+        surface, lights = orbit_surface(mesh)
+        meshes.append((mesh, surface, lights, reference_patches(surface, lights)))
     rows = []
     print("| variant | distance | recognised | seconds | render and update |")
     print("|---|---|---|---|---|", flush=True)
     for variant in arguments.variants:
         distances, recognised, pictures, seconds, share = [], 0, [], [], []
-        for mesh in meshes:
-            surface, lights = orbit_surface(mesh)
+        for mesh, surface, lights, references in meshes:
             for prompt in arguments.prompts:
                 settings = PaintSettings(prompt=prompt, **parse_variant(variant))
                 started = time.perf_counter()
@@ -67,7 +74,7 @@ def main() -> None:
                 total = sum(result.seconds.values())
                 share.append(1 - result.seconds["denoise"] / total)
                 images = render_map(surface, lights, result.base_color_map)
-                found = nearest_materials(images, surface, lights)
+                found = nearest_materials(images, surface, references)
                 material = RECOGNISABLE.get(prompt, prompt)
                 distances.append(found.get(material, float("nan")))
                 recognised += next(iter(found)) == material

@@ -95,15 +95,20 @@ def sliced_wasserstein(first: list[Tensor], second: list[Tensor]) -> float:
     return total / len(first)
 
 
-def nearest_materials(images: Tensor, surface: Surface, lights) -> dict[str, float]:
-    """Distance of a painting's renderings to each material's, nearest first."""
-    painted = patch_sets(images, surface.coverage)
-    distances = {
-        name: sliced_wasserstein(
-            painted, patch_sets(render_look(surface, lights, look), surface.coverage)
-        )
+def reference_patches(surface: Surface, lights) -> dict[str, list[Tensor]]:
+    """The patches of the mesh made of each material."""
+    return {
+        name: patch_sets(render_look(surface, lights, look), surface.coverage)
         for name, look in reference_looks().items()
     }
+
+
+def nearest_materials(
+    images: Tensor, surface: Surface, references: dict[str, list[Tensor]]
+) -> dict[str, float]:
+    """Distance of a painting's renderings to each material's, nearest first."""
+    painted = patch_sets(images, surface.coverage)
+    distances = {name: sliced_wasserstein(painted, sets) for name, sets in references.items()}
     return dict(sorted(distances.items(), key=lambda item: item[1]))
 
 

@@ -28,7 +28,11 @@ def arguments(run, **options):
     return argparse.Namespace(**defaults | options)
 
 
-def test_a_run_goes_on_from_its_checkpoint_and_leaves_a_model_that_loads(tmp_path, capsys):
+def test_a_run_goes_on_from_its_checkpoint_and_leaves_a_model_that_loads(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(train, "SHEET_PROMPTS", ("gold",))
+    monkeypatch.setattr(train, "VALIDATION_TIMESTEPS", (500,))
     train.train(arguments(tmp_path))
     train.train(arguments(tmp_path, steps=3))
     steps = [json.loads(line).get("step") for line in capsys.readouterr().out.splitlines()]
