@@ -188,7 +188,7 @@ def test_another_request_for_the_folder_names_the_first_difference(
     for options, difference in [
         ({"prompt": "wood"}, r'\(prompt was "gold", now "wood"\)'),
         ({"seed": 4, "views": 2}, r"\(views was 6, now 2\)"),
-        ({"learning_rate": 0.5}, r"\(learning_rate was 0\.02, now 0\.5\)"),
+        ({"learning_rate": 0.5}, r"\(learning_rate was 0\.05, now 0\.5\)"),
     ]:
         with pytest.raises(TexcsdError, match=rf"{difference}; .* -o, .* --overwrite"):
             paint(cube, folder, **options)

@@ -97,6 +97,21 @@ def test_a_negative_prompt_is_moved_away_from(tmp_path):
     assert against.base_color_map[0, ..., 1].mean() < without.base_color_map[0, ..., 1].mean()
 
 
+def test_without_a_negative_prompt_its_branch_is_never_evaluated(tmp_path, monkeypatch):
+    batches = []
+    predict = ColorDenoiser.predict_noise
+
+    def counting(self, noisy, *arguments):
+        batches.append(len(noisy))
+        return predict(self, noisy, *arguments)
+
+    monkeypatch.setattr(ColorDenoiser, "predict_noise", counting)
+    scale = {"negative_scale_start": 0.5, "negative_scale_end": 0.5}
+    paint(tmp_path / "a", steps=2, **scale)
+    paint(tmp_path / "b", steps=2, negative_prompt="green", **scale)
+    assert batches == [6, 6, 9, 9]
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_seed_another_texture(tmp_path):
     first, again = paint(tmp_path / "a"), paint(tmp_path / "b")
     other = paint(tmp_path / "c", seed=1)

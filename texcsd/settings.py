@@ -34,10 +34,10 @@ class PaintSettings:
     prompt: str
     """What the object is to look like, such as "a leather armchair"."""
     negative_prompt: str = ""
-    """What it is not to look like; empty takes the model's own."""
+    """What it is not to look like; empty takes the model's own, if it has one."""
     model: str = "embedded"
     """The diffusion model: "embedded", a folder in diffusers' format, or a hub id."""
-    steps: int = 300
+    steps: int = 400
     """Optimisation steps."""
     views: int = 6
     """Random views rendered in each step."""
@@ -49,17 +49,17 @@ class PaintSettings:
     """When to make new UVs: only if the mesh has no usable ones, always, or never."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
-    learning_rate: float = 0.02
+    learning_rate: float = 0.05
     """Of the texture's optimiser, Adam."""
     negative_scale_start: float = 0.0
     """Push away from the negative prompt in the first step."""
-    negative_scale_end: float = 1.0
-    """Push away from the negative prompt in the last step; linear in between."""
-    prior_scale: float = 0.0
+    negative_scale_end: float = 0.5
+    """Push away from the negative prompt in the last step; linear in between, 0 without one."""
+    prior_scale: float = 0.1
     """Pull towards whole pictures of the prompt, beside the classifier score: holds the colours."""
     timestep_max_start: float = 0.98
     """Most noise added in the first step."""
-    timestep_max_end: float = 0.5
+    timestep_max_end: float = 0.3
     """Most noise added in the last step; linear in between."""
     timestep_min: float = 0.02
     """Least noise added."""

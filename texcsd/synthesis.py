@@ -205,7 +205,11 @@ def _take_step(
             generator,
         ).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
-        negative_scale = _between(settings.negative_scale_start, settings.negative_scale_end, done)
+        # Without a negative prompt there is nothing to move away from, and nothing to evaluate.
+        negative_scale = 0.0
+        if prompts.negative is not None:
+            start, end = settings.negative_scale_start, settings.negative_scale_end
+            negative_scale = _between(start, end, done)
         direction = score_direction(
             denoiser,
             clean,

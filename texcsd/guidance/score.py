@@ -54,7 +54,8 @@ class PromptEmbeddings:
     """What a text encoder makes of the three prompts, each float[tokens, width]."""
 
     positive: Tensor
-    negative: Tensor
+    negative: Tensor | None
+    """None where there is nothing to move away from."""
     unconditional: Tensor
 
 
@@ -70,7 +71,7 @@ class Denoiser(Protocol):
     image_size: int
     """Width and height of the images it takes, in pixels."""
     default_negative_prompt: str
-    """Used where the user gives none."""
+    """Used where the user gives none; empty for no negative prompt."""
     alphas_cumprod: Tensor
     """float[timesteps], share of the clean image's variance at each timestep."""
 
@@ -111,8 +112,9 @@ class Denoiser(Protocol):
 
 
 def encode(denoiser: Denoiser, prompt: str, negative_prompt: str) -> PromptEmbeddings:
-    """Embeddings of the prompt, the negative prompt and the empty prompt."""
-    return PromptEmbeddings(*denoiser.encode_prompts([prompt, negative_prompt, ""]))
+    """Embeddings of the prompt, the negative prompt (unless it is empty) and the empty prompt."""
+    positive, negative, unconditional = denoiser.encode_prompts([prompt, negative_prompt, ""])
+    return PromptEmbeddings(positive, negative if negative_prompt else None, unconditional)
 
 
 def stratified_timesteps(
