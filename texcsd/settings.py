@@ -37,7 +37,7 @@ class PaintSettings:
     """What it is not to look like; empty takes the model's own, if it has one."""
     model: str = "embedded"
     """The diffusion model: "embedded", a folder in diffusers' format, or a hub id."""
-    steps: int = 400
+    steps: int = 300
     """Optimisation steps."""
     views: int = 6
     """Random views rendered in each step."""
@@ -55,7 +55,7 @@ class PaintSettings:
     """Push away from the negative prompt in the first step."""
     negative_scale_end: float = 0.5
     """Push away from the negative prompt in the last step; linear in between, 0 without one."""
-    prior_scale: float = 0.1
+    prior_scale: float = 0.2
     """Pull towards whole pictures of the prompt, beside the classifier score: holds the colours."""
     timestep_max_start: float = 0.98
     """Most noise added in the first step."""
