@@ -5,12 +5,14 @@ import pytest
 import torch
 
 from texcsd.embedded import train
+from texcsd.embedded.model import TextToImage, load_pipeline, save_pipeline
 from texcsd.guidance.denoiser import load_denoiser
 
 
 def arguments(run, **options):
     defaults = {
         "run": str(run),
+        "start_from": None,
         "steps": 2,
         "batch": 2,
         "learning_rate": 1e-3,
@@ -40,6 +42,15 @@ def test_a_run_goes_on_from_its_checkpoint_and_leaves_a_model_that_loads(
     denoiser = load_denoiser(str(tmp_path / "weights"))
     assert denoiser.image_size == 64 and denoiser.licence == "Apache-2.0"
     assert (tmp_path / "sheet-0000003.png").exists()
+
+
+def test_saved_weights_are_what_a_new_run_can_start_from(tmp_path):
+    torch.manual_seed(0)
+    saved, loaded = TextToImage(), TextToImage()
+    save_pipeline(saved, tmp_path, {})
+    load_pipeline(loaded, tmp_path)
+    for (name, first), second in zip(saved.named_parameters(), loaded.parameters(), strict=True):
+        assert torch.equal(first.half(), second.half()), name
 
 
 def test_the_learning_rate_warms_up_stays_and_falls_to_zero():

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
+from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
@@ -146,6 +147,15 @@ class TextToImage(nn.Module):
             folded, timestep, embeddings, class_labels=view_width_label(view_width)
         ).sample
         return nn.functional.pixel_shuffle(velocity, FOLD)
+
+
+def load_pipeline(model: TextToImage, folder: Path) -> None:
+    """Fill the model with the weights of a folder that `save_pipeline` wrote."""
+    unet, text_encoder = (
+        load_file(next((folder / name).glob("*.safetensors"))) for name in ("unet", "text_encoder")
+    )
+    model.unet.load_state_dict(unet)
+    model.text_encoder.load_state_dict(text_encoder)
 
 
 def save_pipeline(model: TextToImage, folder: Path, notes: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
-from texcsd.embedded.model import TextToImage, build_scheduler, save_pipeline
+from texcsd.embedded.model import TextToImage, build_scheduler, load_pipeline, save_pipeline
 from texcsd.embedded.scenes import Scenes, random_scenes, spoil
 
 SHAPES_PER_CHUNK, LOOKS_PER_SHAPE = 8, 6
@@ -169,6 +169,8 @@ class Run:
         torch.manual_seed(arguments.seed)
         self.model = TextToImage().to(arguments.device)
         self.model.unet.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if arguments.start_from:
+            load_pipeline(self.model, Path(arguments.start_from))
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True
@@ -279,6 +281,7 @@ def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description="Train the embedded model on random scenes.")
     parser.add_argument("--run", required=True, help="folder for checkpoints, weights and sheets")
+    parser.add_argument("--start-from", help="weights folder a new run begins with, or none")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=8e-4)
