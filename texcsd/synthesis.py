@@ -31,6 +31,9 @@ from texcsd.settings import PaintSettings
 
 SUPERSAMPLING = 2
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
+TYPICAL_GRADIENT = 10.0
+"""Of a texel in plain view, measured, times the number of texels. Texels with far less, which only
+the coarsest mips reach, would else take full steps too: Adam divides by the gradient's own size."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,12 @@ class Painting:
         """Texels some view's filter has reached."""
         self.seen_faces = torch.zeros(len(mesh.faces), dtype=torch.bool, device=device)
         # Adam with the short memory of gradients that the noise of random views asks for.
+        groups = [
+            {"params": [level], "eps": TYPICAL_GRADIENT / level.shape[1] ** 2}
+            for level in self.texture.levels
+        ]
         self.optimizer = torch.optim.Adam(
-            self.texture.parameters(), settings.learning_rate, betas=(0.9, 0.99), fused=True
+            groups, settings.learning_rate, betas=(0.9, 0.99), fused=True
         )
         if (checkpoint := load_checkpoint(folder)) is not None:
             self._restore(*checkpoint)
@@ -147,7 +154,9 @@ class Painting:
         """
         self.changing = True
         self.seen_faces[triangle_ids[triangle_ids >= 0]] = True
-        self.touched |= (base_color_gradient != 0).any(-1)
+        # Coarse mips spread a trace of every gradient far beyond what the view has shown.
+        trace = 0.01 * TYPICAL_GRADIENT / self.texture.size**2
+        self.touched |= (base_color_gradient.abs() > trace).any(-1)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
