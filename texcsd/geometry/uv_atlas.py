@@ -213,7 +213,8 @@ def _run_xatlas(
 def _run_child(timeout_seconds: float, **inputs: object) -> dict[str, NDArray]:
     """Run xatlas in a process that may crash or hang without harm."""
     root = str(Path(_unwrap.__file__).parents[2])
-    paths = [root, os.environ.get("PYTHONPATH", "")]
+    # The user's own path first, as everywhere; ours last, where it may be all of site-packages.
+    paths = [os.environ.get("PYTHONPATH", ""), root]
     with tempfile.TemporaryDirectory(prefix="texcsd-unwrap-") as folder:
         source, target = Path(folder, "in.npz"), Path(folder, "out.npz")
         np.savez(source, **inputs)  # type: ignore[arg-type]
