@@ -45,7 +45,7 @@ class PixelDenoiser:
         self.tokenizer, self.vocabulary = tokenizer, vocabulary
         self.prediction_type = scheduler.config.prediction_type
         self.alphas_cumprod = scheduler.alphas_cumprod.to(device)
-        # Measured: any negative prompt costs the small embedded model colour (RESULTS.md).
+        # With "blurry" the small embedded model saturated: by eye, see RESULTS.md.
         self.default_negative_prompt = "" if vocabulary else "blurry, noisy, low quality"
         config = unet.config
         self.fold = math.isqrt(config.out_channels // 3)
