@@ -13,7 +13,7 @@ from texcsd.embedded.scenes import IMAGE_SIZE, random_scenes
 SHAPES, COLUMNS, LABEL, MARGIN = 5, 3, 14, 8
 
 generator = torch.Generator().manual_seed(3)
-looks = [usual_look(material, generator) for material in MATERIALS]
+looks = [usual_look(material) for material in MATERIALS]
 scenes = random_scenes(SHAPES, len(looks), generator, looks=looks)
 pixels = (scenes.images * 255).round().to(torch.uint8)
 pixels = pixels.view(SHAPES, len(looks), IMAGE_SIZE, IMAGE_SIZE, 3)

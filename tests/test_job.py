@@ -47,6 +47,7 @@ class FakeDenoiser:
     licence = "CC0-1.0"
     weights_sha256 = "0" * 64
     default_negative_prompt = "dull"
+    takes_positions = False
 
     def check_prompt(self, prompt: str) -> list[str]:
         if "xyzzy" in prompt:
@@ -460,3 +461,8 @@ def test_auto_takes_the_gpu_only_if_it_can_also_render_there(monkeypatch) -> Non
     assert job._resolve_device("auto") == "cpu"
     with pytest.raises(TexcsdError, match="sees no NVIDIA GPU; use --device cpu"):
         job._resolve_device("cuda")
+
+
+def test_a_pattern_scale_the_model_cannot_heed_is_said_to_have_no_effect(cube, folder, synthesis):
+    report = paint(cube, folder, pattern_scale=1.2).report
+    assert sum("pattern_scale has no effect" in text for text in report["warnings"]) == 1

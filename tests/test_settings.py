@@ -41,7 +41,7 @@ def settings_file(tmp_path: Path, text: str) -> Path:
         ("negative_scale_start", -1.0, "negative_scale_start is -1.0"),
         ("negative_scale_end", float("inf"), "negative_scale_end is inf"),
         ("timestep_max_start", 1.01, "timestep_max_start is 1.01"),
-        ("timestep_max_end", 0.02, "timestep_max_end is 0.02; choose a number above 0.02 to 1.0"),
+        ("timestep_max_end", 0.25, "timestep_max_end is 0.25; choose a number above 0.25 to 1.0"),
         ("timestep_min", -0.1, "timestep_min is -0.1"),
         ("close_up_fraction", 1.5, "close_up_fraction is 1.5"),
     ],

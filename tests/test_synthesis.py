@@ -21,6 +21,7 @@ class ColorDenoiser:
     name = licence = weights_sha256 = ""
     image_size = 16
     default_negative_prompt = ""
+    takes_positions = False
     alphas_cumprod = torch.linspace(0.999, 0.01, 1000)
 
     def check_prompt(self, prompt):
@@ -32,7 +33,10 @@ class ColorDenoiser:
     def encode_images(self, images):
         return images.permute(0, 3, 1, 2) * 2 - 1
 
-    def predict_noise(self, noisy, timestep, embeddings, depth, view_width):
+    def encode_geometry(self, geometry):
+        return geometry.depth
+
+    def predict_noise(self, noisy, timestep, embeddings, condition, view_width):
         alpha = self.alphas_cumprod[timestep].view(-1, 1, 1, 1)
         wanted = embeddings[:, 0, :, None, None]
         # The empty prompt allows any colour, the others only their own.
@@ -212,3 +216,26 @@ def test_backgrounds_are_grey_or_coloured_so_that_none_bakes_in():
     grey = (colors[:, 0] == colors[:, 1]) & (colors[:, 1] == colors[:, 2])
     assert 0.4 < grey.float().mean() < 0.6
     assert colors.std(0).min() > 0.2
+
+
+def told_positions(folder, monkeypatch, **options):
+    told = []
+
+    def watching(self, geometry):
+        told.append(geometry.positions[geometry.depth[..., 0] > 0])
+        return geometry.depth
+
+    monkeypatch.setattr(ColorDenoiser, "encode_geometry", watching)
+    paint(folder, steps=1, **options)
+    return told[0]
+
+
+def test_seed_and_pattern_scale_place_the_pattern_on_the_object(tmp_path, monkeypatch):
+    plain = told_positions(tmp_path / "a", monkeypatch)
+    again = told_positions(tmp_path / "b", monkeypatch)
+    larger = told_positions(tmp_path / "c", monkeypatch, pattern_scale=1.25)
+    moved = told_positions(tmp_path / "d", monkeypatch, seed=1)
+    assert torch.equal(plain, again)
+    centre = synthesis.PATTERN_OFFSET * torch.rand(3, generator=synthesis.step_generator(0, -2))
+    torch.testing.assert_close((larger - centre) * 1.25, plain - centre, atol=1e-5, rtol=1e-5)
+    assert (moved.mean(0) - plain.mean(0)).norm() > 0.05

@@ -140,6 +140,8 @@ def _paint(
         "negative_prompt": settings.negative_prompt or denoiser.default_negative_prompt,
     }
     warnings = _warn(denoiser.check_prompt(settings.prompt))
+    if settings.pattern_scale != 1 and not denoiser.takes_positions:
+        warnings += _warn([f"pattern_scale has no effect: {settings.model} is not told positions"])
     resumed = unfinished is not None
     if unfinished is None:
         unfinished = _make_atlas(mesh, settings)

@@ -55,14 +55,16 @@ class PaintSettings:
     """Push away from the negative prompt in the first step."""
     negative_scale_end: float = 0.5
     """Push away from the negative prompt in the last step; linear in between, 0 without one."""
-    prior_scale: float = 0.2
+    prior_scale: float = 0.1
     """Pull towards whole pictures of the prompt, beside the classifier score: holds the colours."""
     timestep_max_start: float = 0.98
     """Most noise added in the first step."""
-    timestep_max_end: float = 0.3
+    timestep_max_end: float = 0.9
     """Most noise added in the last step; linear in between."""
-    timestep_min: float = 0.02
+    timestep_min: float = 0.25
     """Least noise added."""
+    pattern_scale: float = 1.0
+    """Size of the material's pattern, for models that are told positions: 0.7 to 1.4."""
     close_up_fraction: float = 0.5
     """Share of the views that look at a part of the object; the others show all of it."""
 
@@ -85,6 +87,7 @@ class PaintSettings:
         # A span of zero would make every view equally noisy.
         self._check_range("timestep_max_start", self.timestep_min, 1.0, above=True)
         self._check_range("timestep_max_end", self.timestep_min, 1.0, above=True)
+        self._check_range("pattern_scale", 0.7, 1.4)
         self._check_range("close_up_fraction", 0.0, 1.0)
 
     def to_json(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.geometry.mesh import Mesh, sample_surface
 from texcsd.guidance.score import (
     Denoiser,
+    Geometry,
     PromptEmbeddings,
     csd_weights,
     encode,
@@ -30,6 +31,8 @@ from texcsd.rendering.texture import TexelPyramid, sample_map
 from texcsd.settings import PaintSettings
 
 SUPERSAMPLING = 2
+PATTERN_OFFSET = 1.2
+"""Patterns begin anywhere in a cube of this size, in units of the object's radius."""
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
 TYPICAL_GRADIENT = 10.0
 """Of a texel in plain view, measured, times the number of texels. Texels with far less, which only
@@ -201,8 +204,9 @@ def _take_step(
         base_color_map.retain_grad()
         size = SUPERSAMPLING * denoiser.image_size
         surface = rasterize_mesh(mesh, cameras, size, size)
-        images, depth = _render(surface, cameras, base_color_map, generator)
+        images = _render(surface, cameras, base_color_map, generator)
         clean = denoiser.encode_images(images)
+        condition = denoiser.encode_geometry(_geometry(surface, settings))
     with painting.timed("denoise"):
         noisiest = _between(settings.timestep_max_start, settings.timestep_max_end, done)
         device = clean.device
@@ -226,7 +230,7 @@ def _take_step(
             noise,
             prompts,
             csd_weights(negative_scale, settings.prior_scale),
-            depth,
+            condition,
             cameras.view_width,
         )
     with painting.timed("update"):
@@ -236,9 +240,9 @@ def _take_step(
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
-    """The only source of randomness of a step; -1 is for the initial texture."""
+    """The only source of randomness of a step; -1: the initial texture, -2: the pattern's place."""
     # An odd multiplier keeps neighbouring seeds from sharing steps.
-    return torch.Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + step + 1) % 2**63)
+    return torch.Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + step + 2) % 2**63)
 
 
 def _step_cameras(mesh: Mesh, settings: PaintSettings, generator: torch.Generator) -> Cameras:
@@ -249,13 +253,19 @@ def _step_cameras(mesh: Mesh, settings: PaintSettings, generator: torch.Generato
 
 def _render(
     surface: Surface, cameras: Cameras, base_color_map: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Images float[view, size, size, 3], lit at random, and depth float[view, size, size, 1]."""
+) -> Tensor:
+    """Images float[view, size, size, 3], lit at random."""
     background = random_backgrounds(len(cameras), generator).to(base_color_map.device)
     material = sample_map(base_color_map, surface)
     images = shade(material, surface, random_lights(cameras, generator), background)
-    depth = normalized_depth(surface)
-    return downsample(images, SUPERSAMPLING), downsample(depth, SUPERSAMPLING)
+    return downsample(images, SUPERSAMPLING)
+
+
+def _geometry(surface: Surface, settings: PaintSettings) -> Geometry:
+    """What the denoiser may know of the surface; the seed decides where patterns begin."""
+    offset = PATTERN_OFFSET * torch.rand(3, generator=step_generator(settings.seed, -2))
+    positions = surface.positions / settings.pattern_scale + offset.to(surface.positions)
+    return Geometry(normalized_depth(surface), surface.normals, positions)
 
 
 def random_backgrounds(count: int, generator: torch.Generator) -> Tensor:

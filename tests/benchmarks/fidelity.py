@@ -13,6 +13,7 @@ from torch import Tensor
 
 from texcsd.embedded.captions import Look, usual_look
 from texcsd.embedded.materials import COLORS, MATERIALS
+from texcsd.embedded.scenes import PATTERN_OFFSET
 from texcsd.geometry.mesh import Mesh
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.rasterize import Surface, rasterize_mesh
@@ -50,14 +51,14 @@ def render_look(surface: Surface, lights, look: Look) -> Tensor:
     """The mesh made of the material itself."""
     base_color = torch.zeros_like(surface.positions)
     mask = surface.coverage[..., 0] > 0
-    base_color[mask] = look.base_color(surface.positions[mask], surface.normals[mask])
+    pattern_points = surface.positions[mask] + PATTERN_OFFSET / 2
+    base_color[mask] = look.base_color(pattern_points, surface.normals[mask])
     return shade(Material(base_color), surface, lights, _grey())
 
 
-def reference_looks(seed: int = 0) -> dict[str, Look]:
+def reference_looks() -> dict[str, Look]:
     """Every material in its usual colours; stripes in blue and white as the prompts ask."""
-    generator = torch.Generator().manual_seed(seed)
-    looks = {material.words[0]: usual_look(material, generator) for material in MATERIALS}
+    looks = {material.words[0]: usual_look(material) for material in MATERIALS}
     style = looks["stripes"].style
     style.first.copy_(torch.tensor(COLORS["blue"]))
     style.second.copy_(torch.tensor(COLORS["white"]))

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from texcsd.embedded import noise, patterns
-from texcsd.embedded.captions import random_look, usual_look, vocabulary
+from texcsd.embedded.captions import _colors, random_look, usual_look, vocabulary
 from texcsd.embedded.materials import COLORS, MATERIALS
 
 
@@ -15,7 +15,7 @@ def sphere_points(count=2000, seed=0):
 @pytest.mark.parametrize("material", MATERIALS, ids=lambda material: material.words[0])
 def test_a_material_is_a_pattern_of_valid_colours(material):
     points, normals = sphere_points()
-    color = usual_look(material, torch.Generator().manual_seed(1)).base_color(points, normals)
+    color = usual_look(material).base_color(points, normals)
     assert color.shape == points.shape
     assert torch.isfinite(color).all() and color.min() >= 0 and color.max() <= 1
     assert color.std(0).max() > 0.004
@@ -24,14 +24,14 @@ def test_a_material_is_a_pattern_of_valid_colours(material):
 @pytest.mark.parametrize("material", MATERIALS, ids=lambda material: material.words[0])
 def test_a_material_is_a_function_of_place_alone(material):
     points, normals = sphere_points()
-    look = usual_look(material, torch.Generator().manual_seed(1))
+    look = usual_look(material)
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(2))
     shuffled = look.base_color(points[order], normals[order])
     assert torch.allclose(look.base_color(points, normals)[order], shuffled, atol=1e-5)
 
 
-def test_the_world_holds_twenty_materials_and_twelve_colours():
-    assert len({material.paint for material in MATERIALS}) >= 20
+def test_the_world_holds_eighty_materials_and_twelve_colours():
+    assert len({material.paint for material in MATERIALS}) >= 80
     assert len(COLORS) >= 12
 
 
@@ -76,3 +76,16 @@ def test_the_border_distance_of_cells_is_never_negative():
     cells = noise.cells(points * 5)
     assert cells.border.min() >= 0 and cells.nearest.min() >= 0
     assert cells.random.min() >= 0 and cells.random.max() <= 1
+
+
+def test_two_colours_are_named_in_the_order_in_which_the_pattern_takes_them():
+    generator = torch.Generator().manual_seed(5)
+    named = {"blue and white": ("blue", "white"), "white and blue": ("white", "blue")}
+    stripes = [material for material in MATERIALS if material.paint is patterns.stripes]
+    checked = set()
+    for _ in range(3000):
+        first, second, words = _colors(stripes[0], generator)
+        if words in named:
+            assert (first, second) == tuple(COLORS[name] for name in named[words])
+            checked.add(words)
+    assert checked == set(named)

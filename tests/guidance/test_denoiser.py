@@ -12,6 +12,7 @@ from texcsd.embedded.model import build_tokenizer
 from texcsd.errors import TexcsdError
 from texcsd.guidance.denoiser import hash_weights, load_denoiser, model_folder
 from texcsd.guidance.diffusers_denoisers import to_noise_prediction
+from texcsd.guidance.score import Geometry
 
 
 def save_random_pipeline(folder, in_channels=3, out_channels=3, prediction_type="epsilon"):
@@ -64,8 +65,10 @@ def copy(pipeline, tmp_path):
     return shutil.copytree(pipeline, tmp_path / "copy")
 
 
-def predict(denoiser, views=2, depth=0.0, width=1.0):
+def predict(denoiser, views=2, depth=0.5, width=1.0, normal=0.0, position=0.0):
     size = denoiser.image_size
+    pixels = torch.ones(views, 2 * size, 2 * size, 3)
+    geometry = Geometry(depth * pixels[..., :1], normal * pixels, position * pixels)
     generator = torch.Generator().manual_seed(1)
     noisy = torch.randn(views, 3, size, size, generator=generator)
     embeddings = denoiser.encode_prompts(["red leather"] * views)
@@ -73,7 +76,7 @@ def predict(denoiser, views=2, depth=0.0, width=1.0):
         noisy,
         torch.full((views,), 300),
         embeddings,
-        torch.full((views, size, size, 1), depth),
+        denoiser.encode_geometry(geometry),
         torch.full((views,), width),
     )
 
@@ -82,11 +85,32 @@ def test_a_plain_pixel_model_loads_from_its_folder_and_ignores_depth(pipeline):
     denoiser = load_denoiser(str(pipeline))
     assert denoiser.image_size == 16
     assert torch.equal(predict(denoiser, depth=0.0), predict(denoiser, depth=1.0))
+    assert torch.equal(predict(denoiser, position=0.0), predict(denoiser, position=1.0))
 
 
 def test_channels_beyond_the_output_take_the_depth_image(tmp_path):
     denoiser = load_denoiser(str(save_random_pipeline(tmp_path, in_channels=4)))
     assert not torch.equal(predict(denoiser, depth=0.0), predict(denoiser, depth=1.0))
+
+
+def test_a_model_with_many_more_channels_is_told_normals_and_positions(tmp_path):
+    denoiser = load_denoiser(str(save_random_pipeline(tmp_path, in_channels=3 + 4 + 6 * 3)))
+    base = predict(denoiser)
+    assert not torch.equal(base, predict(denoiser, depth=0.9))
+    assert not torch.equal(base, predict(denoiser, normal=1.0))
+    assert not torch.equal(base, predict(denoiser, position=1.0))
+
+
+def test_a_model_is_told_the_mean_of_the_pixels_it_sees_and_nothing_of_the_background(tmp_path):
+    denoiser = load_denoiser(str(save_random_pipeline(tmp_path, in_channels=3 + 4 + 6 * 2)))
+    half = torch.zeros(1, 32, 32, 1)
+    half[:, ::2] = 0.8
+    ones = torch.ones(1, 32, 32, 3)
+    condition = denoiser.encode_geometry(Geometry(half, ones, 0 * ones))
+    assert condition.shape == (1, 16, 16, 16)
+    # Depth, normal, then sines and cosines of position 0; every other row is background.
+    expected = torch.tensor([0.4] + 3 * [0.5] + 2 * (3 * [0.0] + 3 * [0.5]))
+    assert torch.allclose(condition, expected.view(1, -1, 1, 1).expand_as(condition))
 
 
 def test_twelve_output_channels_are_pixels_folded_two_by_two(tmp_path):
@@ -173,12 +197,13 @@ def test_the_embedded_model_lies_in_the_package_and_fits_in_16_mib():
     assert sum(p.stat().st_size for p in folder.rglob("*.safetensors")) <= 16 * 2**20
 
 
-def test_the_embedded_model_sees_depth_prompt_and_view_width():
+def test_the_embedded_model_sees_prompt_geometry_and_view_width():
     denoiser = load_denoiser("embedded")
     assert denoiser.image_size == 64 and denoiser.licence == "Apache-2.0"
     base = predict(denoiser, depth=0.5, width=2.4)
     assert not torch.equal(base, predict(denoiser, depth=0.9, width=2.4))
     assert not torch.equal(base, predict(denoiser, depth=0.5, width=0.7))
+    assert not torch.equal(base, predict(denoiser, depth=0.5, width=2.4, position=0.1))
     lava, gold = denoiser.encode_prompts(["lava", "gold"])
     assert not torch.allclose(lava, gold)
 

@@ -30,6 +30,7 @@ class GaussianDenoiser:
     batches: list[int] = field(default_factory=list)
     shift: float = 0.0
     name = licence = weights_sha256 = default_negative_prompt = ""
+    takes_positions = False
     image_size = 1
 
     def check_prompt(self, prompt):
@@ -41,7 +42,10 @@ class GaussianDenoiser:
     def encode_images(self, images):
         return images
 
-    def predict_noise(self, noisy, timestep, embeddings, depth, view_width):
+    def encode_geometry(self, geometry):
+        return geometry.depth
+
+    def predict_noise(self, noisy, timestep, embeddings, condition, view_width):
         self.batches.append(len(noisy))
         alpha = self.alphas_cumprod[timestep].view(-1, 1, 1, 1)
         mean, deviation = embeddings[:, 0].view(-1, 2, 1, 1).split(1, dim=1)

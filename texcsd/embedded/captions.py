@@ -1,6 +1,6 @@
 """A random look: a material in some colours, and a caption that describes it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -37,16 +37,11 @@ class Look:
     worn: bool
 
     def base_color(self, points: Tensor, normals: Tensor) -> Tensor:
-        """SRGB base colour float[n, 3] at surface points float[n, 3] with unit normals."""
-        style = replace(
-            self.style,
-            first=self.style.first.to(points),
-            second=self.style.second.to(points),
-            offset=self.style.offset.to(points),
-        )
+        """SRGB base colour float[n, 3] at points float[n, 3] of pattern space, normals unit."""
+        style = Style(self.style.first.to(points), self.style.second.to(points))
         color = self.material.paint(points, normals, style)
         if self.worn:
-            dirt = fractal(points * 3.1 + style.offset + 5, 4, 0.6)
+            dirt = fractal(points * 3.1 + 5, 4, 0.6)
             brown = torch.tensor([0.24, 0.20, 0.15], device=points.device)
             color = mix(color, brown, 0.75 * step(0.54, 0.16, dirt[:, 0]))
             color = color * (0.88 + 0.12 * dirt[:, 1:2])
@@ -94,9 +89,9 @@ def _colors(
         if _chance(generator, 0.4):
             other = "white" if name != "white" else "black"
         other_word = _choose(COLOR_SYNONYMS.get(other, (other,)), generator)
-        pair = (name, other) if _chance(generator, 0.5) else (other, name)
         joint = " and " if _chance(generator, 0.8) else " "
-        return COLORS[pair[0]], COLORS[pair[1]], word + joint + other_word
+        # The words come in the order of the colours: else their places could not be told apart.
+        return COLORS[name], COLORS[other], word + joint + other_word
     modifier = _choose([*MODIFIERS], generator) if _chance(generator, 0.2) else None
     if modifier:
         word = f"{_choose(MODIFIERS[modifier], generator)} {word}"
@@ -133,12 +128,7 @@ def _compose(material: Material, generator: torch.Generator) -> Look:
     if not material_word and not color_words:
         material_word = material.words[0]
     words = " ".join(word for word in (finish_word, color_words, material_word) if word)
-    style = Style(
-        first=_jitter(first, generator),
-        second=_jitter(second, generator),
-        offset=20 * torch.rand(3, generator=generator),
-        scale=float(0.85 + 0.3 * torch.rand((), generator=generator)),
-    )
+    style = Style(_jitter(first, generator), _jitter(second, generator))
     shine = max(material.shine, 0.45) if finish == "shiny" else material.shine
     return Look(material, style, _sentence(words, generator), shine, finish == "worn")
 
@@ -149,12 +139,9 @@ def random_look(generator: torch.Generator) -> Look:
     return _compose(MATERIALS[index], generator)
 
 
-def usual_look(material: Material, generator: torch.Generator) -> Look:
+def usual_look(material: Material) -> Look:
     """The material as its plain name alone describes it, in its first palette."""
-    first, second = material.palette[0]
-    style = Style(
-        torch.tensor(first), torch.tensor(second), 20 * torch.rand(3, generator=generator), 1.0
-    )
+    style = Style(*(torch.tensor(color) for color in material.palette[0]))
     return Look(material, style, material.words[0], material.shine, worn=False)
 
 

@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from texcsd.embedded import patterns
+from texcsd.embedded import (
+    fabrics,
+    foods,
+    masonry,
+    metals,
+    minerals,
+    patterns,
+    plants,
+    prints,
+    skins,
+)
 from texcsd.embedded.patterns import Style
 
 COLORS: dict[str, tuple[float, float, float]] = {
@@ -68,7 +78,7 @@ _WHITE, _BLACK = COLORS["white"], COLORS["black"]
 MATERIALS: tuple[Material, ...] = (
     Material(
         ("leather",),
-        patterns.leather,
+        skins.leather,
         (((0.45, 0.24, 0.11), _BLACK), ((0.56, 0.31, 0.14), _BLACK), ((0.33, 0.17, 0.09), _BLACK)),
         colors=1,
         shine=0.15,
@@ -76,14 +86,14 @@ MATERIALS: tuple[Material, ...] = (
     ),
     Material(
         ("brick", "bricks", "brick wall"),
-        patterns.brick,
+        masonry.brick,
         (((0.66, 0.25, 0.17), (0.78, 0.75, 0.70)), ((0.58, 0.20, 0.13), (0.70, 0.68, 0.64))),
         colors=1,
-        weight=4.5,
+        weight=6.5,
     ),
     Material(
         ("wood", "wooden", "wood", "timber"),
-        patterns.wood,
+        plants.wood,
         (
             ((0.62, 0.41, 0.22), (0.38, 0.20, 0.09)),
             ((0.70, 0.48, 0.27), (0.44, 0.25, 0.12)),
@@ -91,55 +101,56 @@ MATERIALS: tuple[Material, ...] = (
         ),
         weight=3.0,
     ),
-    Material(
-        ("oak", "pine"), patterns.wood, (((0.76, 0.58, 0.36), (0.53, 0.35, 0.18)),), weight=0.5
-    ),
+    Material(("oak", "pine"), plants.wood, (((0.76, 0.58, 0.36), (0.53, 0.35, 0.18)),), weight=0.5),
     Material(
         ("walnut", "mahogany"),
-        patterns.wood,
+        plants.wood,
         (((0.36, 0.20, 0.11), (0.17, 0.09, 0.05)),),
         weight=0.5,
     ),
     Material(
         ("zebra", "zebra skin"),
-        patterns.zebra,
+        skins.zebra,
         (((0.06, 0.05, 0.05), (0.94, 0.93, 0.90)),),
-        weight=2.5,
+        weight=4.5,
     ),
-    Material(("tiger", "tiger skin"), patterns.tiger, (((0.92, 0.52, 0.13), (0.07, 0.05, 0.04)),)),
+    Material(("tiger", "tiger skin"), skins.tiger, (((0.92, 0.52, 0.13), (0.07, 0.05, 0.04)),)),
     Material(
         ("leopard", "cheetah", "jaguar"),
-        patterns.leopard,
+        skins.leopard,
         (((0.85, 0.63, 0.32), (0.10, 0.06, 0.04)),),
     ),
-    Material(("giraffe",), patterns.giraffe, (((0.62, 0.35, 0.14), (0.93, 0.84, 0.64)),)),
-    Material(("cow", "cow skin"), patterns.cow, (((0.08, 0.07, 0.07), (0.94, 0.92, 0.89)),)),
+    Material(("giraffe",), skins.giraffe, (((0.62, 0.35, 0.14), (0.93, 0.84, 0.64)),)),
+    Material(("cow", "cow skin"), skins.cow, (((0.08, 0.07, 0.07), (0.94, 0.92, 0.89)),)),
     Material(
         ("gold", "golden"),
-        patterns.metal,
+        metals.metal,
         (((0.90, 0.66, 0.14), (1.0, 0.90, 0.52)), ((0.84, 0.58, 0.10), (1.0, 0.86, 0.42))),
         shine=0.7,
         weight=2.0,
     ),
+    Material(("silver",), metals.metal, (((0.68, 0.69, 0.72), (0.97, 0.97, 0.99)),), shine=0.7),
+    Material(("chrome", "mirror"), metals.chrome, ((_BLACK, _WHITE),), shine=0.7, weight=0.5),
     Material(
-        ("silver", "steel", "metal", "chrome"),
-        patterns.metal,
-        (((0.62, 0.63, 0.66), (0.93, 0.94, 0.96)),),
-        shine=0.7,
+        ("steel", "metal", "brushed steel", "aluminium"),
+        metals.brushed,
+        (((0.66, 0.67, 0.69), _WHITE),),
+        shine=0.5,
+        weight=0.8,
     ),
     Material(
-        ("copper", "bronze"), patterns.metal, (((0.74, 0.40, 0.24), (0.97, 0.70, 0.52)),), shine=0.7
+        ("copper", "bronze"), metals.metal, (((0.74, 0.40, 0.24), (0.97, 0.70, 0.52)),), shine=0.7
     ),
-    Material(("rust", "rusty", "rusty metal"), patterns.rust, ((_BLACK, _WHITE),)),
-    Material(("grass", "grassy", "lawn"), patterns.grass, ((_BLACK, _WHITE),), weight=3.0),
-    Material(("moss", "mossy"), patterns.moss, ((_BLACK, _WHITE),)),
-    Material(("lava", "magma", "molten lava"), patterns.lava, ((_BLACK, _WHITE),), weight=2.5),
+    Material(("rust", "rusty", "rusty metal"), metals.rust, ((_BLACK, _WHITE),)),
+    Material(("grass", "grassy", "lawn"), plants.grass, ((_BLACK, _WHITE),), weight=3.0),
+    Material(("moss", "mossy"), plants.moss, ((_BLACK, _WHITE),)),
+    Material(("lava", "magma", "molten lava"), minerals.lava, ((_BLACK, _WHITE),), weight=2.5),
     Material(
         ("plaid", "tartan", "plaid", "checkered cloth"),
-        patterns.plaid,
+        fabrics.plaid,
         (((0.74, 0.08, 0.09), (0.05, 0.05, 0.10)),),
         colors=1,
-        weight=4.5,
+        weight=7.0,
         usual=0.3,
         contrast=("black", "black", "blue", "green"),
     ),
@@ -148,7 +159,7 @@ MATERIALS: tuple[Material, ...] = (
         patterns.stripes,
         (((0.80, 0.10, 0.10), _WHITE), ((0.10, 0.22, 0.70), _WHITE), (_BLACK, _WHITE)),
         colors=2,
-        weight=5.0,
+        weight=10.0,
         usual=0.2,
         contrast=("white",),
     ),
@@ -172,7 +183,7 @@ MATERIALS: tuple[Material, ...] = (
     ),
     Material(
         ("tiles", "tile", "tiled"),
-        patterns.tiles,
+        masonry.tiles,
         (
             ((0.25, 0.55, 0.62), _WHITE),
             ((0.12, 0.28, 0.62), _WHITE),
@@ -183,7 +194,7 @@ MATERIALS: tuple[Material, ...] = (
     ),
     Material(
         ("marble",),
-        patterns.marble,
+        minerals.marble,
         (((0.93, 0.92, 0.90), (0.36, 0.37, 0.40)),),
         colors=1,
         shine=0.25,
@@ -191,37 +202,37 @@ MATERIALS: tuple[Material, ...] = (
     ),
     Material(
         ("stone", "rock", "stony"),
-        patterns.stone,
+        minerals.stone,
         (((0.60, 0.58, 0.55), _BLACK), ((0.52, 0.52, 0.52), _BLACK)),
     ),
     Material(
-        ("cobblestone", "pebbles", "cobblestones"), patterns.cobble, (((0.62, 0.60, 0.57), _BLACK),)
+        ("cobblestone", "pebbles", "cobblestones"), minerals.cobble, (((0.62, 0.60, 0.57), _BLACK),)
     ),
     Material(
         ("granite",),
-        patterns.granite,
+        minerals.granite,
         (((0.62, 0.58, 0.57), (0.10, 0.10, 0.10)), ((0.66, 0.50, 0.46), _BLACK)),
     ),
-    Material(("concrete", "cement"), patterns.concrete, (((0.64, 0.63, 0.61), _BLACK),)),
-    Material(("camouflage", "camo"), patterns.camouflage, ((_BLACK, _WHITE),)),
-    Material(("ice", "icy", "frozen"), patterns.ice, ((_BLACK, _WHITE),), shine=0.3),
-    Material(("snow", "snowy"), patterns.snow, ((_BLACK, _WHITE),), weight=0.7),
-    Material(("denim", "jeans"), patterns.denim, (((0.11, 0.20, 0.42), _WHITE),)),
+    Material(("concrete", "cement"), minerals.concrete, (((0.64, 0.63, 0.61), _BLACK),)),
+    Material(("camouflage", "camo"), prints.camouflage, ((_BLACK, _WHITE),)),
+    Material(("ice", "icy", "frozen"), minerals.ice, ((_BLACK, _WHITE),), shine=0.3),
+    Material(("snow", "snowy"), minerals.snow, ((_BLACK, _WHITE),), weight=0.7),
+    Material(("denim", "jeans"), fabrics.denim, (((0.11, 0.20, 0.42), _WHITE),)),
     Material(
         ("wool", "knitted wool", "woolen", "knitted"),
-        patterns.wool,
+        fabrics.wool,
         (((0.80, 0.72, 0.60), _BLACK), ((0.72, 0.70, 0.66), _BLACK)),
         colors=1,
         weight=1.3,
     ),
     Material(
         ("fur", "furry"),
-        patterns.fur,
+        skins.fur,
         (((0.48, 0.31, 0.18), _BLACK), ((0.55, 0.40, 0.25), _BLACK)),
         colors=1,
     ),
-    Material(("sand", "sandy"), patterns.sand, (((0.87, 0.74, 0.52), _BLACK),)),
-    Material(("water", "ocean"), patterns.water, ((_BLACK, _WHITE),), shine=0.3),
+    Material(("sand", "sandy"), minerals.sand, (((0.87, 0.74, 0.52), _BLACK),)),
+    Material(("water", "ocean"), minerals.water, ((_BLACK, _WHITE),), shine=0.3),
     Material(
         ("plastic", "paint", "painted", "ceramic", ""),
         patterns.plain,
@@ -231,4 +242,256 @@ MATERIALS: tuple[Material, ...] = (
         weight=3.0,
         usual=0.15,
     ),
+    # Cloth.
+    Material(
+        ("gingham", "picnic cloth"),
+        fabrics.gingham,
+        (((0.80, 0.10, 0.10), _WHITE), ((0.15, 0.35, 0.75), _WHITE)),
+        colors=1,
+        weight=0.22,
+    ),
+    Material(
+        ("velvet",),
+        fabrics.velvet,
+        (((0.62, 0.04, 0.10), _BLACK), ((0.32, 0.08, 0.48), _BLACK)),
+        colors=1,
+        weight=0.22,
+    ),
+    Material(
+        ("silk", "satin", "silky"),
+        fabrics.silk,
+        (((0.78, 0.62, 0.68), _WHITE), ((0.66, 0.06, 0.14), _WHITE)),
+        colors=1,
+        shine=0.3,
+        weight=0.22,
+    ),
+    Material(
+        ("burlap", "linen", "canvas", "fabric"),
+        fabrics.burlap,
+        (((0.72, 0.57, 0.38), _BLACK), ((0.78, 0.68, 0.52), _BLACK)),
+        weight=0.22,
+    ),
+    Material(
+        ("quilted", "quilt", "padded"),
+        fabrics.quilted,
+        (((0.80, 0.76, 0.70), _WHITE), ((0.20, 0.26, 0.42), _WHITE)),
+        colors=1,
+        weight=0.22,
+    ),
+    Material(("houndstooth",), fabrics.houndstooth, ((_WHITE, _BLACK),), weight=0.22),
+    Material(
+        ("argyle", "diamonds", "harlequin"),
+        fabrics.argyle,
+        (((0.12, 0.25, 0.45), (0.62, 0.12, 0.16)), ((0.15, 0.38, 0.22), (0.85, 0.78, 0.60))),
+        colors=2,
+        weight=0.22,
+        contrast=("white", "black", "beige"),
+    ),
+    Material(
+        ("wicker", "rattan", "basket"),
+        fabrics.wicker,
+        (((0.80, 0.60, 0.35), _BLACK), ((0.66, 0.45, 0.24), _BLACK)),
+        weight=0.22,
+    ),
+    Material(("patchwork",), fabrics.patchwork, ((_WHITE, _BLACK),), weight=0.22),
+    Material(("rope", "ropes"), fabrics.rope, (((0.80, 0.66, 0.44), _BLACK),), weight=0.22),
+    # Skins.
+    Material(
+        ("dalmatian", "spotted"), skins.dalmatian, ((_WHITE, (0.07, 0.06, 0.06)),), weight=0.22
+    ),
+    Material(
+        ("scales", "scaly", "reptile", "mermaid"),
+        skins.scales,
+        (
+            ((0.16, 0.50, 0.34), (0.62, 0.82, 0.42)),
+            ((0.14, 0.46, 0.60), (0.62, 0.88, 0.84)),
+            ((0.56, 0.12, 0.10), (0.90, 0.55, 0.20)),
+        ),
+        colors=1,
+        shine=0.3,
+        weight=0.22,
+    ),
+    Material(("peacock", "peacock feathers"), skins.peacock, ((_BLACK, _WHITE),), weight=0.22),
+    Material(
+        ("snake", "snakeskin", "python"), skins.snake, ((_BLACK, _WHITE),), shine=0.15, weight=0.22
+    ),
+    Material(
+        ("crocodile", "alligator", "crocodile skin"),
+        skins.crocodile,
+        (((0.34, 0.38, 0.19), _BLACK), ((0.30, 0.22, 0.13), _BLACK)),
+        shine=0.15,
+        weight=0.22,
+    ),
+    # Ground, rocks and gems.
+    Material(
+        ("terracotta", "clay"), minerals.terracotta, (((0.78, 0.42, 0.27), _BLACK),), weight=0.22
+    ),
+    Material(
+        ("sandstone", "canyon", "layered rock"),
+        minerals.sandstone,
+        ((_BLACK, _WHITE),),
+        weight=0.22,
+    ),
+    Material(
+        ("mud", "cracked mud", "cracked earth", "desert"),
+        minerals.mud,
+        (((0.62, 0.47, 0.33), _BLACK),),
+        weight=0.22,
+    ),
+    Material(("fire", "flames", "burning"), minerals.fire, ((_BLACK, _WHITE),), weight=0.22),
+    Material(
+        ("crystal", "amethyst", "crystals", "gemstone"),
+        minerals.crystal,
+        (((0.52, 0.24, 0.72), _WHITE),),
+        colors=1,
+        shine=0.5,
+        weight=0.22,
+        usual=0.7,
+    ),
+    Material(
+        ("galaxy", "space", "starry", "nebula"), minerals.galaxy, ((_BLACK, _WHITE),), weight=0.22
+    ),
+    Material(("clouds", "sky", "cloudy"), minerals.sky, ((_BLACK, _WHITE),), weight=0.22),
+    # Plants.
+    Material(
+        ("planks", "boards", "wooden planks"),
+        plants.planks,
+        (((0.60, 0.42, 0.26), _BLACK), ((0.50, 0.43, 0.36), _BLACK)),
+        weight=0.22,
+    ),
+    Material(("bark",), plants.bark, (((0.46, 0.34, 0.25), _BLACK),), weight=0.22),
+    Material(("bamboo",), plants.bamboo, (((0.74, 0.70, 0.36), _BLACK),), weight=0.22),
+    Material(
+        ("straw", "hay", "thatch"), plants.straw, (((0.86, 0.70, 0.38), _BLACK),), weight=0.22
+    ),
+    Material(
+        ("leaves", "ivy", "foliage"),
+        plants.leaves,
+        (((0.16, 0.44, 0.12), (0.36, 0.60, 0.16)),),
+        weight=0.22,
+    ),
+    Material(
+        ("floral", "flowers", "flowery"),
+        plants.floral,
+        (((0.90, 0.25, 0.42), (0.95, 0.92, 0.84)), ((0.95, 0.95, 0.95), (0.20, 0.40, 0.60))),
+        colors=1,
+        weight=0.22,
+    ),
+    # Built and technical.
+    Material(("roof", "roof tiles"), masonry.roof, (((0.72, 0.34, 0.21), _BLACK),), weight=0.22),
+    Material(("slate", "shingles"), masonry.shingles, (((0.36, 0.39, 0.43), _BLACK),), weight=0.22),
+    Material(
+        ("graffiti", "splatter", "paint splatter"),
+        masonry.graffiti,
+        ((_BLACK, _WHITE),),
+        weight=0.22,
+    ),
+    Material(
+        ("honeycomb", "hexagons", "hexagon"),
+        patterns.honeycomb,
+        (((0.93, 0.62, 0.10), (0.46, 0.25, 0.04)),),
+        colors=1,
+        weight=0.22,
+        usual=0.7,
+        contrast=("black", "white"),
+    ),
+    Material(
+        ("diamond plate", "tread plate"),
+        metals.diamond_plate,
+        (((0.60, 0.61, 0.63), _BLACK),),
+        shine=0.4,
+        weight=0.22,
+    ),
+    Material(
+        ("chainmail", "chain mail", "chain"),
+        metals.chain_mail,
+        (((0.74, 0.75, 0.78), _BLACK),),
+        shine=0.3,
+        weight=0.22,
+    ),
+    Material(
+        ("circuit board", "circuit", "electronics"),
+        metals.circuit,
+        (((0.05, 0.34, 0.16), _BLACK),),
+        shine=0.15,
+        weight=0.22,
+    ),
+    Material(
+        ("carbon fiber", "carbon"),
+        metals.carbon_fiber,
+        (((0.20, 0.20, 0.22), _BLACK),),
+        shine=0.4,
+        weight=0.22,
+    ),
+    Material(
+        ("neon grid", "neon", "tron"),
+        metals.neon_grid,
+        (((0.05, 0.85, 0.95), _BLACK), ((0.95, 0.10, 0.75), _BLACK)),
+        colors=1,
+        weight=0.22,
+    ),
+    Material(
+        ("hazard stripes", "hazard", "caution", "warning"),
+        patterns.hazard,
+        (((0.97, 0.78, 0.05), (0.06, 0.06, 0.06)),),
+        weight=0.22,
+    ),
+    # Things to eat.
+    Material(("watermelon",), foods.watermelon, ((_BLACK, _WHITE),), shine=0.2, weight=0.22),
+    Material(
+        ("chocolate",), foods.chocolate, (((0.36, 0.19, 0.10), _BLACK),), shine=0.2, weight=0.22
+    ),
+    Material(
+        ("cheese", "swiss cheese"), foods.cheese, (((0.97, 0.80, 0.32), _BLACK),), weight=0.22
+    ),
+    Material(
+        ("sprinkles", "donut", "icing"),
+        foods.sprinkles,
+        (((0.97, 0.66, 0.78), _WHITE), ((0.95, 0.92, 0.88), _WHITE)),
+        colors=1,
+        weight=0.22,
+    ),
+    Material(("strawberry",), foods.strawberry, ((_BLACK, _WHITE),), shine=0.3, weight=0.22),
+    Material(
+        ("candy cane", "candy"),
+        patterns.candy_cane,
+        (((0.84, 0.06, 0.08), _WHITE), ((0.10, 0.55, 0.20), _WHITE)),
+        shine=0.3,
+        weight=0.22,
+    ),
+    # Prints and sheets.
+    Material(
+        ("zigzag", "chevron", "zigzags"),
+        patterns.zigzag,
+        (((0.10, 0.22, 0.60), _WHITE), ((0.92, 0.72, 0.12), (0.25, 0.25, 0.28))),
+        colors=2,
+        weight=0.22,
+        usual=0.3,
+        contrast=("white",),
+    ),
+    Material(("rainbow",), prints.rainbow, ((_BLACK, _WHITE),), weight=0.22),
+    Material(
+        ("hearts", "heart"),
+        prints.hearts,
+        (((0.88, 0.08, 0.18), (0.97, 0.90, 0.91)), ((0.96, 0.52, 0.70), _WHITE)),
+        colors=2,
+        weight=0.22,
+        contrast=("white",),
+    ),
+    Material(
+        ("stars", "star"),
+        prints.stars,
+        (((0.97, 0.84, 0.20), (0.08, 0.14, 0.42)), ((0.80, 0.10, 0.12), _WHITE)),
+        colors=2,
+        weight=0.22,
+        contrast=("white", "blue"),
+    ),
+    Material(
+        ("porcelain", "china", "delft"),
+        prints.porcelain,
+        ((_BLACK, _WHITE),),
+        shine=0.5,
+        weight=0.22,
+    ),
+    Material(("stained glass", "glass"), prints.glass, ((_BLACK, _WHITE),), shine=0.5, weight=0.22),
 )

@@ -1,9 +1,10 @@
 """The embedded model's architecture, and the diffusers folder it is saved as.
 
 Pixels, 64 x 64, folded two by two into channels (pixel unshuffle) so that the UNet works at
-32 x 32. The depth image is folded likewise and concatenated. The caption acts twice: by
-cross-attention at the coarsest level, and pooled into the time embedding, as in DeepFloyd IF. The
-class embedding tells how wide the view is, that is, the size of a pixel on the object.
+32 x 32. What is known of the surface (depth, normals, position in pattern space) is folded likewise
+and concatenated. The caption acts twice: by cross-attention at the coarsest level, and pooled into
+the time embedding, as in DeepFloyd IF. The class embedding tells how wide the view is, that is, the
+size of a pixel on the object.
 """
 
 import json
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 from texcsd.embedded.captions import UNKNOWN, vocabulary
-from texcsd.embedded.scenes import IMAGE_SIZE
+from texcsd.embedded.scenes import GEOMETRY_CHANNELS, IMAGE_SIZE
 
 FOLD = 2
 TOKENS = 16
@@ -30,7 +31,8 @@ license: Apache-2.0
 ---
 # The embedded model of texcsd
 
-Pixel-space text-to-image diffusion, 64 x 64, conditioned on depth and view width. Trained from
+Pixel-space text-to-image diffusion, 64 x 64, conditioned on depth, normals, position in pattern
+space and view width. Trained from
 random initialisation on procedural scenes alone (`texcsd/embedded/`); no pictures, weights or data
 of others were used. `training.json` holds the settings and losses of the run, `vocabulary.json`
 its words.
@@ -76,14 +78,14 @@ def build_unet() -> UNet2DConditionModel:
     """The denoiser, initialised at random."""
     return UNet2DConditionModel(
         sample_size=IMAGE_SIZE // FOLD,
-        in_channels=4 * FOLD**2,
+        in_channels=(3 + GEOMETRY_CHANNELS) * FOLD**2,
         out_channels=3 * FOLD**2,
-        block_out_channels=(64, 112, 160),
+        block_out_channels=(80, 128, 144),
         layers_per_block=1,
         down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
         mid_block_type="UNetMidBlock2DCrossAttn",
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-        attention_head_dim=5,
+        attention_head_dim=4,
         cross_attention_dim=TEXT_WIDTH,
         norm_num_groups=16,
         resnet_time_scale_shift="scale_shift",
@@ -123,7 +125,7 @@ class TextToImage(nn.Module):
         noisy: Tensor,
         timestep: Tensor,
         captions: list[str],
-        depth: Tensor,
+        geometry: Tensor,
         view_width: Tensor,
     ) -> Tensor:
         """Velocity prediction.
@@ -132,7 +134,7 @@ class TextToImage(nn.Module):
             noisy: float[batch, 3, 64, 64].
             timestep: int[batch].
             captions: As many as there are images.
-            depth: float[batch, 1, 64, 64].
+            geometry: float[batch, 46, 64, 64], see `scenes.geometry_channels`.
             view_width: float[batch].
 
         Returns:
@@ -142,7 +144,7 @@ class TextToImage(nn.Module):
             captions, padding="max_length", truncation=True, return_tensors="pt"
         ).input_ids.to(noisy.device)
         embeddings = self.text_encoder(tokens).last_hidden_state
-        folded = nn.functional.pixel_unshuffle(torch.cat([noisy, depth], 1), FOLD)
+        folded = nn.functional.pixel_unshuffle(torch.cat([noisy, geometry], 1), FOLD)
         velocity = self.unet(
             folded, timestep, embeddings, class_labels=view_width_label(view_width)
         ).sample

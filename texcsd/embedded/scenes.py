@@ -1,4 +1,4 @@
-"""Random shapes, views, light and captions: batches of (image, depth, view width, caption).
+"""Random shapes, views, light and captions: batches of (image, geometry, view width, caption).
 
 The views, the light, the backgrounds and the depth normalisation are those the painter renders, so
 the model meets in painting what it saw in training. Shapes are signed distance fields made of a few
@@ -26,6 +26,13 @@ CLOSE_UP_FRACTION = 0.6
 """Of the views tried; a few miss the object and show all of it instead."""
 FAR_DEPTH = 0.2
 """Normalised depth of the farthest visible point: above 0, so silhouettes stay visible."""
+PATTERN_PERIOD = 4.8
+"""Wavelength of the longest position wave; pattern space in view is always smaller."""
+POSITION_OCTAVES = 7
+PATTERN_OFFSET = 1.2
+"""Patterns begin anywhere in a cube of this size: what another seed changes in a painting."""
+PATTERN_SCALE = (0.7, 1.4)
+GEOMETRY_CHANNELS = 4 + 6 * POSITION_OCTAVES
 
 
 @dataclass(frozen=True)
@@ -34,8 +41,8 @@ class Scenes:
 
     images: Tensor
     """float[n, size, size, 3], sRGB in [0, 1], row 0 on top."""
-    depth: Tensor
-    """float[n, size, size, 1], near 1, far 0.2, background 0."""
+    geometry: Tensor
+    """float[shapes, size, size, 46], see `geometry_channels`; n / shapes images share each."""
     view_width: Tensor
     """float[n], width of the image at the looked-at point, in units of the unit sphere's radius."""
     captions: list[str]
@@ -211,7 +218,7 @@ def random_views(shapes: Shapes, generator: torch.Generator) -> _Views:
     toward = torch.stack([ring * azimuth.sin(), height, ring * azimuth.cos()], -1)
     fov = torch.deg2rad(_uniform(generator, *FOV_DEGREES, count))
     whole_width = _uniform(generator, 2.0, 2.8, count)
-    close_width = 0.6 * (1.6 / 0.6) ** torch.rand(count, generator=generator)
+    close_width = 0.4 * (1.6 / 0.4) ** torch.rand(count, generator=generator)
     aim = 0.1 * torch.randn(count, 3, generator=generator).clamp(-1.5, 1.5)
     spread = 0.32 * torch.randn(count, 3, generator=generator).clamp(-2, 2)
     close = torch.rand(count, generator=generator) < CLOSE_UP_FRACTION
@@ -287,6 +294,42 @@ def _shade(
     return _to_srgb(linear.clamp(0, 1))
 
 
+def geometry_channels(depth: Tensor, normals: Tensor, positions: Tensor, size: int) -> Tensor:
+    """What the model is told of the surface, zero in the background.
+
+    Normalised depth, the normal, and for each octave the sine and cosine of the position, as neural
+    fields take it (Tancik et al. 2020, "Fourier features"): so every view of an object agrees on
+    where the pattern lies, and fine structure need not be guessed from noise. Each pixel of the
+    model stands for the mean of the rendered pixels it covers.
+
+    Args:
+        depth: float[n, p, 1], 0 in the background, of square images with p pixels.
+        normals: float[n, p, 3], unit, in world space.
+        positions: float[n, p, 3], in pattern space.
+        size: Pixels of the model per side.
+
+    Returns:
+        float[n, size, size, 4 + 6 * POSITION_OCTAVES]: depth, normal, sine and cosine by octave.
+    """
+    seen = (depth > 0).to(depth)
+    means = _box_filter(torch.cat([seen, depth, normals * seen, positions * seen], -1), size)
+    coverage, depth, normals, positions = means.split([1, 1, 3, 3], -1)
+    angle = positions / coverage.clamp(min=1e-6) * (2 * torch.pi / PATTERN_PERIOD)
+    sine, cosine = angle.sin(), angle.cos()
+    channels = [depth, normals]
+    for _ in range(POSITION_OCTAVES):
+        channels += [sine * coverage, cosine * coverage]
+        sine, cosine = 2 * sine * cosine, 1 - 2 * sine * sine
+    return torch.cat(channels, -1)
+
+
+def random_frames(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Where patterns begin, float[count, 3], and their sizes, float[count]."""
+    small, large = PATTERN_SCALE
+    scale = small * (large / small) ** torch.rand(count, generator=generator)
+    return _uniform(generator, 0, PATTERN_OFFSET, count, 3), scale
+
+
 def _pixel_rays(views: _Views, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Origins float[n, 1, 3] and unit directions float[n, size * size, 3]."""
     line = (torch.arange(size, device=device) + 0.5) / size - 0.5
@@ -306,8 +349,8 @@ def _pixel_rays(views: _Views, size: int, device: torch.device) -> tuple[Tensor,
 
 def _box_filter(pixels: Tensor, size: int) -> Tensor:
     """float[n, (size * k)^2, c] -> float[n, size, size, c]."""
-    count, _, channels = pixels.shape
-    k = SUPERSAMPLING
+    count, total, channels = pixels.shape
+    k = round(total**0.5) // size
     return pixels.view(count, size, k, size, k, channels).mean(dim=(2, 4))
 
 
@@ -341,18 +384,22 @@ def random_scenes(
     normals = on_device.normals(points)
     backward = views.rotation[:, :, 2].to(device)
     depth = _normalized_depth(-(directions * backward[:, None]).sum(-1) * travelled, hit)
+    offset, scale = random_frames(shape_count, generator)
+    pattern_points = points / scale.to(device)[:, None, None] + offset.to(device)[:, None]
+    geometry = geometry_channels(depth[..., None], normals, pattern_points, IMAGE_SIZE)
     images, captions = [], []
     for index in range(shape_count):
         mask = hit[index]
-        seen = (points[index][mask], normals[index][mask], -directions[index][mask])
+        seen = (normals[index][mask], -directions[index][mask])
+        where = pattern_points[index][mask]
         for number in range(looks_per_shape):
             look = looks[number] if looks else random_look(generator)
             light = random_light(views.rotation[index : index + 1], generator)
             background = random_background(generator).to(device)
             image = background.expand(size * size, 3).clone()
             image[mask] = _shade(
-                look.base_color(seen[0], seen[1]),
-                *seen[1:],
+                look.base_color(where, seen[0]),
+                *seen,
                 (light[0][0].to(device), light[1].to(device), light[2].to(device)),
                 look,
             )
@@ -361,7 +408,7 @@ def random_scenes(
     filtered = _box_filter(torch.stack(images), IMAGE_SIZE)
     return Scenes(
         filtered,
-        _box_filter(depth[..., None], IMAGE_SIZE).repeat_interleave(looks_per_shape, 0),
+        geometry,
         views.view_width.to(device).repeat_interleave(looks_per_shape),
         captions,
     )

@@ -23,7 +23,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from texcsd.embedded.model import TextToImage, build_scheduler, load_pipeline, save_pipeline
-from texcsd.embedded.scenes import Scenes, random_scenes, spoil
+from texcsd.embedded.scenes import GEOMETRY_CHANNELS, Scenes, random_scenes, spoil
 
 SHAPES_PER_CHUNK, LOOKS_PER_SHAPE = 8, 6
 SPOILT = 0.06
@@ -70,32 +70,44 @@ class Replay:
     """The newest scenes, 8 bits a channel, drawn from at random."""
 
     def __init__(self, capacity: int, device: str) -> None:
+        if capacity % LOOKS_PER_SHAPE:
+            raise ValueError(f"replay is {capacity}; choose a multiple of {LOOKS_PER_SHAPE}")
         self.capacity, self.added = capacity, 0
-        self.pixels = torch.empty(capacity, 4, 64, 64, dtype=torch.uint8, device=device)
+        shapes = capacity // LOOKS_PER_SHAPE
+        self.pixels = torch.empty(capacity, 3, 64, 64, dtype=torch.uint8, device=device)
+        self.geometry = torch.empty(
+            shapes, GEOMETRY_CHANNELS, 64, 64, dtype=torch.uint8, device=device
+        )
         self.view_width = torch.empty(capacity, device=device)
         self.captions = [""] * capacity
 
     def add(self, scenes: Scenes) -> None:
         """Replace the oldest scenes."""
-        for image, depth, width, caption in zip(
-            scenes.images, scenes.depth, scenes.view_width, scenes.captions, strict=True
-        ):
+        geometry = scenes.geometry.permute(0, 3, 1, 2)
+        for index, caption in enumerate(scenes.captions):
             slot = self.added % self.capacity
-            pixels = torch.cat([image, depth], -1).permute(2, 0, 1)
-            self.pixels[slot] = (pixels * 255).round().clamp(0, 255).to(torch.uint8)
-            self.view_width[slot], self.captions[slot] = width, caption
+            self.pixels[slot] = _to_bytes(scenes.images[index].permute(2, 0, 1))
+            if slot % LOOKS_PER_SHAPE == 0:
+                shape = slot // LOOKS_PER_SHAPE
+                self.geometry[shape] = _to_bytes((geometry[index // LOOKS_PER_SHAPE] + 1) / 2)
+            self.view_width[slot], self.captions[slot] = scenes.view_width[index], caption
             self.added += 1
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, list]:
-        """Images float[count, 3, 64, 64] in [-1, 1], depth in [0, 1], view widths, captions."""
+        """Images float[count, 3, 64, 64] and geometry in [-1, 1], view widths, captions."""
         slots = torch.randint(min(self.added, self.capacity), (count,), generator=generator)
-        pixels = self.pixels[slots.to(self.pixels.device)].float() / 255
+        on_device = slots.to(self.pixels.device)
+        pixels = self.pixels[on_device].float() / 127.5 - 1
+        geometry = self.geometry[on_device // LOOKS_PER_SHAPE].float() / 127.5 - 1
         captions = [
             "" if torch.rand((), generator=generator) < CAPTION_DROPOUT else self.captions[slot]
             for slot in slots.tolist()
         ]
-        widths = self.view_width[slots.to(self.pixels.device)]
-        return pixels[:, :3] * 2 - 1, pixels[:, 3:], widths, captions
+        return pixels, geometry, self.view_width[on_device], captions
+
+
+def _to_bytes(values: Tensor) -> Tensor:
+    return (values * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def velocity_target(clean: Tensor, noise: Tensor, alpha_cumprod: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,8 +118,8 @@ def velocity_target(clean: Tensor, noise: Tensor, alpha_cumprod: Tensor) -> tupl
 
 
 def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
-    """int[count] below 1000, two thirds above 500: there the caption makes the difference."""
-    return (1000 * torch.rand(count, generator=generator) ** 0.6).long()
+    """int[count] below 1000, half above 750: where all is noise, caption and place must tell."""
+    return (1000 * torch.rand(count, generator=generator) ** 0.4).long()
 
 
 def learning_rate_factor(step: int, steps: int, cooldown: float, warmup: int = 300) -> float:
@@ -119,29 +131,29 @@ def learning_rate_factor(step: int, steps: int, cooldown: float, warmup: int = 3
 def validation_losses(model: TextToImage, scenes: Scenes, alphas: Tensor) -> dict[str, float]:
     """Mean squared velocity error at fixed timesteps on scenes not trained on."""
     clean = scenes.images.permute(0, 3, 1, 2) * 2 - 1
-    depth = scenes.depth.permute(0, 3, 1, 2)
+    geometry = scenes.geometry.permute(0, 3, 1, 2).repeat_interleave(LOOKS_PER_SHAPE, 0)
     losses = {}
     for timestep in VALIDATION_TIMESTEPS:
         noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(timestep))
         at = torch.full((len(clean),), timestep, device=clean.device)
         noisy, target = velocity_target(clean, noise.to(clean), alphas[at])
         with torch.autocast(clean.device.type, torch.bfloat16):
-            predicted = model(noisy, at, scenes.captions, depth, scenes.view_width)
+            predicted = model(noisy, at, scenes.captions, geometry, scenes.view_width)
         losses[str(timestep)] = round(functional.mse_loss(predicted.float(), target).item(), 5)
     return losses
 
 
 @torch.no_grad()
 def sample_sheet(model: TextToImage, scenes: Scenes, guidance_scale: float = 3.0) -> Image.Image:
-    """DDIM samples: a row for each sheet prompt, a column for each of four depth images."""
+    """DDIM samples: a row for each sheet prompt, a column for each of four views."""
     scheduler = build_scheduler()
     scheduler.set_timesteps(24)
-    pick = torch.arange(0, len(scenes.captions), LOOKS_PER_SHAPE)[:4]
-    depth = scenes.depth[pick].permute(0, 3, 1, 2).repeat(len(SHEET_PROMPTS), 1, 1, 1)
-    widths = scenes.view_width[pick].repeat(len(SHEET_PROMPTS))
-    captions = [prompt for prompt in SHEET_PROMPTS for _ in pick]
+    columns = 4
+    geometry = scenes.geometry[:columns].permute(0, 3, 1, 2).repeat(len(SHEET_PROMPTS), 1, 1, 1)
+    widths = scenes.view_width[::LOOKS_PER_SHAPE][:columns].repeat(len(SHEET_PROMPTS))
+    captions = [prompt for prompt in SHEET_PROMPTS for _ in range(columns)]
     count = len(captions)
-    x = torch.randn(count, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(depth)
+    x = torch.randn(count, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(geometry)
     for timestep in scheduler.timesteps:
         at = torch.full((2 * count,), int(timestep), device=x.device)
         with torch.autocast(x.device.type, torch.bfloat16):
@@ -149,14 +161,14 @@ def sample_sheet(model: TextToImage, scenes: Scenes, guidance_scale: float = 3.0
                 x.repeat(2, 1, 1, 1),
                 at,
                 captions + [""] * count,
-                depth.repeat(2, 1, 1, 1),
+                geometry.repeat(2, 1, 1, 1),
                 widths.repeat(2),
             ).float()
         conditional, unconditional = both.chunk(2)
         guided = unconditional + guidance_scale * (conditional - unconditional)
         (x,) = scheduler.step(guided, int(timestep), x, return_dict=False)[:1]
-    rows = (x.clamp(-1, 1) + 1).view(len(SHEET_PROMPTS), len(pick), 3, 64, 64)
-    pixels = rows.permute(0, 3, 1, 4, 2).reshape(64 * len(SHEET_PROMPTS), 64 * len(pick), 3)
+    rows = (x.clamp(-1, 1) + 1).view(len(SHEET_PROMPTS), columns, 3, 64, 64)
+    pixels = rows.permute(0, 3, 1, 4, 2).reshape(64 * len(SHEET_PROMPTS), 64 * columns, 3)
     return Image.fromarray((pixels * 127.5).round().to(torch.uint8).cpu().numpy())
 
 
@@ -240,12 +252,12 @@ def train(arguments: argparse.Namespace) -> None:
             replay.add(next(stream))
             run.chunks += 1
             fresh_owed -= SHAPES_PER_CHUNK * LOOKS_PER_SHAPE
-        clean, depth, widths, captions = replay.draw(arguments.batch, generator)
+        clean, geometry, widths, captions = replay.draw(arguments.batch, generator)
         timestep = draw_timesteps(arguments.batch, generator).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
         noisy, target = velocity_target(clean, noise, alphas[timestep])
         with torch.autocast(device, torch.bfloat16):
-            predicted = run.model(noisy, timestep, captions, depth, widths)
+            predicted = run.model(noisy, timestep, captions, geometry, widths)
         loss = functional.mse_loss(predicted.float(), target)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
@@ -287,7 +299,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=8e-4)
     parser.add_argument("--cooldown", type=float, default=0.5, help="share of falling rate")
     parser.add_argument("--average", type=float, default=0.999, help="decay of the mean weights")
-    parser.add_argument("--replay", type=int, default=16_384, help="scenes kept for reuse")
+    parser.add_argument("--replay", type=int, default=16_380, help="scenes kept for reuse")
     parser.add_argument("--fill", type=int, default=1_500, help="scenes rendered before step 1")
     parser.add_argument("--fresh", type=float, default=0.33, help="new scenes per scene used")
     parser.add_argument("--seed", type=int, default=0)

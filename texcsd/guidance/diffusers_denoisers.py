@@ -1,4 +1,4 @@
-"""Diffusers models as denoisers: pixel space, plain or with the depth image concatenated."""
+"""Diffusers models as denoisers: pixel space, plain or with geometry concatenated."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from torch.nn import functional
 
 from texcsd.errors import TexcsdError
 from texcsd.guidance.prompts import Vocabulary
+from texcsd.guidance.score import Geometry
+
+PATTERN_PERIOD = 4.8
+"""Wavelength in pattern space of the longest of the waves that tell a position."""
 
 
 class PixelDenoiser:
     """A pixel-space UNet2DConditionModel with its text encoder.
 
     A UNet with 3 * k^2 output channels works on images folded k by k into channels (pixel
-    unshuffle); one that takes k^2 channels more than it gives is conditioned on depth by
-    concatenation; one with a timestep class embedding is told the width of the view.
+    unshuffle). One that takes k^2 channels more than it gives is conditioned on depth by
+    concatenation; one that takes k^2 * (4 + 6 * octaves) more is told depth, normals and positions,
+    see `geometry_channels`. One with a timestep class embedding is told the width of the view.
     """
 
     def __init__(
@@ -49,14 +54,16 @@ class PixelDenoiser:
         self.default_negative_prompt = "" if vocabulary else "blurry, noisy, low quality"
         config = unet.config
         self.fold = math.isqrt(config.out_channels // 3)
-        extra = config.in_channels - config.out_channels
-        if config.out_channels != 3 * self.fold**2 or extra not in (0, self.fold**2):
+        extra, remainder = divmod(config.in_channels - config.out_channels, self.fold**2)
+        kinds = {0: "nothing", 1: "depth"} | {4 + 6 * n: "positions" for n in range(1, 17)}
+        if config.out_channels != 3 * self.fold**2 or remainder or extra not in kinds:
             raise TexcsdError(
                 f'model "{name}": its UNet has {config.in_channels} input and '
                 f"{config.out_channels} output channels; texcsd needs a pixel-space model "
-                "(3 channels), plain or with depth concatenated"
+                "(3 channels), plain or with depth or depth, normals and positions concatenated"
             )
-        self.takes_depth = extra > 0
+        self.takes, self.octaves = kinds[extra], (extra - 4) // 6
+        self.takes_positions = self.takes == "positions"
         self.takes_view_width = config.class_embed_type == "timestep"
         self.image_size = config.sample_size * self.fold
         # Twice as fast where the processor has bfloat16, far slower where it has not.
@@ -79,17 +86,24 @@ class PixelDenoiser:
         return images.permute(0, 3, 1, 2) * 2 - 1
 
     @torch.no_grad()
+    def encode_geometry(self, geometry: Geometry) -> Tensor:
+        """Averaged over the pixels of the model, float[view, channels, image_size, image_size]."""
+        if self.takes_positions:
+            return geometry_channels(geometry, self.octaves, self.image_size)
+        depth = geometry.depth.permute(0, 3, 1, 2)[:, : 1 if self.takes == "depth" else 0]
+        return functional.adaptive_avg_pool2d(depth, self.image_size)
+
+    @torch.no_grad()
     def predict_noise(
         self,
         noisy: Tensor,
         timestep: Tensor,
         embeddings: Tensor,
-        depth: Tensor,
+        condition: Tensor,
         view_width: Tensor,
     ) -> Tensor:
-        """See Denoiser.predict_noise; here h, w = height, width = image_size."""
-        given = [noisy, depth.permute(0, 3, 1, 2)] if self.takes_depth else [noisy]
-        folded = functional.pixel_unshuffle(torch.cat(given, 1), self.fold)
+        """See Denoiser.predict_noise; here h, w = image_size."""
+        folded = functional.pixel_unshuffle(torch.cat([noisy, condition], 1), self.fold)
         # Octaves of view width, spread over the range of the timestep embedding.
         labels = 250 * (view_width.log2() + 2) if self.takes_view_width else None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
@@ -103,6 +117,28 @@ class PixelDenoiser:
         return to_noise_prediction(
             output, self.prediction_type, noisy, self.alphas_cumprod[timestep]
         )
+
+
+def geometry_channels(geometry: Geometry, octaves: int, size: int) -> Tensor:
+    """Depth, normal, then by octave the sines and cosines of the position.
+
+    These are Fourier features (Tancik et al. 2020): with them, all views of an object agree on
+    where the pattern lies. Each pixel of the model stands for the mean of those it covers.
+
+    Returns:
+        float[view, 4 + 6 * octaves, size, size], zero in the background.
+    """
+    seen = (geometry.depth > 0).to(geometry.depth)
+    given = [seen, geometry.depth, geometry.normals * seen, geometry.positions * seen]
+    means = functional.adaptive_avg_pool2d(torch.cat(given, -1).permute(0, 3, 1, 2), size)
+    coverage, depth, normals, positions = means.split([1, 1, 3, 3], 1)
+    angle = positions / coverage.clamp(min=1e-6) * (2 * math.pi / PATTERN_PERIOD)
+    sine, cosine = angle.sin(), angle.cos()
+    channels = [depth, normals]
+    for _ in range(octaves):
+        channels += [sine * coverage, cosine * coverage]
+        sine, cosine = 2 * sine * cosine, 1 - 2 * sine * sine
+    return torch.cat(channels, 1)
 
 
 def to_noise_prediction(

@@ -59,6 +59,21 @@ class PromptEmbeddings:
     unconditional: Tensor
 
 
+@dataclass(frozen=True)
+class Geometry:
+    """What is known of the surface in each view, zero in the background.
+
+    Height and width are those of the images a denoiser is given or a multiple of them.
+    """
+
+    depth: Tensor
+    """float[view, height, width, 1], near 1, far 0.2."""
+    normals: Tensor
+    """float[view, height, width, 3], unit, in world space."""
+    positions: Tensor
+    """float[view, height, width, 3], in pattern space: where on the material a point lies."""
+
+
 class Denoiser(Protocol):
     """A diffusion model, as score distillation needs it."""
 
@@ -72,6 +87,8 @@ class Denoiser(Protocol):
     """Width and height of the images it takes, in pixels."""
     default_negative_prompt: str
     """Used where the user gives none; empty for no negative prompt."""
+    takes_positions: bool
+    """Whether it is told where on the object's pattern each pixel lies."""
     alphas_cumprod: Tensor
     """float[timesteps], share of the clean image's variance at each timestep."""
 
@@ -91,12 +108,16 @@ class Denoiser(Protocol):
         """
         ...
 
+    def encode_geometry(self, geometry: Geometry) -> Tensor:
+        """The part of the geometry that conditions this model, in its own form, one per view."""
+        ...
+
     def predict_noise(
         self,
         noisy: Tensor,
         timestep: Tensor,
         embeddings: Tensor,
-        depth: Tensor,
+        condition: Tensor,
         view_width: Tensor,
     ) -> Tensor:
         """The noise in float[n, channels, h, w], whatever the model itself predicts.
@@ -105,7 +126,7 @@ class Denoiser(Protocol):
             noisy: float[n, channels, h, w].
             timestep: int[n].
             embeddings: float[n, tokens, width].
-            depth: float[n, height, width, 1], near 1, background 0.
+            condition: n of what `encode_geometry` makes.
             view_width: float[n], width of the view in units of the object's radius.
         """
         ...
@@ -142,12 +163,12 @@ def score_direction(
     noise: Tensor,
     prompts: PromptEmbeddings,
     weights: ScoreWeights,
-    depth: Tensor,
+    condition: Tensor,
     view_width: Tensor,
 ) -> Tensor:
     """The weighted mix of noise predictions, float[view, channels, h, w].
 
-    All branches with a weight are evaluated in one batch, under the same depth.
+    All branches with a weight are evaluated in one batch, under the same condition.
 
     Args:
         denoiser: The diffusion model.
@@ -156,7 +177,7 @@ def score_direction(
         noise: Like `clean`.
         prompts: Embeddings of the three prompts.
         weights: Of the mix.
-        depth: float[view, height, width, 1].
+        condition: Of the denoiser's `encode_geometry`.
         view_width: float[view].
     """
     alpha = denoiser.alphas_cumprod[timestep].view(-1, 1, 1, 1)
@@ -170,7 +191,7 @@ def score_direction(
         noisy.repeat(copies, 1, 1, 1),
         timestep.repeat(copies),
         torch.cat([getattr(prompts, name).expand(views, -1, -1) for name in names]),
-        depth.repeat(copies, 1, 1, 1),
+        condition.repeat(copies, 1, 1, 1),
         view_width.repeat(copies),
     )
     for name, prediction in zip(names, predictions.chunk(copies), strict=True):

@@ -161,7 +161,7 @@ def _close_up_cameras(points: Tensor, normals: Tensor, generator: torch.Generato
     chosen = torch.where(frontal.any(1), frontal.int().argmax(1), facing.argmax(1))[:, None]
     azimuth, elevation = azimuths.gather(1, chosen)[:, 0], elevations.gather(1, chosen)[:, 0]
     fov = _uniform(25, 50, (count,), generator, device)
-    width = 0.6 * (1.6 / 0.6) ** _uniform(0, 1, (count,), generator, device)
+    width = 0.4 * (1.6 / 0.4) ** _uniform(0, 1, (count,), generator, device)
     return _aimed_cameras(points, azimuth, elevation, fov, width)
 
 

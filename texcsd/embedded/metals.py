@@ -1,0 +1,136 @@
+"""Patterns of metal and of technical surfaces.
+
+Polished metal shows a baked reflection of a light above a dark ground; see `patterns` for the
+rules.
+"""
+
+import torch
+from torch import Tensor
+
+from texcsd.embedded.noise import fractal, mix, noise, ramp, step
+from texcsd.embedded.patterns import (
+    Style,
+    distance_to_line,
+    lattice,
+    planar,
+    rgb,
+    shaded,
+    stretch,
+    wave,
+)
+
+
+def metal(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Polished: dark where it mirrors the ground, then full colour, pale bands of light."""
+    swirl = fractal(points * 1.667, 2)
+    mirrored = 0.5 + 0.24 * normals[:, 1] + 0.10 * normals[:, 0] + 0.9 * (swirl[:, 0] - 0.5)
+    # Metal tints what it mirrors twice in its hollows: gold darkens to amber, not to olive.
+    dark = 0.55 * style.first**1.5
+    color = mix(dark, style.first, step(0.40, 0.30, mirrored))
+    glint = step(0.60, 0.10, mirrored) - 0.7 * step(0.76, 0.16, mirrored)
+    return mix(color, style.second, 0.9 * glint)
+
+
+def chrome(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Mirror with a hard horizon: near black below, white at it, grey-blue above."""
+    swirl = fractal(points * 1.667, 2)[:, 0]
+    mirrored = 0.5 + 0.30 * normals[:, 1] + 0.12 * normals[:, 0] + 1.0 * (swirl - 0.5)
+    return ramp(
+        mirrored,
+        [
+            (0.10, (0.62, 0.62, 0.64)),
+            (0.36, (0.22, 0.22, 0.24)),
+            (0.47, (0.06, 0.06, 0.08)),
+            (0.50, (0.98, 0.98, 1.0)),
+            (0.62, (0.78, 0.84, 0.92)),
+            (0.85, (0.40, 0.50, 0.64)),
+        ],
+    )
+
+
+def brushed(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Fine level scratches in broad soft light and dark zones."""
+    line = fractal(stretch(points, 1.7, 40, 1.7), 2)[:, 0]
+    zone = 0.5 + 0.5 * torch.sin(5 * (points[:, 0] + 0.6 * points[:, 2]))
+    return shaded(style.first, 0.66 + 0.30 * zone + 0.75 * (line - 0.5))
+
+
+def rust(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Flaking browns and oranges with some bare steel."""
+    rough = fractal(points * 4, 4, 0.62)
+    color = ramp(
+        rough[:, 0],
+        [
+            (0.30, (0.20, 0.10, 0.07)),
+            (0.42, (0.42, 0.17, 0.07)),
+            (0.52, (0.66, 0.31, 0.10)),
+            (0.66, (0.80, 0.46, 0.20)),
+        ],
+    )
+    return mix(color, rgb(points, 0.42, 0.43, 0.45), step(0.66, 0.06, rough[:, 1]))
+
+
+def diamond_plate(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Raised lozenges in two directions on steel."""
+    across, up = planar(points, normals)
+    cell = lattice(across, up, 0.15, 0.15)
+    odd = ((across / 0.15).floor() + (up / 0.15).floor()) % 2 > 0
+    turned = torch.where(odd, cell.x, -cell.x)
+    along, side = 0.707 * (turned + cell.y), 0.707 * (turned - cell.y)
+    bump = 0.19 * (1 - (along / 0.56) ** 2) - side.abs()
+    raised = step(0.0, 0.05, bump)
+    light = raised * (0.45 + 1.8 * side) - 0.45 * (1 - step(0.0, 0.05, bump.abs() - 0.02))
+    grain = noise(points * 27)[:, 0]
+    return shaded(style.first, 0.72 + 0.9 * light + 0.12 * (grain - 0.5))
+
+
+def chain_mail(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Interlinked bright rings over black."""
+    across, up = planar(points, normals)
+    best = torch.zeros_like(across)
+    for half in (0.0, 0.5):
+        cell = lattice(across + 0.15 * half, up + 0.15 * half, 0.15, 0.15)
+        ring = (torch.hypot(cell.x, cell.y) - 0.38).abs()
+        best = torch.maximum(best, (1 - step(0.07, 0.09, ring)) * (0.75 + 0.6 * cell.y))
+    return shaded(style.first, 0.07 + best)
+
+
+def circuit(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Green board with gold traces, pads and black chips."""
+    across, up = planar(points, normals)
+    cell = lattice(across, up, 0.15, 0.15)
+    away = torch.hypot(cell.x, cell.y)
+    level, upright = cell.random[:, 0] > 0.5, cell.random[:, 1] > 0.4
+    trace = torch.minimum(
+        torch.where(level, cell.y.abs(), 9.0), torch.where(upright, cell.x.abs(), 9.0)
+    )
+    trace = torch.minimum(trace, torch.where(level, 9.0, (cell.x - cell.y).abs()))
+    board = shaded(style.first, 0.85 + 0.3 * noise(points * 5)[:, 0])
+    gold = rgb(points, 0.86, 0.74, 0.36)
+    color = mix(board, gold, 1 - step(0.07, 0.06, trace))
+    color = mix(color, gold, 1 - step(0.20, 0.06, away))
+    color = mix(color, rgb(points, 0.05, 0.05, 0.05), 1 - step(0.09, 0.04, away))
+    chip = (cell.random[:, 2] > 0.85) & (torch.maximum(cell.x.abs(), cell.y.abs()) < 0.40)
+    return mix(color, rgb(points, 0.08, 0.08, 0.09), chip.to(points))
+
+
+def carbon_fiber(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Black twill of flat glossy strands: slanted steps of dark grey and black."""
+    across, up = planar(points, normals)
+    cell = lattice(across, up, 0.075, 0.075)
+    upright = ((across / 0.075).floor() - (up / 0.075).floor()) % 4 < 2
+    side = torch.where(upright, cell.x, cell.y)
+    sheen = torch.where(upright, 0.36, 0.12) * (1 - 1.4 * side**2)
+    strand = wave(torch.where(upright, across, up), 0.01875)
+    return shaded(style.first, 3.0 * sheen + 0.10 * strand)
+
+
+def neon_grid(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Glowing lines in squares on near black."""
+    across, up = planar(points, normals)
+    line = torch.minimum(distance_to_line(across / 0.3), distance_to_line(up / 0.3))
+    halo = 0.55 * torch.exp(-line / 0.09)
+    core = 1 - step(0.045, 0.05, line)
+    color = rgb(points, 0.02, 0.02, 0.06) + style.first * halo[:, None]
+    white = style.first * 0.4 + 0.6
+    return mix(color.clamp(0, 1), white, core)

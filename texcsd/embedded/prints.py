@@ -1,0 +1,70 @@
+"""Patterns that are painted, printed or pressed: figures, glazes and sheets.
+
+See `patterns` for the rules.
+"""
+
+import torch
+from torch import Tensor
+
+from texcsd.embedded.noise import cells, fractal, mix, noise, step
+from texcsd.embedded.patterns import Style, lattice, planar, rgb, shaded
+
+
+def camouflage(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Patches of four muted colours."""
+    patch = fractal(points * 2.9, 2)
+    color = mix(
+        rgb(points, 0.30, 0.35, 0.18), rgb(points, 0.62, 0.56, 0.38), step(0.55, 0.015, patch[:, 0])
+    )
+    color = mix(color, rgb(points, 0.29, 0.20, 0.12), step(0.58, 0.015, patch[:, 1]))
+    return mix(color, rgb(points, 0.09, 0.11, 0.08), step(0.63, 0.015, patch[:, 2]))
+
+
+def rainbow(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Level bands from red over yellow, green and blue to violet."""
+    hue = points[:, 1:2] / 1.2
+    shift = torch.tensor([0.0, 0.33, 0.67], device=points.device)
+    color = 0.5 + 0.6 * torch.cos(2 * torch.pi * (hue + shift))
+    return color.clamp(0.06, 0.94)
+
+
+def hearts(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Hearts in offset rows; the first colour is theirs."""
+    cell = lattice(*planar(points, normals), 0.3, 0.3, shift=0.5)
+    x, y = 2.9 * cell.x.abs(), 2.9 * cell.y
+    shape = x**2 + (1.2 * y + 0.1 - 0.75 * x.sqrt()) ** 2
+    return mix(style.first, style.second, step(0.95, 0.25, shape))
+
+
+def stars(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Five-pointed stars in offset rows; the first colour is theirs."""
+    cell = lattice(*planar(points, normals), 0.3, 0.3, shift=0.5)
+    radius = torch.hypot(cell.x, cell.y)
+    turn = torch.atan2(cell.x, cell.y) / (2 * torch.pi) * 5
+    corner = 2 * (turn - turn.round()).abs()
+    return mix(style.first, style.second, step(0.0, 0.05, radius - 0.43 + 0.26 * corner.sqrt()))
+
+
+def porcelain(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Blue painted flowers, tendrils and rings on glossy white."""
+    across, up = planar(points, normals)
+    cell = lattice(across, up, 0.6, 0.6, shift=0.5)
+    radius, angle = torch.hypot(cell.x, cell.y), torch.atan2(cell.y, cell.x)
+    petals = (radius - 0.19 - 0.06 * torch.cos(8 * angle)).abs() < 0.022
+    heart = (radius < 0.07) | ((radius - 0.115).abs() < 0.015)
+    swirl = fractal(points * 3.333, 2)
+    tendril = ((swirl[:, 0] - 0.5).abs() < 0.022) & (radius > 0.29)
+    leaf = (noise(points * 10)[:, 0] > 0.66) & (radius > 0.29)
+    ink = (petals | heart | tendril | leaf).to(points)
+    wash = 0.30 * (radius < 0.19)
+    blue = rgb(points, 0.09, 0.18, 0.56)
+    return mix(rgb(points, 0.95, 0.96, 0.97), blue, torch.maximum(0.95 * ink, wash))
+
+
+def glass(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Church window: panes of many bright colours between black leads."""
+    panes = cells(points * 3.333, jitter=0.9)
+    hue = panes.random[:, None] * 1.9 + torch.tensor([0.0, 0.33, 0.67], device=points.device)
+    color = (0.44 + 0.42 * torch.cos(2 * torch.pi * hue)).clamp(0.04, 1)
+    streak = 0.85 + 0.3 * noise(points * 5)[:, 0]
+    return shaded(color, streak * step(0.07, 0.03, panes.border))

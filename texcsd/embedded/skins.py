@@ -1,0 +1,161 @@
+"""Patterns of animals: hides, furs, scales and feathers.
+
+Markings of coats are warped waves and cells in space; scales lie in shifted rows on the surface.
+"""
+
+import torch
+from torch import Tensor
+
+from texcsd.embedded.noise import cells, fractal, mix, noise, ramp, step
+from texcsd.embedded.patterns import (
+    Style,
+    blades,
+    lattice,
+    overlapping,
+    planar,
+    rgb,
+    shaded,
+    stretch,
+    wave,
+)
+
+
+def leather(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Brown hide with fine rounded pebbles, soft folds, and lighter worn places."""
+    grain = cells(points * 16 + 0.8 * noise(points * 9)[:, :3], jitter=0.9)
+    worn = fractal(points * 1.667, 3)
+    pebble = step(0.16, 0.40, grain.border) - 0.5 * grain.nearest
+    fold = 1 - step(0.015, 0.06, (worn[:, 1] - 0.5).abs())
+    shade = 0.88 + 0.21 * pebble + 1.3 * (worn[:, 0] - 0.5) - 0.24 * fold
+    color = shaded(style.first, shade + 0.10 * (grain.random - 0.5))
+    rubbed = 0.35 * step(0.60, 0.25, worn[:, 0]) * step(0.1, 0.5, pebble)
+    return mix(color, 0.5 * style.first + rgb(points, 0.47, 0.40, 0.31), rubbed)
+
+
+def zebra(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Crisp, slightly wavy stripes, mostly level, some thinner than others."""
+    warp = fractal(points * 1.4, 2)
+    # Along the surface, so that level faces are striped and not blotched.
+    _, up = planar(points, normals)
+    stripe = wave(up + 0.14 * (warp[:, 0] - 0.5), 0.3) + 0.6 * (warp[:, 1] - 0.5)
+    return mix(style.second, style.first, step(0.05, 0.25, stripe))
+
+
+def tiger(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Thin broken dark stripes on fur."""
+    warp = fractal(points * 2.2, 3)
+    _, up = planar(points, normals)
+    stripe = wave(up + 0.25 * (warp[:, 0] - 0.5), 0.3) - 1.6 * (warp[:, 1] - 0.34)
+    fur = fractal(stretch(points, 26, 13, 26), 2)[:, 0]
+    coat = shaded(style.first, 0.80 + 0.4 * fur)
+    return mix(coat, style.second, step(0.25, 0.3, stripe))
+
+
+def leopard(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Open rosettes on a tan coat."""
+    spots = cells(points * 5.0 + 0.35 * noise(points * 6.667)[:, :3], jitter=0.7)
+    uneven = noise(points * 11)
+    ring = step(0.26, 0.10, spots.nearest) - step(0.45, 0.10, spots.nearest)
+    ring = ring * step(0.32, 0.2, uneven[:, 0])
+    inside = 1 - step(0.32, 0.12, spots.nearest)
+    coat = mix(style.first, style.first * 0.68, inside)
+    return mix(shaded(coat, 0.88 + 0.24 * uneven[:, 1]), style.second, ring)
+
+
+def giraffe(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Brown patches between light lines."""
+    patches = cells(points * 3.333 + 0.25 * noise(points * 5)[:, :3], jitter=0.75)
+    inside = step(0.09, 0.06, patches.border)
+    tone = 0.78 + 0.35 * patches.random + 0.25 * (fractal(points * 9, 2)[:, 0] - 0.5)
+    return mix(style.second, shaded(style.first, tone), inside)
+
+
+def cow(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Large blotches of two colours."""
+    blotch = fractal(points * 2.0, 3)[:, 0]
+    color = mix(style.second, style.first, step(0.52, 0.05, blotch))
+    return shaded(color, 0.93 + 0.1 * noise(points * 25)[:, 0])
+
+
+def dalmatian(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Small uneven dark spots, scattered on white."""
+    spots = cells(points * 5 + 0.5 * noise(points * 8)[:, :3], jitter=0.9)
+    size = 0.24 + 0.22 * spots.random
+    return mix(style.second, style.first, step(0.0, 0.08, spots.nearest - size))
+
+
+def fur(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Tufts of hair hanging down in three layers, dark at the roots and light at the tips."""
+    across, up = planar(points, normals)
+    lean = noise(points * 3.333)
+    bent = across + 0.24 * lean[:, 0]
+    color = (0.35 * style.first).expand(len(points), 3)
+    for layer in range(3):
+        inside, height = blades(bent + 0.017 * layer, -up, 0.0375, 0.37 * layer)
+        shade = 0.50 + 0.20 * layer + 0.75 * height + 0.6 * (lean[:, 1] - 0.5)
+        color = mix(color, shaded(style.first, shade), 0.85 * inside)
+    return color.clamp(0, 1)
+
+
+def scales(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Overlapping rounded scales with light rims, dark where they vanish below the next."""
+    _, depth, tone = overlapping(*planar(points, normals), 0.15, 0.15)
+    shade = 1.15 - 0.65 * depth.clamp(0, 1.2) + 0.3 * (tone - 0.5)
+    color = shaded(style.first, shade)
+    return mix(color, style.second, 0.7 * (1 - step(0.10, 0.10, depth)))
+
+
+def peacock(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Overlapping feathers with an eye each: blue in turquoise in bronze on green."""
+    x, depth, _ = overlapping(*planar(points, normals), 0.3, 0.3)
+    away = torch.hypot(x, 0.8 * (depth - 0.45))
+    barbs = 0.85 + 0.3 * step(0, 1, torch.sin(60 * torch.atan2(x, depth + 0.01)))
+    color = ramp(
+        away,
+        [
+            (0.09, (0.05, 0.06, 0.35)),
+            (0.12, (0.05, 0.60, 0.70)),
+            (0.20, (0.05, 0.55, 0.62)),
+            (0.22, (0.62, 0.42, 0.12)),
+            (0.31, (0.60, 0.50, 0.14)),
+            (0.34, (0.06, 0.42, 0.20)),
+            (0.55, (0.03, 0.22, 0.14)),
+        ],
+    )
+    return shaded(color, barbs)
+
+
+def snake(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Small diamond scales coloured in large dark-rimmed diamonds."""
+    across, up = planar(points, normals)
+    cell = lattice(across + up, across - up, 0.075, 0.075)
+    edge = 0.5 - torch.maximum(cell.x.abs(), cell.y.abs())
+    # Whole scales take the colour that their centre has in the large pattern.
+    side, height = across - 0.0375 * (cell.x + cell.y), up - 0.0375 * (cell.x - cell.y)
+    large = (side / 0.6 - (side / 0.6).round()).abs() + (height / 0.6).sub(
+        (height / 0.6).round()
+    ).abs()
+    color = ramp(
+        large,
+        [
+            (0.20, (0.55, 0.38, 0.17)),
+            (0.24, (0.16, 0.10, 0.05)),
+            (0.36, (0.16, 0.10, 0.05)),
+            (0.40, (0.80, 0.70, 0.46)),
+            (0.70, (0.62, 0.52, 0.30)),
+        ],
+    )
+    shade = (0.40 + 0.70 * step(0.13, 0.22, edge)) * (0.85 + 0.3 * cell.random[:, 0])
+    return shaded(color, shade)
+
+
+def crocodile(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Rows of raised squarish plates with dark gaps."""
+    across, up = planar(points, normals)
+    warp = noise(points * 6.667)
+    cell = lattice(across + 0.05 * warp[:, 0], up + 0.05 * warp[:, 1], 0.15, 0.15, shift=0.5)
+    edge = 0.5 - (cell.x.abs() ** 3 + cell.y.abs() ** 3) ** (1 / 3)
+    rough = fractal(points * 13.3, 2)[:, 0]
+    ridge = 1 - step(0.1, 0.16, cell.x.abs())
+    shade = 0.30 + 0.75 * step(0.10, 0.18, edge) + 0.25 * ridge + 0.5 * (rough - 0.5)
+    return shaded(style.first, shade * (0.8 + 0.4 * cell.random[:, 0]))
