@@ -55,7 +55,7 @@ class PaintSettings:
     """Push away from the negative prompt in the first step."""
     negative_scale_end: float = 0.5
     """Push away from the negative prompt in the last step; linear in between, 0 without one."""
-    prior_scale: float = 0.1
+    prior_scale: float = 0.3
     """Pull towards whole pictures of the prompt, beside the classifier score: holds the colours."""
     timestep_max_start: float = 0.98
     """Most noise added in the first step."""
