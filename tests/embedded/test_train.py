@@ -78,6 +78,9 @@ def test_the_replay_buffer_keeps_the_newest_scenes_within_8_bits():
     stored = replay.pixels[slot, :3].permute(1, 2, 0) / 255
     assert (stored - scenes.images[newest]).abs().max() <= 0.51 / 255
     assert replay.captions[slot] == scenes.captions[newest]
+    told = replay.geometry[slot // train.LOOKS_PER_SHAPE].permute(1, 2, 0) / 127.5 - 1
+    expected = scenes.geometry[newest // train.LOOKS_PER_SHAPE]
+    assert (told - expected).abs().max() <= 1.02 / 255
 
 
 @pytest.mark.parametrize("seed", [1, 2])

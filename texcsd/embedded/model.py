@@ -32,10 +32,9 @@ license: Apache-2.0
 # The embedded model of texcsd
 
 Pixel-space text-to-image diffusion, 64 x 64, conditioned on depth, normals, position in pattern
-space and view width. Trained from
-random initialisation on procedural scenes alone (`texcsd/embedded/`); no pictures, weights or data
-of others were used. `training.json` holds the settings and losses of the run, `vocabulary.json`
-its words.
+space and view width. Trained from random initialisation on procedural scenes alone
+(`texcsd/embedded/`); no pictures, weights or data of others were used. `training.json` holds the
+settings and losses of the run, `vocabulary.json` its words.
 """
 
 

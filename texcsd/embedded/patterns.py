@@ -173,7 +173,7 @@ def honeycomb(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     # A hexagon is where its centre is nearest, of two interleaved rectangular grids of centres.
     for half in (0.0, 0.5):
         dx, dy = across / 0.15 - half, y - half
-        dx, dy = (dx - dx.round()).abs() * 0.15, (dy - dy.round()).abs() * 0.3
+        dx, dy = distance_to_line(dx) * 0.15, distance_to_line(dy) * 0.3
         best = torch.minimum(best, torch.maximum(dx, 0.5 * dx + 0.866 * dy))
     inside = 1 - step(0.062, 0.018, best)
     tone = 0.80 + 0.3 * (1 - best / 0.075)

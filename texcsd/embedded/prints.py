@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from texcsd.embedded.noise import cells, fractal, mix, noise, step
-from texcsd.embedded.patterns import Style, lattice, planar, rgb, shaded
+from texcsd.embedded.patterns import Style, distance_to_line, lattice, planar, rgb, shaded
 
 
 def camouflage(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -41,7 +41,7 @@ def stars(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     cell = lattice(*planar(points, normals), 0.3, 0.3, shift=0.5)
     radius = torch.hypot(cell.x, cell.y)
     turn = torch.atan2(cell.x, cell.y) / (2 * torch.pi) * 5
-    corner = 2 * (turn - turn.round()).abs()
+    corner = 2 * distance_to_line(turn)
     return mix(style.first, style.second, step(0.0, 0.05, radius - 0.43 + 0.26 * corner.sqrt()))
 
 

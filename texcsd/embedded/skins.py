@@ -10,6 +10,7 @@ from texcsd.embedded.noise import cells, fractal, mix, noise, ramp, step
 from texcsd.embedded.patterns import (
     Style,
     blades,
+    distance_to_line,
     lattice,
     overlapping,
     planar,
@@ -132,9 +133,7 @@ def snake(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     edge = 0.5 - torch.maximum(cell.x.abs(), cell.y.abs())
     # Whole scales take the colour that their centre has in the large pattern.
     side, height = across - 0.0375 * (cell.x + cell.y), up - 0.0375 * (cell.x - cell.y)
-    large = (side / 0.6 - (side / 0.6).round()).abs() + (height / 0.6).sub(
-        (height / 0.6).round()
-    ).abs()
+    large = distance_to_line(side / 0.6) + distance_to_line(height / 0.6)
     color = ramp(
         large,
         [

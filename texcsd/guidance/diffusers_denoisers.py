@@ -55,15 +55,14 @@ class PixelDenoiser:
         config = unet.config
         self.fold = math.isqrt(config.out_channels // 3)
         extra, remainder = divmod(config.in_channels - config.out_channels, self.fold**2)
-        kinds = {0: "nothing", 1: "depth"} | {4 + 6 * n: "positions" for n in range(1, 17)}
-        if config.out_channels != 3 * self.fold**2 or remainder or extra not in kinds:
+        known = (0, 1, *range(4 + 6, 4 + 6 * 16 + 1, 6))
+        if config.out_channels != 3 * self.fold**2 or remainder or extra not in known:
             raise TexcsdError(
                 f'model "{name}": its UNet has {config.in_channels} input and '
                 f"{config.out_channels} output channels; texcsd needs a pixel-space model "
                 "(3 channels), plain or with depth or depth, normals and positions concatenated"
             )
-        self.takes, self.octaves = kinds[extra], (extra - 4) // 6
-        self.takes_positions = self.takes == "positions"
+        self.condition_channels, self.takes_positions = extra, extra > 1
         self.takes_view_width = config.class_embed_type == "timestep"
         self.image_size = config.sample_size * self.fold
         # Twice as fast where the processor has bfloat16, far slower where it has not.
@@ -89,8 +88,8 @@ class PixelDenoiser:
     def encode_geometry(self, geometry: Geometry) -> Tensor:
         """Averaged over the pixels of the model, float[view, channels, image_size, image_size]."""
         if self.takes_positions:
-            return geometry_channels(geometry, self.octaves, self.image_size)
-        depth = geometry.depth.permute(0, 3, 1, 2)[:, : 1 if self.takes == "depth" else 0]
+            return geometry_channels(geometry, (self.condition_channels - 4) // 6, self.image_size)
+        depth = geometry.depth.permute(0, 3, 1, 2)[:, : self.condition_channels]
         return functional.adaptive_avg_pool2d(depth, self.image_size)
 
     @torch.no_grad()

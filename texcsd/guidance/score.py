@@ -61,13 +61,13 @@ class PromptEmbeddings:
 
 @dataclass(frozen=True)
 class Geometry:
-    """What is known of the surface in each view, zero in the background.
+    """What is known of the surface in each view; where depth is 0 the rest means nothing.
 
     Height and width are those of the images a denoiser is given or a multiple of them.
     """
 
     depth: Tensor
-    """float[view, height, width, 1], near 1, far 0.2."""
+    """float[view, height, width, 1], near 1, far 0.2, background 0."""
     normals: Tensor
     """float[view, height, width, 3], unit, in world space."""
     positions: Tensor
