@@ -125,12 +125,15 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_another_texture(tmp_
     assert not torch.equal(first.base_color_map, other.base_color_map)
 
 
-def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path):
+@pytest.mark.parametrize("step", [9, 15], ids=["before", "after"])
+def test_interrupted_before_or_after_the_finest_level_joins_it_ends_with_the_same_bits(
+    tmp_path, step
+):
     whole = paint(tmp_path / "a")
     with pytest.raises(KeyboardInterrupt):
-        paint(tmp_path / "b", progress=Interrupting(after=9))
+        paint(tmp_path / "b", progress=Interrupting(after=step))
     checkpoint = load_checkpoint(tmp_path / "b")
-    assert checkpoint is not None and checkpoint[1]["step"] == 9
+    assert checkpoint is not None and checkpoint[1]["step"] == step
     resumed = paint(tmp_path / "b")
     assert torch.equal(whole.base_color_map, resumed.base_color_map)
     assert torch.equal(whole.seen, resumed.seen)
@@ -182,6 +185,28 @@ def test_texels_no_camera_can_see_are_not_called_seen(tmp_path):
     seen = paint(tmp_path, mesh=mesh, steps=40).seen
     assert seen[2:24, :16].float().mean() > 0.9
     assert not seen[:, 16:].any()
+
+
+def test_the_finest_level_learns_nothing_until_it_joins(tmp_path):
+    def levels(step):
+        with pytest.raises(KeyboardInterrupt):
+            paint(tmp_path, progress=Interrupting(after=step))
+        checkpoint = load_checkpoint(tmp_path)
+        assert checkpoint is not None
+        return [checkpoint[0][f"texture.levels.{index}"] for index in range(2)]
+
+    start, before, after = levels(1), levels(11), levels(15)
+    assert not torch.equal(start[0], before[0]) and torch.equal(start[1], before[1])
+    assert not torch.equal(before[1], after[1])
+
+
+def test_texels_that_hardly_any_pixel_has_shown_are_not_called_seen(tmp_path):
+    painting = synthesis.Painting(
+        PaintSettings(prompt="red", texture_size=16), torch.device("cpu"), tmp_path
+    )
+    painting.pixels[:, :4] = 100
+    painting.pixels[:, 4] = 1
+    assert torch.equal(painting.seen_texels(), (torch.arange(16) < 4).expand(16, 16))
 
 
 def test_texels_that_only_coarse_mips_reach_do_not_wander_in_colour(tmp_path):

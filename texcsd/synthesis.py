@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.geometry.mesh import Mesh, sample_surface
@@ -25,7 +26,7 @@ from texcsd.guidance.score import (
 )
 from texcsd.progress import Progress
 from texcsd.rendering.cameras import Cameras, random_cameras
-from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh, rasterize_uv
+from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh
 from texcsd.rendering.shading import downsample, random_lights, shade
 from texcsd.rendering.texture import TexelPyramid, sample_map
 from texcsd.settings import PaintSettings
@@ -34,6 +35,13 @@ SUPERSAMPLING = 2
 PATTERN_OFFSET = 1.2
 """Patterns begin anywhere in a cube of this size, in units of the object's radius."""
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
+FINEST_LEVEL_FROM = 0.6
+"""The texture's finest level joins after this share of the steps: until then there is no detail for
+it to hold, and a step costs half as much without it."""
+LARGEST_PIXEL_MAP = 512
+"""Texels per side; the views' pixels are seldom smaller than its texels, so they leave no holes."""
+HARDLY_SEEN = 0.05
+"""Of the mean number of pixels. What fewer have shown, in a crevice, still has its first colour."""
 TYPICAL_GRADIENT = 10.0
 """Of a texel in plain view, measured, times the number of texels. Texels with far less, which only
 the coarsest mips reach, would else take full steps too: Adam divides by the gradient's own size."""
@@ -46,9 +54,10 @@ class SynthesisResult:
     base_color_map: Tensor
     """float[1, size, size, 3], sRGB, row 0 on top."""
     seen: Tensor
-    """bool[size, size]: the texels that some view has shown."""
+    """bool[size, size]: the texels that the views have shown often enough to learn their colour."""
     seconds: dict[str, float]
-    """Wall time by stage: render, denoise, update."""
+    """Wall time by stage: render (views of the texture), denoise (all that the model does, and what
+    it is told), update (gradient of the texture, and the optimiser)."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -76,7 +85,7 @@ def synthesize(
     """
     negative_prompt = settings.negative_prompt or denoiser.default_negative_prompt
     prompts = encode(denoiser, settings.prompt, negative_prompt)
-    painting = Painting(settings, mesh, checkpoint_folder)
+    painting = Painting(settings, mesh.vertices.device, checkpoint_folder)
     saved_at = time.monotonic()
     progress.update(painting.step)
     try:
@@ -94,24 +103,23 @@ def synthesize(
     painting.save()
     with torch.no_grad():
         base_color_map = painting.texture.compose()
-    return SynthesisResult(base_color_map, painting.seen_texels(mesh), painting.seconds)
+    return SynthesisResult(base_color_map, painting.seen_texels(), painting.seconds)
 
 
 class Painting:
     """All that changes while painting, and therefore all that a checkpoint holds."""
 
-    def __init__(self, settings: PaintSettings, mesh: Mesh, folder: Path) -> None:
+    def __init__(self, settings: PaintSettings, device: torch.device, folder: Path) -> None:
         """Begin a painting, or take up the one whose checkpoint lies in `folder`."""
         self.folder = folder
-        device = mesh.vertices.device
         self.step = 0
         self.changing = False
         self.seconds = {"render": 0.0, "denoise": 0.0, "update": 0.0}
         size = settings.texture_size
         self.texture = TexelPyramid(size, generator=step_generator(settings.seed, -1)).to(device)
-        self.touched = torch.zeros(size, size, dtype=torch.bool, device=device)
-        """Texels some view's filter has reached."""
-        self.seen_faces = torch.zeros(len(mesh.faces), dtype=torch.bool, device=device)
+        map_size = min(size, LARGEST_PIXEL_MAP)
+        self.pixels = torch.zeros(map_size, map_size, dtype=torch.int32, device=device)
+        """How many of the views' pixels had their centre in each part of the texture."""
         # Adam with the short memory of gradients that the noise of random views asks for.
         groups = [
             {"params": [level], "eps": TYPICAL_GRADIENT / level.shape[1] ** 2}
@@ -128,13 +136,12 @@ class Painting:
         tensors = {f"texture.{k}": v for k, v in self.texture.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": v for k, v in moments.items()}
-        tensors |= {"touched": self.touched, "seen_faces": self.seen_faces}
+        tensors["pixels"] = self.pixels
         save_checkpoint(self.folder, tensors, {"step": self.step, "seconds": self.seconds})
 
     def _restore(self, tensors: dict[str, Tensor], state: dict) -> None:
         self.step, self.seconds = state["step"], state["seconds"]
-        self.touched = tensors.pop("touched").to(self.touched.device)
-        self.seen_faces = tensors.pop("seen_faces").to(self.seen_faces.device)
+        self.pixels = tensors.pop("pixels").to(self.pixels.device)
         moments: dict[int, dict[str, Tensor]] = {}
         texture: dict[str, Tensor] = {}
         for key, value in tensors.items():
@@ -148,37 +155,26 @@ class Painting:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
-    def advance(self, triangle_ids: Tensor, base_color_gradient: Tensor) -> None:
-        """Finish a step: change the texture, and note what its views have shown.
-
-        Args:
-            triangle_ids: int[view, height, width], -1 in the background.
-            base_color_gradient: float[size, size, 3].
-        """
+    def advance(self, surface: Surface) -> None:
+        """Finish a step: change the texture, and note what the step's views have shown."""
         self.changing = True
-        self.seen_faces[triangle_ids[triangle_ids >= 0]] = True
-        # Coarse mips spread a trace of every gradient far beyond what the view has shown.
-        trace = 0.01 * TYPICAL_GRADIENT / self.texture.size**2
-        self.touched |= (base_color_gradient.abs() > trace).any(-1)
+        self._count_pixels(surface.uv[surface.triangle_ids >= 0])
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
         self.changing = False
 
-    def seen_texels(self, mesh: Mesh) -> Tensor:
-        """bool[size, size]: touched texels of faces some view has shown.
+    def _count_pixels(self, uv: Tensor) -> None:
+        size = len(self.pixels)
+        column, row = (uv[:, 0] * size).floor().long(), ((1 - uv[:, 1]) * size).floor().long()
+        place = row % size * size + column % size
+        self.pixels += torch.bincount(place, minlength=size**2).view(size, size)
 
-        Either alone would claim too much: coarse mips reach over chart borders, and a large face
-        may be seen in part.
-        """
-        shown = replace(
-            mesh,
-            faces=mesh.faces[self.seen_faces],
-            uv_faces=None if mesh.uv_faces is None else mesh.uv_faces[self.seen_faces],
-            normal_faces=mesh.normal_faces[self.seen_faces],
-        )
-        size = self.texture.size
-        return self.touched & (rasterize_uv(shown, size, size).coverage[0, :, :, 0] > 0)
+    def seen_texels(self) -> Tensor:
+        """bool[size, size]: what the views have shown often enough to learn its colour."""
+        shown = self.pixels[self.pixels > 0].float()
+        seen = self.pixels > (HARDLY_SEEN * shown.mean() if len(shown) else 0)
+        return functional.interpolate(seen[None, None].byte(), self.texture.size)[0, 0].bool()
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -200,14 +196,13 @@ def _take_step(
     done = painting.step / max(1, settings.steps - 1)
     with painting.timed("render"):
         cameras = _step_cameras(mesh, settings, generator)
-        base_color_map = painting.texture.compose()
-        base_color_map.retain_grad()
+        base_color_map = painting.texture.compose(without_finest=done < FINEST_LEVEL_FROM)
         size = SUPERSAMPLING * denoiser.image_size
         surface = rasterize_mesh(mesh, cameras, size, size)
         images = _render(surface, cameras, base_color_map, generator)
+    with painting.timed("denoise"):
         clean = denoiser.encode_images(images)
         condition = denoiser.encode_geometry(_geometry(surface, settings))
-    with painting.timed("denoise"):
         noisiest = _between(settings.timestep_max_start, settings.timestep_max_end, done)
         device = clean.device
         timestep = stratified_timesteps(
@@ -235,8 +230,7 @@ def _take_step(
         )
     with painting.timed("update"):
         surrogate_loss(clean, direction).backward()
-        assert base_color_map.grad is not None
-        painting.advance(surface.triangle_ids, base_color_map.grad[0])
+        painting.advance(surface)
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:

@@ -51,13 +51,28 @@ def test_a_pyramid_of_any_size_starts_with_its_initial_color(size):
     torch.testing.assert_close(composed, torch.tensor(color).expand_as(composed))
 
 
-def test_the_default_levels_are_a_sixteenth_a_quarter_and_the_size():
+def test_the_default_levels_are_half_the_size_an_eighth_and_a_thirty_second():
     assert [level.shape for level in TexelPyramid(1024).levels] == [
-        (1, 64, 64, 3), (1, 256, 256, 3), (1, 1024, 1024, 3),
+        (1, 32, 32, 3), (1, 128, 128, 3), (1, 512, 512, 3), (1, 1024, 1024, 3),
     ]  # fmt: skip
-    assert [level.shape[1] for level in TexelPyramid(100).levels] == [25, 100]
+    assert [level.shape[1] for level in TexelPyramid(101).levels] == [50, 101]
     assert [level.shape[1] for level in TexelPyramid(16).levels] == [16]
     assert [level.shape[1] for level in TexelPyramid(64, levels=[2, 8, 64]).levels] == [2, 8, 64]
+
+
+def test_without_the_finest_level_the_texture_is_smaller_and_looks_the_same():
+    pyramid = TexelPyramid(64, levels=[16, 32, 64])
+    torch.nn.init.normal_(pyramid.levels[0], generator=torch.Generator().manual_seed(0))
+    small, large = pyramid.compose(without_finest=True), pyramid.compose()
+    assert small.shape == (1, 32, 32, 3) and large.shape == (1, 64, 64, 3)
+    small.sum().backward()
+    assert pyramid.levels[2].grad is None and pyramid.levels[1].grad is not None
+    halved = large.view(32, 2, 32, 2, 3).mean((1, 3))
+    torch.testing.assert_close(small[0], halved, atol=0.1, rtol=0)
+
+
+def test_the_only_level_is_never_left_out():
+    assert TexelPyramid(16).compose(without_finest=True).shape == (1, 16, 16, 3)
 
 
 def test_levels_that_do_not_end_with_the_size_are_refused():

@@ -41,7 +41,7 @@ class Look:
         style = Style(self.style.first.to(points), self.style.second.to(points))
         color = self.material.paint(points, normals, style)
         if self.worn:
-            dirt = fractal(points * 3.1 + 5, 4, 0.6)
+            dirt = fractal(points / 0.3 + 5, 4, 0.6)
             brown = torch.tensor([0.24, 0.20, 0.15], device=points.device)
             color = mix(color, brown, 0.75 * step(0.54, 0.16, dirt[:, 0]))
             color = color * (0.88 + 0.12 * dirt[:, 1:2])

@@ -40,9 +40,9 @@ def gingham(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 def denim(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Blue twill, faded in places."""
     across, up = planar(points, normals)
-    faded = fractal(points * 3.333, 3)[:, 0]
+    faded = fractal(points / 0.3, 3)[:, 0]
     twill = wave(across + up, 0.075)
-    thread = noise(stretch(points, 53.3, 13.3, 53.3))[:, 0]
+    thread = noise(stretch(points, 0.01875, 0.075, 0.01875))[:, 0]
     amount = 0.18 + 0.14 * twill + 0.8 * (faded - 0.45) + 0.3 * (thread - 0.5)
     return mix(style.first, rgb(points, 0.72, 0.78, 0.86), amount.clamp(0, 1))
 
@@ -54,7 +54,7 @@ def wool(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     side = (column - column.floor() - 0.5).abs()
     row = up / 0.075 - 1.1 * side
     stitch = (row - row.floor() - 0.5).abs()
-    fuzz = noise(points * 40)[:, 0]
+    fuzz = noise(points / 0.01875)[:, 0]
     shade = 1.12 - 0.55 * step(0.36, 0.25, stitch) - 0.38 * step(0.42, 0.14, side)
     shade = shade - 0.22 * (1 - step(0.05, 0.08, side)) + 0.35 * (fuzz - 0.5)
     return shaded(style.first, shade)
@@ -62,17 +62,17 @@ def wool(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def velvet(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Deep soft cloth whose nap is brushed light and dark in patches."""
-    warp = noise(points * 1.667)[:, :3]
-    nap = fractal(points * 3.333 + 2.5 * warp, 2)[:, 0]
-    pile = noise(points * 53)[:, 0]
+    warp = noise(points / 0.6)[:, :3]
+    nap = fractal(points / 0.3 + 2.5 * warp, 2)[:, 0]
+    pile = noise(points / 0.01875)[:, 0]
     shade = 0.42 + 0.85 * step(0.54, 0.60, nap) + 0.30 * (pile - 0.5)
     return shaded(style.first, shade)
 
 
 def silk(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Smooth wide folds that flow downwards, with soft light ridges."""
-    warp = fractal(stretch(points, 1.667, 0.9, 1.667), 2)
-    across = points[:, 0] + 0.7 * points[:, 2] + 0.4 * points[:, 1] + 1.0 * warp[:, 0]
+    warp = fractal(stretch(points, 0.6, 1.2, 0.6), 2)
+    across = points[:, 0] + points[:, 2] + 0.5 * points[:, 1] + warp[:, 0]
     fold = 0.65 * wave(across, 0.6) + 0.35 * wave(across + 0.5 * warp[:, 1], 0.3)
     color = shaded(style.first, 0.84 + 0.26 * fold)
     return mix(color, rgb(points, 1, 1, 1), 0.5 * step(0.75, 0.8, fold))
@@ -85,8 +85,8 @@ def burlap(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     over = ((across / 0.0375).floor() + (up / 0.0375).floor()) % 2
     ridge = torch.where(over > 0, cell.x, cell.y).abs()
     hole = torch.minimum((0.5 - cell.x.abs()), (0.5 - cell.y.abs()))
-    slub = noise(torch.stack([across * 4, up * 26, 0 * up], -1))[:, 0]
-    slub = slub + noise(torch.stack([across * 26, up * 4, 0 * up + 9], -1))[:, 0]
+    slub = noise(torch.stack([across / 0.3, up / 0.0375, 0 * up], -1))[:, 0]
+    slub = slub + noise(torch.stack([across / 0.0375, up / 0.3, 0 * up + 9], -1))[:, 0]
     shade = 1.18 - 0.5 * ridge - 0.36 * (1 - step(0.12, 0.2, hole)) + 0.28 * (slub - 1)
     return shaded(style.first, shade)
 
@@ -156,5 +156,5 @@ def rope(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     y = up / 0.15 - (up / 0.15).floor() - 0.5
     twist = wave(across + 0.09 * y, 0.075)
     round_ = (1 - (2 * y) ** 2).clamp(min=0).sqrt()
-    fibre = noise(stretch(points, 40, 40, 40))[:, 0]
+    fibre = noise(stretch(points, 0.01875, 0.01875, 0.01875))[:, 0]
     return shaded(style.first, 0.25 + 0.65 * round_ + 0.22 * twist * round_ + 0.25 * (fibre - 0.5))

@@ -13,7 +13,7 @@ from texcsd.embedded.patterns import Style, lattice, planar, rgb, shaded, wave
 def watermelon(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Rind: upright jagged dark green stripes on light green."""
     across, _ = planar(points, normals)
-    warp = fractal(points * 5, 3)
+    warp = fractal(points / 0.15, 3)
     stripe = wave(across + 0.16 * (warp[:, 0] - 0.5), 0.3) + 2.2 * (warp[:, 1] - 0.5)
     light = shaded(rgb(points, 0.56, 0.74, 0.32), 0.85 + 0.3 * warp[:, 2])
     return mix(light, rgb(points, 0.06, 0.26, 0.08), step(0.05, 0.5, stripe))
@@ -28,17 +28,17 @@ def chocolate(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     upright = height < side
     slope = torch.where(upright, cell.y.sign(), 0.6 * cell.x.sign())
     gap = 1 - step(0.008, 0.010, torch.minimum(side, height))
-    gloss = noise(points * 3.333)[:, 0]
+    gloss = noise(points / 0.3)[:, 0]
     return shaded(style.first, 0.90 + 0.25 * gloss + 0.50 * bevel * slope - 0.55 * gap)
 
 
 def cheese(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Yellow with round holes of many sizes, shaded within."""
-    holes = cells(points * 3.333, jitter=0.9)
+    holes = cells(points / 0.3, jitter=0.9)
     size = 0.22 + 0.24 * holes.random
     inside = 1 - step(0.0, 0.05, holes.nearest - size)
     rim = 1 - step(0.03, 0.05, (holes.nearest - size).abs())
-    color = shaded(style.first, 0.94 + 0.10 * noise(points * 5)[:, 0])
+    color = shaded(style.first, 0.94 + 0.10 * noise(points / 0.15)[:, 0])
     hole = mix(style.first * 0.48, style.first * 0.80, (holes.nearest / size).clamp(0, 1))
     return shaded(mix(color, hole, inside), 1 - 0.25 * rim)
 
@@ -65,6 +65,6 @@ def strawberry(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     across, up = planar(points, normals)
     cell = lattice(across, up, 0.15, 0.15, shift=0.5)
     away = torch.hypot(1.9 * cell.x, cell.y)
-    red = shaded(rgb(points, 0.86, 0.08, 0.10), 0.90 + 0.2 * noise(points * 3.333)[:, 0])
+    red = shaded(rgb(points, 0.86, 0.08, 0.10), 0.90 + 0.2 * noise(points / 0.3)[:, 0])
     red = shaded(red, 0.58 + 0.42 * step(0.34, 0.25, away))
     return mix(red, rgb(points, 0.96, 0.82, 0.36), 1 - step(0.26, 0.08, away))

@@ -6,7 +6,7 @@ Courses are level and joints stand out; see `patterns` for the rules.
 import torch
 from torch import Tensor
 
-from texcsd.embedded.noise import fractal, mix, noise, step
+from texcsd.embedded.noise import fractal, mix, noise, random, step
 from texcsd.embedded.patterns import (
     Style,
     distance_to_line,
@@ -33,10 +33,10 @@ def brick(points: Tensor, normals: Tensor, style: Style) -> Tensor:
             distance_to_line(deep) * length + facing[:, 2],
         ]
     ).amin(0)
-    rough = fractal(points * 13.33, 3)
+    rough = fractal(points / 0.075, 3)
     mortar = 1 - step(0.014, 0.010, joints + 0.008 * (rough[:, 0] - 0.5))
     key = torch.stack([shifted.floor(), row, deep.floor()], -1)
-    tone = 0.74 + 0.44 * noise(key)[:, 0]
+    tone = 0.74 + 0.44 * random(key)[:, 0]
     color = shaded(style.first, tone * (0.8 + 0.4 * rough[:, 1]))
     return mix(color, shaded(style.second, 0.9 + 0.2 * rough[:, 2]), mortar)
 
@@ -46,14 +46,14 @@ def tiles(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     across, up = planar(points, normals)
     cell = lattice(across, up, 0.3, 0.3)
     edge = 0.5 - torch.maximum(cell.x.abs(), cell.y.abs())
-    tone = (0.82 + 0.36 * cell.random[:, 0]) * (0.94 + 0.12 * noise(points * 6.667)[:, 0])
+    tone = (0.82 + 0.36 * cell.random[:, 0]) * (0.94 + 0.12 * noise(points / 0.15)[:, 0])
     return mix(style.second, shaded(style.first, tone), step(0.05, 0.04, edge))
 
 
 def roof(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Overlapping rounded tiles in rows, with dark shadows below their rims."""
     _, depth, tone = overlapping(*planar(points, normals), 0.15, 0.15)
-    rough = noise(points * 20)[:, 0]
+    rough = noise(points / 0.0375)[:, 0]
     shade = 1.05 - 0.30 * depth.clamp(0, 1.3) + 0.5 * (tone - 0.5) + 0.2 * (rough - 0.5)
     return shaded(style.first, shade * (0.30 + 0.70 * step(0.10, 0.12, depth)))
 
@@ -61,7 +61,7 @@ def roof(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 def shingles(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Rectangular slates in shifted rows, with dark shadows below every row."""
     cell = lattice(*planar(points, normals), 0.15, 0.15, shift=0.5)
-    rough = fractal(points * 13.33, 2)[:, 0]
+    rough = fractal(points / 0.075, 2)[:, 0]
     gap = step(0.035, 0.04, 0.5 - cell.x.abs())
     shadow = step(0.13, 0.16, 0.5 - cell.y)
     tone = 0.70 + 0.55 * cell.random[:, 0] + 0.4 * (rough - 0.5)
@@ -78,8 +78,8 @@ def graffiti(points: Tensor, normals: Tensor, style: Style) -> Tensor:
         (0.08, 0.55, 0.85),
         (0.15, 0.70, 0.30),
     )
-    shapes = torch.cat([noise(points * 3.333), noise(points * 4.1 + 11.7)], -1)
-    ragged = fractal(points * 13.33, 2)[:, 0]
+    shapes = torch.cat([noise(points / 0.3), noise(points / 0.3 + 11.7)], -1)
+    ragged = fractal(points / 0.075, 2)[:, 0]
     for index, paint in enumerate(paints):
         splash = shapes[:, index] + 0.35 * (ragged - 0.5)
         color = mix(color, rgb(points, *paint), step(0.66, 0.02, splash))

@@ -82,7 +82,7 @@ MATERIALS: tuple[Material, ...] = (
         (((0.45, 0.24, 0.11), _BLACK), ((0.56, 0.31, 0.14), _BLACK), ((0.33, 0.17, 0.09), _BLACK)),
         colors=1,
         shine=0.15,
-        weight=3.5,
+        weight=5.0,
     ),
     Material(
         ("brick", "bricks", "brick wall"),
@@ -99,7 +99,7 @@ MATERIALS: tuple[Material, ...] = (
             ((0.70, 0.48, 0.27), (0.44, 0.25, 0.12)),
             ((0.52, 0.31, 0.15), (0.30, 0.15, 0.07)),
         ),
-        weight=3.0,
+        weight=5.0,
     ),
     Material(("oak", "pine"), plants.wood, (((0.76, 0.58, 0.36), (0.53, 0.35, 0.18)),), weight=0.5),
     Material(
@@ -142,9 +142,9 @@ MATERIALS: tuple[Material, ...] = (
         ("copper", "bronze"), metals.metal, (((0.74, 0.40, 0.24), (0.97, 0.70, 0.52)),), shine=0.7
     ),
     Material(("rust", "rusty", "rusty metal"), metals.rust, ((_BLACK, _WHITE),)),
-    Material(("grass", "grassy", "lawn"), plants.grass, ((_BLACK, _WHITE),), weight=3.0),
+    Material(("grass", "grassy", "lawn"), plants.grass, ((_BLACK, _WHITE),), weight=4.5),
     Material(("moss", "mossy"), plants.moss, ((_BLACK, _WHITE),)),
-    Material(("lava", "magma", "molten lava"), minerals.lava, ((_BLACK, _WHITE),), weight=2.5),
+    Material(("lava", "magma", "molten lava"), minerals.lava, ((_BLACK, _WHITE),), weight=4.5),
     Material(
         ("plaid", "tartan", "plaid", "checkered cloth"),
         fabrics.plaid,

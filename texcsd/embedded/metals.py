@@ -22,7 +22,7 @@ from texcsd.embedded.patterns import (
 
 def metal(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Polished: dark where it mirrors the ground, then full colour, pale bands of light."""
-    swirl = fractal(points * 1.667, 2)
+    swirl = fractal(points / 0.6, 2)
     mirrored = 0.5 + 0.24 * normals[:, 1] + 0.10 * normals[:, 0] + 0.9 * (swirl[:, 0] - 0.5)
     # Metal tints what it mirrors twice in its hollows: gold darkens to amber, not to olive.
     dark = 0.55 * style.first**1.5
@@ -33,7 +33,7 @@ def metal(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def chrome(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Mirror with a hard horizon: near black below, white at it, grey-blue above."""
-    swirl = fractal(points * 1.667, 2)[:, 0]
+    swirl = fractal(points / 0.6, 2)[:, 0]
     mirrored = 0.5 + 0.30 * normals[:, 1] + 0.12 * normals[:, 0] + 1.0 * (swirl - 0.5)
     return ramp(
         mirrored,
@@ -50,14 +50,14 @@ def chrome(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def brushed(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Fine level scratches in broad soft light and dark zones."""
-    line = fractal(stretch(points, 1.7, 40, 1.7), 2)[:, 0]
-    zone = 0.5 + 0.5 * torch.sin(5 * (points[:, 0] + 0.6 * points[:, 2]))
+    line = fractal(stretch(points, 0.6, 0.01875, 0.6), 2)[:, 0]
+    zone = 0.5 + 0.5 * wave(points[:, 0] + points[:, 2], 1.2)
     return shaded(style.first, 0.66 + 0.30 * zone + 0.75 * (line - 0.5))
 
 
 def rust(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Flaking browns and oranges with some bare steel."""
-    rough = fractal(points * 4, 4, 0.62)
+    rough = fractal(points / 0.3, 4, 0.62)
     color = ramp(
         rough[:, 0],
         [
@@ -80,7 +80,7 @@ def diamond_plate(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     bump = 0.19 * (1 - (along / 0.56) ** 2) - side.abs()
     raised = step(0.0, 0.05, bump)
     light = raised * (0.45 + 1.8 * side) - 0.45 * (1 - step(0.0, 0.05, bump.abs() - 0.02))
-    grain = noise(points * 27)[:, 0]
+    grain = noise(points / 0.0375)[:, 0]
     return shaded(style.first, 0.72 + 0.9 * light + 0.12 * (grain - 0.5))
 
 
@@ -105,7 +105,7 @@ def circuit(points: Tensor, normals: Tensor, style: Style) -> Tensor:
         torch.where(level, cell.y.abs(), 9.0), torch.where(upright, cell.x.abs(), 9.0)
     )
     trace = torch.minimum(trace, torch.where(level, 9.0, (cell.x - cell.y).abs()))
-    board = shaded(style.first, 0.85 + 0.3 * noise(points * 5)[:, 0])
+    board = shaded(style.first, 0.85 + 0.3 * noise(points / 0.15)[:, 0])
     gold = rgb(points, 0.86, 0.74, 0.36)
     color = mix(board, gold, 1 - step(0.07, 0.06, trace))
     color = mix(color, gold, 1 - step(0.20, 0.06, away))

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from texcsd.embedded.noise import cells, fractal, mix, noise, ramp, step
-from texcsd.embedded.patterns import Style, rgb, shaded, stretch
+from texcsd.embedded.patterns import Style, rgb, shaded, stretch, wave
 
 
 def marble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Veins and clouds of the second colour."""
-    warp = fractal(points * 1.8, 4, 0.6)
-    slanted = points[:, 0] + 0.7 * points[:, 1] + 0.4 * points[:, 2]
-    vein = torch.sin(7 * slanted + 11 * warp[:, 0]).abs()
+    warp = fractal(points / 0.6, 4, 0.6)
+    slanted = points[:, 0] + points[:, 1] + 0.5 * points[:, 2]
+    vein = wave(slanted + 1.8 * warp[:, 0], 1.2).abs()
     thin = (1 - step(0.10, 0.2, vein)) * step(0.42, 0.3, warp[:, 1])
     cloud = 0.30 * step(0.5, 0.5, warp[:, 2]) * (1 - vein)
     return mix(style.first, style.second, (0.8 * thin + cloud).clamp(0, 1))
@@ -22,51 +22,51 @@ def marble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def stone(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Rough stone with cracks."""
-    rough = fractal(points * 3.333, 4, 0.65)
-    cracks = cells(points * 2.4 + 0.9 * rough[:, :3])
+    rough = fractal(points / 0.3, 4, 0.65)
+    cracks = cells(points / 0.3 + 0.9 * rough[:, :3])
     crack = 1 - step(0.035, 0.04, cracks.border)
     return shaded(style.first, 0.95 + 1.1 * (rough[:, 0] - 0.5) - 0.5 * crack)
 
 
 def cobble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Rounded stones with dark gaps."""
-    stones = cells(points * 5, jitter=0.65)
+    stones = cells(points / 0.15, jitter=0.65)
     rounded = step(0.14, 0.22, stones.border)
-    rough = fractal(points * 12, 2)[:, 0]
+    rough = fractal(points / 0.075, 2)[:, 0]
     tone = 0.55 + 0.6 * stones.random + 0.35 * (rough - 0.5)
     return shaded(style.first, tone * (0.22 + 0.78 * rounded))
 
 
 def granite(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Grains of varying tone and dark specks."""
-    grains = cells(points * 19)
+    grains = cells(points / 0.0375)
     color = shaded(style.first, 0.62 + 0.68 * grains.random)
-    speck = noise(points * 27)[:, 0]
+    speck = noise(points / 0.0375)[:, 0]
     return mix(color, style.second, step(0.70, 0.06, speck))
 
 
 def concrete(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Clouded grey with pores."""
-    cloud = fractal(points * 2.5, 4, 0.55)[:, 0]
-    pores = 1 - step(0.16, 0.06, cells(points * 12).nearest)
+    cloud = fractal(points / 0.3, 4, 0.55)[:, 0]
+    pores = 1 - step(0.16, 0.06, cells(points / 0.075).nearest)
     return shaded(style.first, 0.98 + 0.45 * (cloud - 0.5) - 0.30 * pores)
 
 
 def terracotta(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Fired clay with fine level marks of the wheel and pale bloom."""
-    turned = noise(torch.stack([0.5 * points[:, 0], points[:, 1] * 40, 0.5 * points[:, 2]], -1))
-    bloom = fractal(points * 2.4, 3)[:, 0]
+    turned = noise(stretch(points, 1.2, 0.0375, 1.2))
+    bloom = fractal(points / 0.3, 3)[:, 0]
     color = shaded(style.first, 0.92 + 0.28 * (turned[:, 0] - 0.5))
     return mix(color, rgb(points, 0.90, 0.74, 0.62), 0.6 * step(0.60, 0.25, bloom))
 
 
 def sandstone(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Level wavy layers of reds, ochres and cream, as in a canyon."""
-    warp = fractal(points * 1.667, 2)[:, 0]
+    warp = fractal(points / 0.6, 2)[:, 0]
     height = points[:, 1] + 0.35 * (warp - 0.5)
-    layer = noise(torch.stack([0 * height, height * 9, 0 * height], -1))[:, 0]
-    fine = noise(torch.stack([0 * height, height * 37, 0 * height], -1))[:, 1]
-    grain = noise(points * 50)[:, 0]
+    layer = noise(torch.stack([0 * height, height / 0.15, 0 * height], -1))[:, 0]
+    fine = noise(torch.stack([0 * height, height / 0.0375, 0 * height], -1))[:, 1]
+    grain = noise(points / 0.01875)[:, 0]
     color = ramp(
         layer,
         [
@@ -81,8 +81,8 @@ def sandstone(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def mud(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Dried plates with dark cracks between them."""
-    plates = cells(points * 3.333 + 0.35 * noise(points * 6)[:, :3], jitter=0.9)
-    rough = fractal(points * 6.667, 3)[:, 0]
+    plates = cells(points / 0.3 + 0.35 * noise(points / 0.15)[:, :3], jitter=0.9)
+    rough = fractal(points / 0.15, 3)[:, 0]
     crack = 1 - step(0.06, 0.05, plates.border)
     tone = 0.92 + 0.22 * (plates.random - 0.5) + 0.5 * (rough - 0.5)
     return shaded(style.first, tone * (1 - 0.78 * crack))
@@ -90,16 +90,16 @@ def mud(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def sand(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Fine grains in faint ripples."""
-    warp = fractal(points * 2, 2)
-    ripple = torch.sin(points[:, 1] * 26 + points[:, 0] * 5 + 9 * warp[:, 0])
-    grain = noise(points * 55)[:, 0]
+    warp = fractal(points / 0.6, 2)
+    ripple = wave(points[:, 1] + 0.25 * points[:, 0] + 0.4 * warp[:, 0], 0.3)
+    grain = noise(points / 0.01875)[:, 0]
     return shaded(style.first, 0.92 + 0.10 * ripple + 0.30 * (grain - 0.5))
 
 
 def lava(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Black crust with thin glowing cracks."""
-    crust = fractal(points * 6.667, 3)
-    plates = cells(points * 3.333 + 0.7 * (fractal(points * 4, 2)[:, :3] - 0.5))
+    crust = fractal(points / 0.15, 3)
+    plates = cells(points / 0.3 + 0.7 * (fractal(points / 0.3, 2)[:, :3] - 0.5))
     heat = 1.0 - plates.border / 0.15 + 0.6 * (crust[:, 1] - 0.55)
     glow = ramp(
         heat,
@@ -117,8 +117,8 @@ def lava(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def fire(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Flames licking upwards: white-yellow cores, orange tongues, dark red gaps."""
-    lean = noise(points * 3.333)[:, :3] - 0.5
-    flame = fractal(stretch(points, 5.5, 2.0, 5.5) + 1.6 * lean, 3)
+    lean = noise(points / 0.3)[:, :3] - 0.5
+    flame = fractal(stretch(points, 0.15, 0.6, 0.15) + 1.6 * lean, 3)
     return ramp(
         flame[:, 0] + 0.2 * (flame[:, 1] - 0.5),
         [
@@ -133,17 +133,17 @@ def fire(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def water(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Light nets over deep blue."""
-    warp = fractal(points * 3.333, 2)[:, :3]
-    caustic = 1 - step(0.10, 0.22, cells(points * 4 + 1.1 * warp).border)
-    deep = fractal(points * 1.8, 3)[:, 0]
+    warp = fractal(points / 0.3, 2)[:, :3]
+    caustic = 1 - step(0.10, 0.22, cells(points / 0.3 + 1.1 * warp).border)
+    deep = fractal(points / 0.6, 3)[:, 0]
     color = ramp(deep, [(0.3, (0.02, 0.16, 0.38)), (0.7, (0.06, 0.46, 0.68))])
     return mix(color, rgb(points, 0.70, 0.92, 0.97), 0.75 * caustic)
 
 
 def ice(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Pale blue with white cracks."""
-    rough = fractal(points * 2.6, 4, 0.6)
-    cracks = cells(points * 2.6 + 0.5 * rough[:, :3])
+    rough = fractal(points / 0.3, 4, 0.6)
+    cracks = cells(points / 0.3 + 0.5 * rough[:, :3])
     crack = 1 - step(0.03, 0.06, cracks.border)
     color = ramp(rough[:, 0], [(0.3, (0.42, 0.70, 0.86)), (0.65, (0.80, 0.93, 0.98))])
     return mix(color, rgb(points, 0.98, 0.99, 1.0), 0.85 * crack)
@@ -151,15 +151,15 @@ def ice(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def snow(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """White with faint blue hollows and fine glitter."""
-    drift = fractal(points * 3.333, 3)[:, 0]
+    drift = fractal(points / 0.3, 3)[:, 0]
     color = ramp(drift, [(0.34, (0.80, 0.86, 0.94)), (0.54, (0.94, 0.96, 0.98))])
-    glitter = noise(points * 53)[:, 0]
+    glitter = noise(points / 0.01875)[:, 0]
     return shaded(color, 0.94 + 0.12 * glitter)
 
 
 def crystal(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Flat facets from dark to nearly white, with bright edges."""
-    facets = cells(stretch(points, 6.667, 4.2, 6.667), jitter=1.0)
+    facets = cells(stretch(points, 0.15, 0.3, 0.15), jitter=1.0)
     edge = 1 - step(0.03, 0.05, facets.border)
     color = shaded(style.first, 0.35 + 1.1 * facets.random)
     white = 0.65 * step(0.72, 0.3, facets.random) + 0.5 * edge
@@ -168,7 +168,7 @@ def crystal(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def galaxy(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Stars over dark violet and blue nebulae."""
-    cloud = fractal(points * 1.6, 4, 0.55)
+    cloud = fractal(points / 0.6, 4, 0.55)
     color = ramp(
         cloud[:, 0],
         [
@@ -179,14 +179,14 @@ def galaxy(points: Tensor, normals: Tensor, style: Style) -> Tensor:
         ],
     )
     color = color + rgb(points, 0.0, 0.12, 0.30) * step(0.55, 0.2, cloud[:, 1])[:, None]
-    stars = cells(points * 6.667, jitter=0.9)
+    stars = cells(points / 0.15, jitter=0.9)
     star = 1 - step(0.06, 0.08, stars.nearest - 0.10 * stars.random)
     return mix(color.clamp(0, 1), rgb(points, 1.0, 0.98, 0.92), star)
 
 
 def sky(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """White heaped clouds on blue."""
-    cloud = fractal(stretch(points, 2.0, 2.8, 2.0), 4, 0.5)
+    cloud = fractal(stretch(points, 0.6, 0.3, 0.6), 4, 0.5)
     cover = step(0.53, 0.12, cloud[:, 0])
     white = shaded(rgb(points, 1.0, 1.0, 1.0), 0.86 + 0.3 * (cloud[:, 1] - 0.2))
     return mix(rgb(points, 0.30, 0.56, 0.88), white, cover)

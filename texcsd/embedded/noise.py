@@ -1,7 +1,6 @@
 """Noise and colour mixing: what procedural materials are made of.
 
-Value noise and cellular (Worley) noise: Perlin, "An image synthesizer", 1985; Worley, "A cellular
-texture basis function", 1996.
+Sums of waves, and cellular noise (Worley, "A cellular texture basis function", 1996).
 """
 
 import itertools
@@ -9,26 +8,33 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-NOISE_PERIOD = 32
+PERIOD = 4
+"""Lattice units after which noises and cells repeat. The model is told its place by waves; what
+repeats with their lengths it can learn, what a table of random numbers decides it could only guess.
+"""
+WAVES = 6
+"""In each noise."""
 
 
-def _noise_volume() -> Tensor:
-    """Random values on a periodic lattice, float[1, 4, n + 1, n + 1, n + 1]."""
+def _waves() -> tuple[Tensor, Tensor]:
+    """Wave vectors float[4 * WAVES, 3] and phases float[4 * WAVES], in radians."""
     generator = torch.Generator().manual_seed(20231019)
-    lattice = torch.rand(4, *[NOISE_PERIOD] * 3, generator=generator)
-    for axis in (1, 2, 3):
-        lattice = torch.cat([lattice, lattice.narrow(axis, 0, 1)], dim=axis)
-    return lattice[None]
+    vectors = torch.tensor(
+        [v for v in itertools.product((-2, -1, 0, 1, 2), repeat=3) if v > (0, 0, 0)]
+    )
+    vectors = vectors[(vectors**2).sum(1) <= 6]
+    order = torch.randperm(len(vectors), generator=generator)[: 4 * WAVES]
+    phases = 2 * torch.pi * torch.rand(4 * WAVES, generator=generator)
+    return vectors[order] * (2 * torch.pi / PERIOD), phases
 
 
-_VOLUME = _noise_volume()
-_CELL_JITTER = torch.rand(NOISE_PERIOD**3, 4, generator=torch.Generator().manual_seed(310))
+_VECTORS, _PHASES = _waves()
+_RANDOM = torch.rand(PERIOD**3, 4, generator=torch.Generator().manual_seed(310))
 
 
 def noise(points: Tensor) -> Tensor:
-    """Four independent value noises in [0, 1] with unit lattice spacing.
+    """Four independent smooth noises about 0.5, mostly in [0, 1]; wavelengths are 1.6 to 4.
 
     Args:
         points: float[n, 3].
@@ -36,22 +42,22 @@ def noise(points: Tensor) -> Tensor:
     Returns:
         float[n, 4].
     """
-    cell = points.floor()
-    fraction = points - cell
-    smooth = fraction * fraction * (3 - 2 * fraction)
-    lookup = (cell.remainder(NOISE_PERIOD) + smooth) * (2 / NOISE_PERIOD) - 1
-    values = functional.grid_sample(
-        _VOLUME.to(points), lookup[None, None, None], align_corners=True, padding_mode="border"
-    )
-    return values[0, :, 0, 0].T
+    waves = torch.sin(points @ _VECTORS.to(points).T + _PHASES.to(points))
+    return 0.5 + 0.1 * waves.view(-1, 4, WAVES).sum(-1)
+
+
+def random(key: Tensor) -> Tensor:
+    """Four random numbers in [0, 1] for each whole-numbered float[n, 3]; float[n, 4]."""
+    x, y, z = key.remainder(PERIOD).long().unbind(-1)
+    return _RANDOM.to(key)[(x * PERIOD + y) * PERIOD + z]
 
 
 def fractal(points: Tensor, octaves: int = 4, roughness: float = 0.5) -> Tensor:
     """Sum of `octaves` noises, each twice as fine as the one before; float[n, 4], mean 0.5."""
     total, amplitude, weight = torch.zeros(len(points), 4, device=points.device), 1.0, 0.0
     for octave in range(octaves):
-        # The shift keeps the lattices of the octaves from lining up.
-        total = total + amplitude * noise(points * 2.03**octave + 7.3 * octave)
+        # The shift keeps the waves of the octaves from lining up.
+        total = total + amplitude * noise(points * 2.0**octave + 7.3 * octave)
         weight += amplitude
         amplitude *= roughness
     return total / weight
@@ -72,19 +78,17 @@ class Cells:
 def cells(points: Tensor, jitter: float = 0.8) -> Cells:
     """Cellular noise from the eight cells around each point of float[n, 3]."""
     base = (points - 0.5).floor()
-    distances, keys = [], []
+    distances, numbers = [], []
     for corner in range(8):
         cell = base + torch.tensor(
             [corner & 1, corner >> 1 & 1, corner >> 2 & 1], device=points.device
         )
-        x, y, z = cell.remainder(NOISE_PERIOD).long().unbind(-1)
-        key = (x * NOISE_PERIOD + y) * NOISE_PERIOD + z
-        centre = cell + 0.5 + jitter * (_CELL_JITTER.to(points)[key, :3] - 0.5)
+        drawn = random(cell)
+        centre = cell + 0.5 + jitter * (drawn[:, :3] - 0.5)
         distances.append((points - centre).norm(dim=-1))
-        keys.append(key)
+        numbers.append(drawn[:, 3])
     two, order = torch.stack(distances).topk(2, dim=0, largest=False)
-    key = torch.stack(keys).gather(0, order[:1])[0]
-    return Cells(two[0], two[1] - two[0], _CELL_JITTER.to(points)[key, 3])
+    return Cells(two[0], two[1] - two[0], torch.stack(numbers).gather(0, order[:1])[0])
 
 
 def mix(first: Tensor, second: Tensor, amount: Tensor) -> Tensor:

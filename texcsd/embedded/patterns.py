@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from texcsd.embedded.noise import mix, noise, step
+from texcsd.embedded.noise import mix, noise, random, step
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ def lattice(across: Tensor, up: Tensor, width: float, height: float, shift: floa
     along = across / width + shift * row
     column = along.floor()
     key = torch.stack([column, row, 0 * row], -1)
-    # On lattice points, noise is uniform and independent.
-    return Lattice(along - column - 0.5, up / height - row - 0.5, noise(key))
+    return Lattice(along - column - 0.5, up / height - row - 0.5, random(key))
 
 
 def overlapping(
@@ -103,8 +102,8 @@ def rgb(points: Tensor, red: float, green: float, blue: float) -> Tensor:
 
 
 def stretch(points: Tensor, x: float, y: float, z: float) -> Tensor:
-    """Points with each coordinate multiplied."""
-    return points * torch.tensor([x, y, z], device=points.device)
+    """Points with each coordinate divided by a length."""
+    return points / torch.tensor([x, y, z], device=points.device)
 
 
 def distance_to_line(value: Tensor) -> Tensor:
@@ -119,7 +118,7 @@ def shaded(color: Tensor, shade: Tensor) -> Tensor:
 
 def plain(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """One colour, very slightly uneven."""
-    return shaded(style.first, 0.97 + 0.06 * noise(points * 3.333)[:, 0])
+    return shaded(style.first, 0.97 + 0.06 * noise(points / 0.3)[:, 0])
 
 
 def stripes(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -148,7 +147,7 @@ def hazard(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Slanted stripes of equal width, worn in places."""
     across, up = planar(points, normals)
     color = mix(style.first, style.second, step(0.0, 0.2, wave(across + up, 0.3)))
-    return shaded(color, 0.92 + 0.12 * noise(points * 13.33)[:, 0])
+    return shaded(color, 0.92 + 0.12 * noise(points / 0.075)[:, 0])
 
 
 def dots(points: Tensor, normals: Tensor, style: Style) -> Tensor:

@@ -11,26 +11,22 @@ from texcsd.embedded.patterns import Style, blades, lattice, planar, rgb, shaded
 
 
 def wood(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Growth rings around the upright axis x = z = 0.6, fibres along it, and knots."""
-    wobble = noise(stretch(points, 1.667, 0.6, 1.667))
-    knots = cells(stretch(points, 2.2, 1.1, 2.2), jitter=0.9)
-    away = points[:, [0, 2]] - 0.6 + 0.22 * (wobble[:, :2] - 0.5)
-    bend = torch.exp(-((knots.nearest / 0.22) ** 2))
-    ring = away.norm(dim=-1) / 0.15 + 2.2 * bend
+    """Flat-sawn: upright growth bands, dark at one edge, that bend into arches; fine fibres."""
+    bend = noise(stretch(points, 0.3, 1.2, 0.3))
+    ring = (points[:, 0] + points[:, 2]) / 0.3 + 2.0 * (bend[:, 0] - 0.5)
     ring = ring - ring.floor()
-    band = step(0.55, 0.7, ring) * (1 - step(0.94, 0.10, ring))
-    fibre = fractal(stretch(points, 27, 1.7, 27), 3, 0.7)[:, 0]
-    knot = 1 - step(0.11, 0.08, knots.nearest)
-    shade = 1.10 - 0.30 * band - 1.0 * (fibre - 0.45) - 0.5 * knot
-    return shaded(mix(style.first, style.second, 0.75 * band), shade)
+    band = step(0.50, 0.8, ring) * (1 - step(0.95, 0.10, ring))
+    fibre = fractal(stretch(points, 0.0375, 0.6, 0.0375), 2)[:, 0]
+    shade = 1.08 - 0.25 * band - 0.6 * (fibre - 0.5) + 0.3 * (bend[:, 1] - 0.5)
+    return shaded(mix(style.first, style.second, 0.8 * band), shade)
 
 
 def planks(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Upright boards of varying tone with dark gaps and grain."""
     across, up = planar(points, normals)
     # Boards are upright: the lattice's rows run across.
-    cell = lattice(up, across, 1.2, 0.3, shift=0.4)
-    away = torch.stack([across * 17, up * 1.7, 5 * cell.random[:, 0] * 3], -1)
+    cell = lattice(up, across, 1.2, 0.3, shift=0.5)
+    away = torch.stack([across / 0.075, up / 0.6, 4 * cell.random[:, 0]], -1)
     grain = torch.sin(14 * fractal(away, 2)[:, 0] + 40 * cell.y)
     edge = torch.minimum((0.5 - cell.x.abs()) * 1.2, (0.5 - cell.y.abs()) * 0.3)
     tone = 0.75 + 0.45 * cell.random[:, 1] + 0.12 * grain
@@ -41,9 +37,9 @@ def planks(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def bark(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Thick upright ridges with deep dark furrows."""
-    warp = noise(points * 4)[:, :3]
-    ridges = cells(stretch(points, 8.0, 2.2, 8.0) + 1.2 * warp)
-    rough = fractal(stretch(points, 20, 9, 20), 2)[:, 0]
+    warp = noise(points / 0.3)[:, :3]
+    ridges = cells(stretch(points, 0.15, 0.6, 0.15) + 1.2 * warp)
+    rough = fractal(stretch(points, 0.0375, 0.15, 0.0375), 2)[:, 0]
     shade = 0.25 + 0.75 * step(0.16, 0.34, ridges.border) + 0.8 * (rough - 0.5)
     return shaded(style.first, shade)
 
@@ -51,7 +47,7 @@ def bark(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 def bamboo(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Upright canes side by side with a knot every now and then."""
     across, up = planar(points, normals)
-    cell = lattice(up, across, 0.6, 0.15, shift=0.37)
+    cell = lattice(up, across, 0.6, 0.15, shift=0.25)
     round_ = (1 - (2 * cell.y) ** 2).clamp(min=0).sqrt()
     joint = (0.5 - cell.x.abs()) * 0.6
     shade = (0.30 + 0.75 * round_) * (0.45 + 0.55 * step(0.014, 0.014, joint))
@@ -62,11 +58,11 @@ def bamboo(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 def grass(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Pointed blades in three layers, dark at the roots and light at the tips."""
     across, up = planar(points, normals)
-    bent = across + 0.10 * noise(points * 3.333)[:, 0]
-    tone = fractal(points * 1.667, 2)[:, 0]
+    bent = across + 0.10 * noise(points / 0.3)[:, 0]
+    tone = fractal(points / 0.6, 2)[:, 0]
     color = rgb(points, 0.03, 0.11, 0.02).expand(len(points), 3)
     for layer in range(3):
-        inside, height = blades(bent + 0.021 * layer, up, 0.05, 0.37 * layer)
+        inside, height = blades(bent + 0.025 * layer, up, 0.075, 0.37 * layer)
         blade = ramp(
             height + 0.5 * (tone - 0.5) - 0.15 * (2 - layer),
             [(0.0, (0.05, 0.20, 0.03)), (0.45, (0.20, 0.48, 0.08)), (1.0, (0.56, 0.76, 0.24))],
@@ -77,19 +73,19 @@ def grass(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def straw(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Dry stalks lying criss-cross."""
-    warp = noise(points * 2.4)[:, :2] - 0.5
+    warp = noise(points / 0.3)[:, :2] - 0.5
     across, up = planar(points, normals)
-    across, up = across + 0.3 * warp[:, 0], up + 0.3 * warp[:, 1]
-    first = noise(torch.stack([(across + 0.6 * up) * 27, (up - 0.6 * across) * 2.5, 0 * up], -1))
-    other = noise(torch.stack([(across - 0.7 * up) * 27, (up + 0.7 * across) * 2.5, 0 * up], -1))
+    rising, falling = across + up + 0.2 * warp[:, 0], across - up + 0.2 * warp[:, 1]
+    first = noise(torch.stack([rising / 0.0375, falling / 0.3, 0 * up], -1))
+    other = noise(torch.stack([rising / 0.3, falling / 0.0375, 0 * up], -1))
     stalk = torch.maximum(first[:, 0], other[:, 1])
     return shaded(style.first, 0.15 + 1.15 * step(0.55, 0.6, stalk))
 
 
 def moss(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Soft green clumps."""
-    clumps = cells(points * 9 + noise(points * 8)[:, :3])
-    soft = fractal(points * 5, 3, 0.6)[:, 0]
+    clumps = cells(points / 0.15 + noise(points / 0.15)[:, :3])
+    soft = fractal(points / 0.15, 3, 0.6)[:, 0]
     value = 0.65 * soft + 0.45 * (0.75 - clumps.nearest)
     return ramp(
         value,
@@ -112,7 +108,7 @@ def _leaf(across: Tensor, up: Tensor, size: float) -> tuple[Tensor, Tensor, Tens
 def leaves(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Pointed leaves with light veins, over darker leaves."""
     across, up = planar(points, normals)
-    color = shaded(style.first, 0.16 + 0.25 * noise(points * 13.33)[:, 0])
+    color = shaded(style.first, 0.16 + 0.25 * noise(points / 0.075)[:, 0])
     for layer in range(3):
         inside, vein, tone = _leaf(across + 0.08 * layer, up + (0.0, 0.15, 0.06)[layer], 0.3)
         blade = mix(style.first, style.second, tone)

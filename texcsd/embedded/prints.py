@@ -12,7 +12,7 @@ from texcsd.embedded.patterns import Style, distance_to_line, lattice, planar, r
 
 def camouflage(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Patches of four muted colours."""
-    patch = fractal(points * 2.9, 2)
+    patch = fractal(points / 0.3, 2)
     color = mix(
         rgb(points, 0.30, 0.35, 0.18), rgb(points, 0.62, 0.56, 0.38), step(0.55, 0.015, patch[:, 0])
     )
@@ -52,9 +52,9 @@ def porcelain(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     radius, angle = torch.hypot(cell.x, cell.y), torch.atan2(cell.y, cell.x)
     petals = (radius - 0.19 - 0.06 * torch.cos(8 * angle)).abs() < 0.022
     heart = (radius < 0.07) | ((radius - 0.115).abs() < 0.015)
-    swirl = fractal(points * 3.333, 2)
+    swirl = fractal(points / 0.3, 2)
     tendril = ((swirl[:, 0] - 0.5).abs() < 0.022) & (radius > 0.29)
-    leaf = (noise(points * 10)[:, 0] > 0.66) & (radius > 0.29)
+    leaf = (noise(points / 0.075)[:, 0] > 0.66) & (radius > 0.29)
     ink = (petals | heart | tendril | leaf).to(points)
     wash = 0.30 * (radius < 0.19)
     blue = rgb(points, 0.09, 0.18, 0.56)
@@ -63,8 +63,8 @@ def porcelain(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def glass(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Church window: panes of many bright colours between black leads."""
-    panes = cells(points * 3.333, jitter=0.9)
+    panes = cells(points / 0.3, jitter=0.9)
     hue = panes.random[:, None] * 1.9 + torch.tensor([0.0, 0.33, 0.67], device=points.device)
     color = (0.44 + 0.42 * torch.cos(2 * torch.pi * hue)).clamp(0.04, 1)
-    streak = 0.85 + 0.3 * noise(points * 5)[:, 0]
+    streak = 0.85 + 0.3 * noise(points / 0.15)[:, 0]
     return shaded(color, streak * step(0.07, 0.03, panes.border))

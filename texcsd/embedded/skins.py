@@ -22,20 +22,20 @@ from texcsd.embedded.patterns import (
 
 
 def leather(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Brown hide with fine rounded pebbles, soft folds, and lighter worn places."""
-    grain = cells(points * 16 + 0.8 * noise(points * 9)[:, :3], jitter=0.9)
-    worn = fractal(points * 1.667, 3)
-    pebble = step(0.16, 0.40, grain.border) - 0.5 * grain.nearest
-    fold = 1 - step(0.015, 0.06, (worn[:, 1] - 0.5).abs())
-    shade = 0.88 + 0.21 * pebble + 1.3 * (worn[:, 0] - 0.5) - 0.24 * fold
+    """Brown hide with rounded pebbles between dark lines, a few soft folds, lighter worn places."""
+    grain = cells(points / 0.075 + 0.6 * noise(points / 0.15)[:, :3], jitter=0.9)
+    worn = noise(points / 0.3)
+    pebble = step(0.12, 0.34, grain.border) - 0.5 * grain.nearest
+    fold = 1 - step(0.02, 0.05, (worn[:, 1] - 0.5).abs())
+    shade = 0.88 + 0.34 * pebble + 0.45 * (worn[:, 0] - 0.5) - 0.28 * fold
     color = shaded(style.first, shade + 0.10 * (grain.random - 0.5))
-    rubbed = 0.35 * step(0.60, 0.25, worn[:, 0]) * step(0.1, 0.5, pebble)
+    rubbed = 0.25 * step(0.66, 0.25, worn[:, 0]) * step(0.1, 0.5, pebble)
     return mix(color, 0.5 * style.first + rgb(points, 0.47, 0.40, 0.31), rubbed)
 
 
 def zebra(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Crisp, slightly wavy stripes, mostly level, some thinner than others."""
-    warp = fractal(points * 1.4, 2)
+    warp = fractal(points / 0.6, 2)
     # Along the surface, so that level faces are striped and not blotched.
     _, up = planar(points, normals)
     stripe = wave(up + 0.14 * (warp[:, 0] - 0.5), 0.3) + 0.6 * (warp[:, 1] - 0.5)
@@ -44,18 +44,18 @@ def zebra(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def tiger(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Thin broken dark stripes on fur."""
-    warp = fractal(points * 2.2, 3)
+    warp = fractal(points / 0.6, 3)
     _, up = planar(points, normals)
     stripe = wave(up + 0.25 * (warp[:, 0] - 0.5), 0.3) - 1.6 * (warp[:, 1] - 0.34)
-    fur = fractal(stretch(points, 26, 13, 26), 2)[:, 0]
+    fur = fractal(stretch(points, 0.0375, 0.075, 0.0375), 2)[:, 0]
     coat = shaded(style.first, 0.80 + 0.4 * fur)
     return mix(coat, style.second, step(0.25, 0.3, stripe))
 
 
 def leopard(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Open rosettes on a tan coat."""
-    spots = cells(points * 5.0 + 0.35 * noise(points * 6.667)[:, :3], jitter=0.7)
-    uneven = noise(points * 11)
+    spots = cells(points / 0.15 + 0.35 * noise(points / 0.15)[:, :3], jitter=0.7)
+    uneven = noise(points / 0.075)
     ring = step(0.26, 0.10, spots.nearest) - step(0.45, 0.10, spots.nearest)
     ring = ring * step(0.32, 0.2, uneven[:, 0])
     inside = 1 - step(0.32, 0.12, spots.nearest)
@@ -65,22 +65,22 @@ def leopard(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def giraffe(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Brown patches between light lines."""
-    patches = cells(points * 3.333 + 0.25 * noise(points * 5)[:, :3], jitter=0.75)
+    patches = cells(points / 0.3 + 0.25 * noise(points / 0.15)[:, :3], jitter=0.75)
     inside = step(0.09, 0.06, patches.border)
-    tone = 0.78 + 0.35 * patches.random + 0.25 * (fractal(points * 9, 2)[:, 0] - 0.5)
+    tone = 0.78 + 0.35 * patches.random + 0.25 * (fractal(points / 0.15, 2)[:, 0] - 0.5)
     return mix(style.second, shaded(style.first, tone), inside)
 
 
 def cow(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Large blotches of two colours."""
-    blotch = fractal(points * 2.0, 3)[:, 0]
+    blotch = fractal(points / 0.6, 3)[:, 0]
     color = mix(style.second, style.first, step(0.52, 0.05, blotch))
-    return shaded(color, 0.93 + 0.1 * noise(points * 25)[:, 0])
+    return shaded(color, 0.93 + 0.1 * noise(points / 0.0375)[:, 0])
 
 
 def dalmatian(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Small uneven dark spots, scattered on white."""
-    spots = cells(points * 5 + 0.5 * noise(points * 8)[:, :3], jitter=0.9)
+    spots = cells(points / 0.15 + 0.5 * noise(points / 0.15)[:, :3], jitter=0.9)
     size = 0.24 + 0.22 * spots.random
     return mix(style.second, style.first, step(0.0, 0.08, spots.nearest - size))
 
@@ -88,7 +88,7 @@ def dalmatian(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 def fur(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Tufts of hair hanging down in three layers, dark at the roots and light at the tips."""
     across, up = planar(points, normals)
-    lean = noise(points * 3.333)
+    lean = noise(points / 0.3)
     bent = across + 0.24 * lean[:, 0]
     color = (0.35 * style.first).expand(len(points), 3)
     for layer in range(3):
@@ -151,10 +151,10 @@ def snake(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 def crocodile(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Rows of raised squarish plates with dark gaps."""
     across, up = planar(points, normals)
-    warp = noise(points * 6.667)
+    warp = noise(points / 0.15)
     cell = lattice(across + 0.05 * warp[:, 0], up + 0.05 * warp[:, 1], 0.15, 0.15, shift=0.5)
     edge = 0.5 - (cell.x.abs() ** 3 + cell.y.abs() ** 3) ** (1 / 3)
-    rough = fractal(points * 13.3, 2)[:, 0]
+    rough = fractal(points / 0.075, 2)[:, 0]
     ridge = 1 - step(0.1, 0.16, cell.x.abs())
     shade = 0.30 + 0.75 * step(0.10, 0.18, edge) + 0.25 * ridge + 0.5 * (rough - 0.5)
     return shaded(style.first, shade * (0.8 + 0.4 * cell.random[:, 0]))

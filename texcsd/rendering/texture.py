@@ -29,8 +29,8 @@ class TexelPyramid(nn.Module):
     """A square texture as the sum of images of several resolutions, in logits of sRGB.
 
     Coarse levels collect the gradient of large areas, so that colours settle fast and noise stays
-    out. By default each of three levels has a quarter of the next one's texels per side, as long as
-    that leaves 16. Any size from 1 up will do.
+    out. By default the finest level has twice the texels per side of the one below it, and that one
+    four times those of the next, as long as that leaves 16. Any size from 1 up will do.
     """
 
     def __init__(
@@ -64,12 +64,17 @@ class TexelPyramid(nn.Module):
         """Texels per side of the finished texture."""
         return self.levels[-1].shape[1]
 
-    def compose(self) -> Tensor:
+    def compose(self, without_finest: bool = False) -> Tensor:
         """The texture, float32[1, size, size, 3], sRGB in [0, 1], row 0 on top.
 
         Each level is enlarged bilinearly to the next and added to it.
+
+        Args:
+            without_finest: Leave the finest level out if there is a coarser one: the texture has
+                that one's size then, and gradients cost a quarter.
         """
-        return operations.compose_pyramid(list(self.levels))
+        levels = list(self.levels)
+        return operations.compose_pyramid(levels[:-1] if without_finest and levels[1:] else levels)
 
     def sample(self, surface: Surface) -> Material:
         """The texture at every pixel of the surface, filtered over the area the pixel covers."""
@@ -91,7 +96,5 @@ def sample_map(base_color_map: Tensor, surface: Surface) -> Material:
 
 
 def _default_levels(size: int) -> list[int]:
-    sizes = [size]
-    while sizes[0] // 4 >= SMALLEST_LEVEL and len(sizes) < 3:
-        sizes.insert(0, sizes[0] // 4)
-    return sizes
+    candidates = (size // 32, size // 8, size // 2)
+    return [coarse for coarse in candidates if coarse >= SMALLEST_LEVEL] + [size]
