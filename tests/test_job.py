@@ -415,15 +415,41 @@ def test_an_unwritable_folder_is_an_error(cube, folder, synthesis, monkeypatch) 
 
 
 def test_the_buffers_of_a_gltf_belong_to_the_input(cube, folder, synthesis) -> None:
-    scene = trimesh.load(cube)
-    for name, content in trimesh.Scene(scene).export(file_type="gltf").items():
-        cube.with_name(name).write_bytes(content)
-    mesh_path = cube.with_name("model.gltf")
+    mesh_path = write_gltf(cube)
     paint(mesh_path, folder)
     buffer = next(cube.parent.glob("*.bin"))
     buffer.write_bytes(buffer.read_bytes()[:-1] + b"\x01")
     with pytest.raises(TexcsdError, match="the mesh file was another one"):
         paint(mesh_path, folder)
+
+
+def write_gltf(cube: Path) -> Path:
+    for name, content in trimesh.Scene(trimesh.load(cube)).export(file_type="gltf").items():
+        cube.with_name(name).write_bytes(content)
+    return cube.with_name("model.gltf")
+
+
+def test_a_gltf_comes_back_as_glb_and_as_gltf(cube, folder, synthesis) -> None:
+    mesh_path = write_gltf(cube)
+    names = ["model.glb", "model.gltf", "model.bin"]
+    assert sorted(contents(paint(mesh_path, folder).folder)) == sorted([*OUTPUTS[1:], *names])
+    tree = json.loads((folder / "model.gltf").read_text())
+    assert tree["nodes"] == json.loads(mesh_path.read_text())["nodes"]
+    for name in names[:2]:
+        np.testing.assert_array_equal(trimesh.load(folder / name).bounds, [[3, -1, 0], [5, 1, 2]])
+
+
+def test_a_gltf_that_cannot_take_a_texture_is_refused_before_it_is_painted(
+    cube, folder, synthesis
+) -> None:
+    mesh_path = write_gltf(cube)
+    tree = json.loads(mesh_path.read_text())
+    tree["buffers"].append({"byteLength": 9, "uri": "animation.bin"})
+    mesh_path.write_text(json.dumps(tree))
+    (folder.parent / "animation.bin").write_bytes(b"short")
+    with pytest.raises(TexcsdError, match=r"no texture can be put into it: buffer \d+ ends"):
+        paint(mesh_path, folder)
+    assert synthesis.calls == 0 and not folder.exists()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from texcsd import __version__
@@ -20,7 +21,8 @@ from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
 from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.output.bake import TextureMaps, bake_texture
-from texcsd.output.gltf import glb_bytes, png_bytes
+from texcsd.output.gltf import png_bytes
+from texcsd.output.mesh_files import mesh_file_contents, mesh_file_names
 from texcsd.output.preview import preview_png, turntable_gif
 from texcsd.progress import Progress
 from texcsd.report import describe_input, describe_versions, input_sha256
@@ -40,6 +42,8 @@ from texcsd.result_folder import (
 )
 from texcsd.settings import PaintSettings
 from texcsd.synthesis import synthesize
+
+BLANK_PNG = png_bytes(np.zeros((1, 1, 3), np.uint8))
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +131,7 @@ def _paint(
     quiet: bool,
 ) -> dict[str, Any]:
     """Paints and writes everything but the report, which it returns."""
-    outputs = _output_names(mesh_path.stem)
+    outputs = _output_names(mesh_path)
     refuse_foreign_files(folder, outputs.values(), mesh_path)
     unfinished = None if overwrite else load_unfinished(folder, request)
     device = _resolve_device(settings.device)
@@ -145,6 +149,8 @@ def _paint(
     resumed = unfinished is not None
     if unfinished is None:
         unfinished = _make_atlas(mesh, settings)
+        # A file that no texture can be put into is refused now, not after the painting.
+        mesh_file_contents(mesh_path, dataclasses.replace(mesh, **unfinished.atlas), BLANK_PNG)
         # Only now, when mesh, model and prompt are known to be good, may an older painting go.
         if overwrite:
             delete_painting(folder)
@@ -161,7 +167,7 @@ def _paint(
     del denoiser  # Free its memory: baking at a large texture size needs it.
     started = time.perf_counter()
     maps = bake_texture(fitted, result.base_color_map, result.seen)
-    _write_outputs(folder, outputs, mesh, fitted, maps)
+    _write_outputs(folder, outputs, mesh_path, mesh, fitted, maps)
     seconds = {
         "unwrap": unfinished.notes["seconds"],
         **result.seconds,
@@ -187,9 +193,9 @@ def _paint(
     }
 
 
-def _output_names(stem: str) -> dict[str, str]:
+def _output_names(mesh_path: Path) -> dict[str, str]:
     return {
-        "mesh": f"{stem}.glb",
+        **mesh_file_names(mesh_path),
         "base_color": "textures/base_color.png",
         "preview": "preview.png",
         "turntable": "turntable.gif",
@@ -208,11 +214,16 @@ def _make_atlas(mesh: Mesh, settings: PaintSettings) -> Unfinished:
 
 
 def _write_outputs(
-    folder: Path, outputs: dict[str, str], mesh: Mesh, fitted: Mesh, maps: TextureMaps
+    folder: Path,
+    outputs: dict[str, str],
+    mesh_path: Path,
+    mesh: Mesh,
+    fitted: Mesh,
+    maps: TextureMaps,
 ) -> None:
     png = png_bytes(maps.base_color)
     contents = {
-        "mesh": glb_bytes(mesh, png, Path(outputs["mesh"]).stem),
+        **mesh_file_contents(mesh_path, mesh, png),
         "base_color": png,
         "preview": preview_png(fitted, maps.base_color),
         "turntable": turntable_gif(fitted, maps.base_color),

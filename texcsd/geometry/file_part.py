@@ -11,6 +11,17 @@ class DamagedFileError(ValueError):
 
 
 @dataclass(frozen=True)
+class GltfSource:
+    """The primitive of a glTF file that a part shows; several parts may show the same."""
+
+    mesh: int
+    primitive: int
+    """Its number within the mesh."""
+    mirrored: bool = False
+    """Whether the part's node mirrors it, so that its faces are wound the other way round."""
+
+
+@dataclass(frozen=True)
 class FilePart:
     """One mesh instance of a file, in the file's pose."""
 
@@ -27,6 +38,8 @@ class FilePart:
     """float64[normal, 3] as the file has them: any length, perhaps nonsense."""
     normal_faces: NDArray[np.int64] | None = None
     """int64[face, 3] into normals."""
+    source: GltfSource | None = None
+    """None for a part of any other format."""
 
 
 def place_part(part: FilePart, matrix: NDArray[np.float64]) -> FilePart:
@@ -47,6 +60,7 @@ def place_part(part: FilePart, matrix: NDArray[np.float64]) -> FilePart:
         faces=part.faces[:, ::-1],
         uv_faces=None if part.uv_faces is None else part.uv_faces[:, ::-1],
         normal_faces=None if part.normal_faces is None else part.normal_faces[:, ::-1],
+        source=None if part.source is None else replace(part.source, mirrored=True),
     )
 
 

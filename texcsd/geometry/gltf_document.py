@@ -33,7 +33,16 @@ class GltfDocument:
 
     def accessor(self, index: int) -> NDArray[np.float64]:
         """Return the numbers of an accessor, [count, columns]; normalised integers as fractions."""
+        values = self.raw_accessor(index)
+        if values.dtype.kind == "f" or not self.tree["accessors"][index].get("normalized"):
+            return values.astype(np.float64)
+        return np.maximum(values / np.iinfo(values.dtype).max, -1.0)
+
+    def raw_accessor(self, index: int) -> NDArray[Any]:
+        """Return the numbers of an accessor as they are stored, [count, columns]."""
         accessor = self.tree["accessors"][index]
+        if accessor["type"] not in COLUMNS:
+            raise DamagedFileError(f"accessor {index} has the type {accessor['type']}")
         columns, component = COLUMNS[accessor["type"]], accessor["componentType"]
         values = self._view(accessor, component, int(accessor["count"]), columns)
         sparse = accessor.get("sparse")
@@ -43,9 +52,7 @@ class GltfDocument:
             )
             values = values.copy()
             values[at[:, 0]] = self._view(sparse["values"], component, sparse["count"], columns)
-        if values.dtype.kind == "f" or not accessor.get("normalized"):
-            return values.astype(np.float64)
-        return np.maximum(values / np.iinfo(values.dtype).max, -1.0)
+        return values
 
     def _view(
         self, source: dict[str, Any], component: int, count: int, columns: int
@@ -58,12 +65,22 @@ class GltfDocument:
         start = view.get("byteOffset", 0) + source.get("byteOffset", 0)
         row = dtype.itemsize * columns
         stride = view.get("byteStride", row)
-        data = self._buffer(view["buffer"])
+        data = self.buffer(view["buffer"])
         if count and start + stride * (count - 1) + row > len(data):
             raise DamagedFileError(f"buffer {view['buffer']} ends before the data does")
         return np.ndarray((count, columns), dtype, data, start, (stride, dtype.itemsize))
 
-    def _buffer(self, index: int) -> bytes:
+    def view(self, index: int) -> bytes:
+        """Return the content of a buffer view."""
+        view = self.tree["bufferViews"][index]
+        start = view.get("byteOffset", 0)
+        content = self.buffer(view["buffer"])[start : start + view["byteLength"]]
+        if len(content) < view["byteLength"]:
+            raise DamagedFileError(f"buffer {view['buffer']} ends before the data does")
+        return content
+
+    def buffer(self, index: int) -> bytes:
+        """Return the content of a buffer; it is read when it is first asked for."""
         if index not in self.buffers:
             self.buffers[index] = self._read_buffer(index)
         return self.buffers[index]

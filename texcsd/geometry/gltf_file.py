@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from texcsd.geometry.file_part import DamagedFileError, FilePart, check_indices, place_part
+from texcsd.geometry.file_part import (
+    DamagedFileError,
+    FilePart,
+    GltfSource,
+    check_indices,
+    place_part,
+)
+from texcsd.geometry.gltf_coordinates import base_color_lookup, read_coordinates
 from texcsd.geometry.gltf_document import GltfDocument, open_document
 
 TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN = 4, 5, 6
@@ -36,6 +43,23 @@ def read_gltf(path: Path) -> list[FilePart]:
         if "mesh" in nodes[index]:
             parts += _node_parts(document, nodes[index], index, pose, poses)
     return parts
+
+
+def primitive_faces(document: GltfDocument, primitive: dict[str, Any]) -> NDArray[np.int64]:
+    """Return the triangles of a primitive, int64[face, 3]; none if it is of points or lines.
+
+    Strips and fans become triangles; those that only join two strips are left out.
+    """
+    mode = primitive.get("mode", TRIANGLES)
+    if mode not in (TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN):
+        return np.zeros((0, 3), np.int64)
+    if "indices" in primitive:
+        indices = document.accessor(primitive["indices"]).astype(np.int64).reshape(-1)
+    else:
+        indices = np.arange(
+            document.tree["accessors"][primitive["attributes"]["POSITION"]]["count"]
+        )
+    return _faces(indices, mode)
 
 
 def _refuse_compression(tree: dict[str, Any]) -> None:
@@ -90,11 +114,11 @@ def _node_parts(
     mesh = document.tree["meshes"][node["mesh"]]
     name = str(node.get("name") or mesh.get("name") or f"node_{index}")
     parts = []
-    for primitive in mesh["primitives"]:
+    for number, primitive in enumerate(mesh["primitives"]):
         part = _primitive_part(document, primitive, name)
         if part is None:
             continue
-        part = check_indices(part)
+        part = replace(check_indices(part), source=GltfSource(node["mesh"], number))
         if "skin" in node:
             parts.append(_skinned(document, node["skin"], primitive, part, poses))
         else:
@@ -108,21 +132,14 @@ def _primitive_part(
     document: GltfDocument, primitive: dict[str, Any], name: str
 ) -> FilePart | None:
     attributes = primitive.get("attributes", {})
-    mode = primitive.get("mode", TRIANGLES)
     if "POSITION" not in attributes:
         return None
     vertices = document.accessor(attributes["POSITION"]).reshape(-1, 3)
-    if mode not in (TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN):
-        return FilePart(name, vertices, np.zeros((0, 3), np.int64))
-    if "indices" in primitive:
-        indices = document.accessor(primitive["indices"]).astype(np.int64).reshape(-1)
-    else:
-        indices = np.arange(len(vertices))
-    faces = _faces(indices, mode)
-    uv = normals = None
-    if "TEXCOORD_0" in attributes:
-        # glTF counts v from the top of the image, the rest of us from the bottom.
-        uv = document.accessor(attributes["TEXCOORD_0"]).reshape(-1, 2) * [1, -1] + [0, 1]
+    faces = primitive_faces(document, primitive)
+    if len(faces) == 0:
+        return FilePart(name, vertices, faces)
+    uv = read_coordinates(document, primitive, base_color_lookup(document.tree, primitive))
+    normals = None
     if "NORMAL" in attributes:
         normals = document.accessor(attributes["NORMAL"]).reshape(-1, 3)
     return FilePart(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from texcsd.errors import TexcsdError
-from texcsd.geometry.file_part import FilePart
+from texcsd.geometry.file_part import FilePart, GltfSource
 from texcsd.geometry.mesh_files import read_parts
 from texcsd.geometry.normals import face_normals, smooth_normals
 
@@ -22,6 +22,8 @@ class Part:
     name: str
     first_face: int
     face_count: int
+    source: GltfSource | None = None
+    """Where in a glTF file it comes from."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,6 @@ def _part_table(parts: list[FilePart]) -> tuple[Part, ...]:
     counts = [len(part.faces) for part in parts]
     starts = np.cumsum([0, *counts[:-1]])
     return tuple(
-        Part(part.name, int(start), count)
+        Part(part.name, int(start), count, part.source)
         for part, start, count in zip(parts, starts, counts, strict=True)
     )

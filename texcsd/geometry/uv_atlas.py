@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from texcsd.errors import TexcsdError
 from texcsd.geometry import _unwrap
 from texcsd.geometry.charts import group_by_axis, project_boxes
+from texcsd.geometry.instances import repeat_uv, without_repeats
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.normals import face_normals, weld_vertices
 from texcsd.geometry.uv_inspection import UvReport, inspect_uv
@@ -67,6 +68,8 @@ def ensure_uv(
 ) -> tuple[Mesh, UvSource, list[str]]:
     """Return the mesh with uv that one texture can be painted through.
 
+    Parts that show the same glTF primitive have the same uv, now as before.
+
     Args:
         mesh: In any pose and scale.
         mode: "auto" keeps usable uv and unwraps otherwise, "always" unwraps, "never" keeps
@@ -80,6 +83,13 @@ def ensure_uv(
     Raises:
         TexcsdError: The mode is "never" and there are no uv, or none that are numbers.
     """
+    once, source, notes = _ensure_uv(without_repeats(mesh), mode, texture_size, timeout_seconds)
+    return repeat_uv(mesh, once), source, notes
+
+
+def _ensure_uv(
+    mesh: Mesh, mode: str, texture_size: int, timeout_seconds: float
+) -> tuple[Mesh, UvSource, list[str]]:
     if mode == "always":
         return _unwrap_with_notes(mesh, texture_size, _padding(texture_size), timeout_seconds)
     report = inspect_uv(mesh)

@@ -6,20 +6,15 @@ Specification: https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html
 from __future__ import annotations
 
 import io
-import json
-import struct
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from texcsd.geometry.mesh import Mesh, Part
-
-_FLOAT, _UNSIGNED_SHORT, _UNSIGNED_INT = 5126, 5123, 5125
-_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
-_LINEAR, _LINEAR_MIPMAP_LINEAR = 9729, 9987
-_REPEAT, _CLAMP_TO_EDGE = 10497, 33071
+from texcsd.output.gltf_buffer import GltfBuffer, glb_container
 
 
 def png_bytes(base_color: NDArray[np.uint8]) -> bytes:
@@ -42,7 +37,8 @@ def glb_bytes(mesh: Mesh, maps_png: bytes, name: str) -> bytes:
     Args:
         mesh: In the pose and scale to write; has uv.
         maps_png: The base colour as a PNG file, row 0 on top; embedded as it is.
-        name: Of the material and the scene.
+        name: Of the material and the scene. The material is two-sided, since the winding of an
+            input without materials is not known to be right.
 
     Returns:
         A GLB file.
@@ -58,7 +54,7 @@ def glb_bytes(mesh: Mesh, maps_png: bytes, name: str) -> bytes:
         "NORMAL": (mesh.normals.cpu().numpy(), mesh.normal_faces.cpu().numpy()),
         "TEXCOORD_0": (uv_from_top, mesh.uv_faces.cpu().numpy()),
     }
-    buffer = _Buffer()
+    buffer = GltfBuffer({}, b"")
     names = _unique_names([part.name for part in mesh.parts])
     meshes, nodes = [], []
     for part, part_name in zip(mesh.parts, names, strict=True):
@@ -67,74 +63,22 @@ def glb_bytes(mesh: Mesh, maps_png: bytes, name: str) -> bytes:
         node = {"mesh": len(meshes), "name": part_name}
         nodes.append(node | ({"translation": offset.tolist()} if offset.any() else {}))
         meshes.append({"name": part_name, "primitives": [_primitive(attributes, part, buffer)]})
-    image_view = buffer.append_view(maps_png)
-    tiled = bool(uv.size) and bool((uv < 0).any() or (uv > 1).any())
+    texture = buffer.append_texture(maps_png, uv)
     document = {
         "asset": {"version": "2.0", "generator": _generator()},
         "scene": 0,
         "scenes": [{"name": name, "nodes": list(range(len(nodes)))}],
         "nodes": nodes,
         "meshes": meshes,
-        "materials": [_material(name)],
-        "textures": [{"sampler": 0, "source": 0}],
-        "samplers": [_sampler(_REPEAT if tiled else _CLAMP_TO_EDGE)],
-        "images": [{"name": "base_color", "mimeType": "image/png", "bufferView": image_view}],
-        "accessors": buffer.accessors,
-        "bufferViews": buffer.views,
-        "buffers": [{"byteLength": len(buffer.data)}],
+        "materials": [painted_material({"name": name, "doubleSided": True}, {"index": texture})],
     }
-    return _glb_container(document, bytes(buffer.data))
-
-
-class _Buffer:
-    """The one binary buffer, and the views and accessors into it, while they are collected."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.views: list[dict[str, object]] = []
-        self.accessors: list[dict[str, object]] = []
-
-    def append_view(self, content: bytes, target: int | None = None) -> int:
-        view: dict[str, object] = {
-            "buffer": 0,
-            "byteOffset": len(self.data),
-            "byteLength": len(content),
-        }
-        self.views.append(view if target is None else view | {"target": target})
-        self.data += content + b"\0" * (-len(content) % 4)
-        return len(self.views) - 1
-
-    def append_attribute(self, values: NDArray[np.float32]) -> int:
-        accessor: dict[str, object] = {
-            "bufferView": self.append_view(values.astype("<f4").tobytes(), _ARRAY_BUFFER),
-            "componentType": _FLOAT,
-            "count": len(values),
-            "type": f"VEC{values.shape[1]}",
-            # Required for positions only. A float32 is exact in JSON, written as the double it is.
-            "min": values.min(axis=0).tolist(),
-            "max": values.max(axis=0).tolist(),
-        }
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
-
-    def append_indices(self, indices: NDArray[np.int64], vertex_count: int) -> int:
-        # 65535 is reserved: it restarts a primitive.
-        small = vertex_count <= 65535
-        content = indices.astype("<u2" if small else "<u4").tobytes()
-        accessor: dict[str, object] = {
-            "bufferView": self.append_view(content, _ELEMENT_ARRAY_BUFFER),
-            "componentType": _UNSIGNED_SHORT if small else _UNSIGNED_INT,
-            "count": len(indices),
-            "type": "SCALAR",
-        }
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
+    return glb_container(document | buffer.tree, bytes(buffer.data))
 
 
 def _primitive(
     attributes: dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]],
     part: Part,
-    buffer: _Buffer,
+    buffer: GltfBuffer,
 ) -> dict[str, object]:
     """Append a part's triangles to the buffer; return the primitive that refers to them."""
     chosen = slice(part.first_face, part.first_face + part.face_count)
@@ -197,25 +141,15 @@ def _unique_names(names: list[str]) -> list[str]:
     return unique
 
 
-def _material(name: str) -> dict[str, object]:
-    """Matte and not metallic; two-sided, since an input's winding is not known to be right."""
+def painted_material(kept: dict[str, Any], texture: dict[str, Any]) -> dict[str, Any]:
+    """Matte and not metallic, with what is kept of another material and a glTF textureInfo."""
     return {
-        "name": name,
-        "doubleSided": True,
+        **kept,
         "pbrMetallicRoughness": {
-            "baseColorTexture": {"index": 0},
+            "baseColorTexture": texture,
             "metallicFactor": 0,
             "roughnessFactor": 0.6,
         },
-    }
-
-
-def _sampler(wrap: int) -> dict[str, int]:
-    return {
-        "magFilter": _LINEAR,
-        "minFilter": _LINEAR_MIPMAP_LINEAR,
-        "wrapS": wrap,
-        "wrapT": wrap,
     }
 
 
@@ -224,19 +158,3 @@ def _generator() -> str:
         return f"texcsd {metadata.version('texcsd')}"
     except metadata.PackageNotFoundError:  # run from a source tree
         return "texcsd"
-
-
-def _glb_container(document: dict[str, object], binary: bytes) -> bytes:
-    """Put together the two chunks of a GLB; JSON is padded to 4 bytes, binary already is."""
-    text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-    text += b" " * (-len(text) % 4)
-    length = 12 + 8 + len(text) + 8 + len(binary)
-    return b"".join(
-        [
-            struct.pack("<4sII", b"glTF", 2, length),
-            struct.pack("<I4s", len(text), b"JSON"),
-            text,
-            struct.pack("<I4s", len(binary), b"BIN\0"),
-            binary,
-        ]
-    )

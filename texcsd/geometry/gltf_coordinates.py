@@ -1,0 +1,63 @@
+"""Which texture coordinates of a glTF primitive its base colour is looked up by, and their values.
+
+A material may name any of a primitive's coordinate sets and transform it (KHR_texture_transform,
+which gives quantised coordinates their range). Painting goes through the same set and transform.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texcsd.geometry.gltf_document import GltfDocument
+
+TRANSFORM = "KHR_texture_transform"
+
+
+def base_color_lookup(tree: dict[str, Any], primitive: dict[str, Any]) -> dict[str, Any]:
+    """Return the coordinate set and its transform, as a glTF textureInfo without its `index`.
+
+    It is empty, which means the first set as it is, where the material has no base colour texture,
+    or where that names a set the primitive does not have.
+    """
+    if "material" not in primitive:
+        return {}
+    material = tree["materials"][primitive["material"]]
+    specular = material.get("extensions", {}).get("KHR_materials_pbrSpecularGlossiness", {})
+    texture = material.get("pbrMetallicRoughness", {}).get("baseColorTexture")
+    texture = texture or specular.get("diffuseTexture") or {}
+    lookup = {key: texture[key] for key in ("texCoord",) if texture.get(key)}
+    if TRANSFORM in texture.get("extensions", {}):
+        lookup["extensions"] = {TRANSFORM: texture["extensions"][TRANSFORM]}
+    return lookup if _attribute(lookup) in primitive.get("attributes", {}) else {}
+
+
+def read_coordinates(
+    document: GltfDocument, primitive: dict[str, Any], lookup: dict[str, Any]
+) -> NDArray[np.float64] | None:
+    """Return float64[vertex, 2], origin bottom-left, or None if the primitive has no such set."""
+    index = primitive.get("attributes", {}).get(_attribute(lookup))
+    if index is None:
+        return None
+    uv = document.accessor(index).reshape(-1, 2)
+    transform = lookup.get("extensions", {}).get(TRANSFORM)
+    if transform is not None:
+        uv = _transformed(uv, transform)
+    # glTF counts v from the top of the image, the rest of us from the bottom.
+    return uv * [1, -1] + [0, 1]
+
+
+def _attribute(lookup: dict[str, Any]) -> str:
+    transform = lookup.get("extensions", {}).get(TRANSFORM, {})
+    return f"TEXCOORD_{transform.get('texCoord', lookup.get('texCoord', 0))}"
+
+
+def _transformed(uv: NDArray[np.float64], transform: dict[str, Any]) -> NDArray[np.float64]:
+    """Scale, then turn, then move.
+
+    Counter-clockwise as seen with v up, though v is down: so say the extension's text, its example
+    and every viewer; its shader code, read as GLSL, turns the other way.
+    """
+    sine, cosine = np.sin(transform.get("rotation", 0.0)), np.cos(transform.get("rotation", 0.0))
+    turned = (uv * transform.get("scale", (1, 1))) @ [[cosine, -sine], [sine, cosine]]
+    return turned + transform.get("offset", (0, 0))

@@ -1,0 +1,144 @@
+"""A painted texture put into a copy of the user's own glTF file; everything else stays as it is.
+
+The JSON is the input's and the binary begins with the input's: nodes, skins, animations, morph
+targets, cameras, extras and extensions, known here or not, are passed on without being understood.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote
+
+from texcsd.geometry.file_part import DamagedFileError
+from texcsd.geometry.gltf_document import GltfDocument
+from texcsd.geometry.instances import without_repeats
+from texcsd.geometry.mesh import Mesh
+from texcsd.output.gltf import painted_material
+from texcsd.output.gltf_buffer import GltfBuffer
+from texcsd.output.gltf_seams import give_coordinates
+
+Lookup = dict[str, Any]
+"""Which coordinates a texture is looked up by: a glTF textureInfo without its index."""
+
+KEPT_OF_MATERIALS = ("name", "extras", "doubleSided", "normalTexture", "occlusionTexture")
+"""What tells of the shape, not of the stuff that is painted over; so painted surfaces are opaque
+and have no extension that would colour them otherwise."""
+
+SIGNATURES = {
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"RIFF": "image/webp",
+    b"\xabKTX": "image/ktx2",
+}
+
+
+def patch_gltf(document: GltfDocument, mesh: Mesh, png: bytes, name: str) -> GltfDocument:
+    """Put the texture into a copy of the document.
+
+    Primitives whose coordinates were painted keep them, and every attribute, as they are. Others
+    get their coordinates as one more set; where a seam runs through a vertex, its copies follow
+    after all vertices of the primitive, each with all its attributes and morph targets.
+    A material whose surfaces are all painted alike is replaced; any other stays, with a painted
+    namesake beside it.
+
+    Args:
+        document: As opened; it is not changed.
+        mesh: As loaded from that document; its uv are those that were painted.
+        png: The base colour, row 0 on top; embedded as it is.
+        name: For the material of surfaces that have none.
+
+    Returns:
+        A document with a single buffer, which is its binary chunk.
+
+    Raises:
+        DamagedFileError: A buffer is missing or too short.
+    """
+    buffer = _copy_with_one_buffer(document)
+    _embed_images(document, buffer)
+    once = without_repeats(mesh)
+    assert once.uv is not None and once.uv_faces is not None
+    corner_uv = once.uv[once.uv_faces].cpu().numpy()
+    primitives, lookups = _primitives(buffer), {}
+    for part in once.parts:
+        assert part.source is not None
+        place = part.source.mesh, part.source.primitive
+        painted = corner_uv[part.first_face : part.first_face + part.face_count]
+        painted = painted[:, ::-1] if part.source.mirrored else painted
+        lookups[place] = give_coordinates(document, buffer, primitives[place], painted)
+    texture = buffer.append_texture(png, once.uv.cpu().numpy())
+    _paint_materials(buffer, lookups, {"index": texture}, name)
+    return replace(document, tree=buffer.tree, binary_chunk=bytes(buffer.data), buffers={})
+
+
+def _copy_with_one_buffer(document: GltfDocument) -> GltfBuffer:
+    """Copy the tree; put all buffers into one, the first at its start."""
+    tree, data, starts = copy.deepcopy(document.tree), bytearray(), []
+    for index, described in enumerate(tree.get("buffers", [])):
+        content = document.buffer(index)
+        if len(content) < described["byteLength"]:
+            raise DamagedFileError(f"buffer {index} ends before the data does")
+        data += b"\0" * (-len(data) % 4)
+        starts.append(len(data))
+        data += content
+    for view in tree.get("bufferViews", []):
+        # Compressed twins of a view, as of meshopt, lie in a buffer, too.
+        for place in (view, *view.get("extensions", {}).values()):
+            if place.get("buffer"):
+                place["byteOffset"] = place.get("byteOffset", 0) + starts[place["buffer"]]
+                place["buffer"] = 0
+    if tree.get("buffers"):
+        tree["buffers"] = [{k: v for k, v in tree["buffers"][0].items() if k != "uri"}]
+    return GltfBuffer(tree, data)
+
+
+def _embed_images(document: GltfDocument, buffer: GltfBuffer) -> None:
+    """Take in the images beside the file, since it will lie elsewhere; a missing one stays so."""
+    for image in buffer.tree.get("images", []):
+        uri = image.get("uri", "data:")
+        if uri.startswith("data:") or "://" in uri:
+            continue
+        try:
+            content = (document.folder / unquote(uri)).read_bytes()
+        except OSError:
+            continue
+        for signature, mime_type in SIGNATURES.items():
+            if content.startswith(signature):
+                del image["uri"]
+                image["mimeType"] = mime_type
+                image["bufferView"] = buffer.append_view(content)
+
+
+def _primitives(buffer: GltfBuffer) -> dict[tuple[int, int], dict[str, Any]]:
+    """Return every primitive by the numbers of its mesh and its own."""
+    return {
+        (index, number): primitive
+        for index, mesh in enumerate(buffer.tree["meshes"])
+        for number, primitive in enumerate(mesh["primitives"])
+    }
+
+
+def _paint_materials(
+    buffer: GltfBuffer, lookups: dict[tuple[int, int], Lookup], texture: dict[str, int], name: str
+) -> None:
+    """Give the painted primitives a material with the texture, in place of the one they have."""
+    primitives = _primitives(buffer)
+    users: dict[int | None, list[Lookup | None]] = {}
+    for place, primitive in primitives.items():
+        users.setdefault(primitive.get("material"), []).append(lookups.get(place))
+    numbers: dict[tuple[int | None, str], int] = {}
+    for place, lookup in lookups.items():
+        old = primitives[place].get("material")
+        kind = old, json.dumps(lookup, sort_keys=True)
+        if kind not in numbers:
+            before = {"name": name} if old is None else buffer.tree["materials"][old]
+            kept = {key: before[key] for key in KEPT_OF_MATERIALS if key in before}
+            material = painted_material(kept, texture | lookup)
+            if old is None or any(user != lookup for user in users[old]):
+                numbers[kind] = buffer.append("materials", material)
+            else:
+                buffer.tree["materials"][old] = material
+                numbers[kind] = old
+        primitives[place]["material"] = numbers[kind]
