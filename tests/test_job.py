@@ -26,7 +26,8 @@ from texcsd.synthesis import SynthesisResult
 
 CUBE_CORNERS = [(x, y, z) for x in (3, 5) for y in (-1, 1) for z in (0, 2)]
 CUBE_SIDES = [(1, 2, 4, 3), (5, 7, 8, 6), (1, 5, 6, 2), (3, 4, 8, 7), (1, 3, 7, 5), (2, 6, 8, 4)]
-OUTPUTS = ["cube.glb", "preview.png", "run.json", "textures/base_color.png", "turntable.gif"]
+PICTURES = ["preview.png", "run.json", "textures/base_color.png", "turntable.gif"]
+OUTPUTS = ["cube.glb", "cube.mtl", "cube.obj", *PICTURES]
 
 
 def cube_obj() -> str:
@@ -243,7 +244,7 @@ def test_a_checkpoint_without_its_atlas_is_not_used(cube, folder, synthesis) -> 
     assert synthesis.resumed_from == [None, None]
 
 
-@pytest.mark.parametrize("written", range(6))
+@pytest.mark.parametrize("written", range(8))
 def test_stopped_while_writing_it_ends_complete_the_next_time(
     cube, folder, synthesis, monkeypatch, written: int
 ) -> None:
@@ -259,7 +260,7 @@ def test_stopped_while_writing_it_ends_complete_the_next_time(
 
     with monkeypatch.context() as patched:
         patched.setattr(job, "write_bytes_atomically", write_some)
-        if written < 5:
+        if written < 7:
             with pytest.raises(KeyboardInterrupt):
                 paint(cube, folder)
     paint(cube, folder)
@@ -297,8 +298,8 @@ def test_overwrite_deletes_what_texcsd_wrote_and_nothing_else(
     result = texcsd.paint(other, "wood", folder, texture_size=16, overwrite=True, quiet=True)
     assert not result.already_painted
     assert synthesis.resumed_from == [None, None]
-    names = {"other.glb", *OUTPUTS, "notes.txt", "textures/other.png"} - {"cube.glb"}
-    assert set(contents(folder)) == names
+    theirs = {"notes.txt", "textures/other.png"}
+    assert set(contents(folder)) == {"other.glb", "other.obj", "other.mtl", *PICTURES, *theirs}
     assert (folder / "notes.txt").read_text() == "mine"
 
 
@@ -319,7 +320,9 @@ def test_a_file_that_is_not_texcsds_is_never_replaced(
 def test_the_input_is_never_replaced_by_its_result(
     cube, tmp_path, synthesis, overwrite: bool
 ) -> None:
-    result = paint(cube, tmp_path)
+    with pytest.raises(TexcsdError, match=r"cube\.obj: would be overwritten .* -o"):
+        paint(cube, tmp_path, overwrite=overwrite)
+    result = paint(cube, tmp_path, format="glb")
     before = contents(tmp_path)
     with pytest.raises(TexcsdError, match=r"-o"):
         paint(result.glb, tmp_path, overwrite=overwrite)
@@ -423,6 +426,53 @@ def test_the_buffers_of_a_gltf_belong_to_the_input(cube, folder, synthesis) -> N
         paint(mesh_path, folder)
 
 
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        ("glb", {"mesh": "cube.glb"}),
+        ("obj", {"mesh": "cube.obj", "mtl": "cube.mtl"}),
+        ("same", {"mesh": "cube.obj", "mtl": "cube.mtl"}),
+        ("gltf", {"mesh": "cube.gltf", "bin": "cube.bin"}),
+    ],
+)
+def test_one_format_instead_of_two(cube, folder, synthesis, choice: str, names) -> None:
+    result = paint(cube, folder, format=choice)
+    assert set(contents(folder)) == {*names.values(), *PICTURES}
+    assert names.items() <= result.report["outputs"].items()
+    assert result.mesh == folder / names["mesh"]
+    painted = trimesh.load(result.mesh, force="mesh")
+    np.testing.assert_array_equal(painted.bounds, [[3, -1, 0], [5, 1, 2]])
+    if choice == "glb":
+        assert result.glb == result.mesh
+    else:
+        with pytest.raises(TexcsdError, match="is no GLB; paint with format glb"):
+            _ = result.glb
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [("same", "texcsd writes no STL"), ("obj", "format obj is for an OBJ, .* this is STL")],
+)
+def test_a_format_that_cannot_be_had_is_refused_at_once(
+    cube, folder, synthesis, choice: str, message: str
+) -> None:
+    mesh_path = cube.with_suffix(".stl")
+    trimesh.load(cube).export(mesh_path)
+    with pytest.raises(TexcsdError, match=f"{message}.*; choose glb or gltf|{message}.*, choose"):
+        paint(mesh_path, folder, format=choice)
+    assert synthesis.calls == 0 and not folder.exists()
+    assert sorted(contents(paint(mesh_path, folder).folder)) == ["cube.glb", *PICTURES]
+
+
+def test_the_obj_is_the_input_with_another_library(cube, folder, synthesis) -> None:
+    paint(cube, folder)
+    lines = (folder / "cube.obj").read_text().splitlines()
+    assert lines[0] == "mtllib cube.mtl"
+    assert [line for line in lines[1:] if line != "usemtl cube"] == cube.read_text().splitlines()
+    loaded = trimesh.load(folder / "cube.obj").visual.material
+    assert (np.asarray(loaded.image)[0, 0] == [51, 102, 0]).all()
+
+
 def write_gltf(cube: Path) -> Path:
     for name, content in trimesh.Scene(trimesh.load(cube)).export(file_type="gltf").items():
         cube.with_name(name).write_bytes(content)
@@ -432,7 +482,7 @@ def write_gltf(cube: Path) -> Path:
 def test_a_gltf_comes_back_as_glb_and_as_gltf(cube, folder, synthesis) -> None:
     mesh_path = write_gltf(cube)
     names = ["model.glb", "model.gltf", "model.bin"]
-    assert sorted(contents(paint(mesh_path, folder).folder)) == sorted([*OUTPUTS[1:], *names])
+    assert sorted(contents(paint(mesh_path, folder).folder)) == sorted([*PICTURES, *names])
     tree = json.loads((folder / "model.gltf").read_text())
     assert tree["nodes"] == json.loads(mesh_path.read_text())["nodes"]
     for name in names[:2]:

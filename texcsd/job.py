@@ -20,7 +20,7 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
 from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.guidance.denoiser import load_denoiser
-from texcsd.output.bake import TextureMaps, bake_texture
+from texcsd.output.bake import bake_texture
 from texcsd.output.gltf import png_bytes
 from texcsd.output.mesh_files import mesh_file_contents, mesh_file_names
 from texcsd.output.preview import preview_png, turntable_gif
@@ -59,9 +59,16 @@ class PaintResult:
     """Whether it was found finished, so that nothing was computed."""
 
     @property
-    def glb(self) -> Path:
-        """The mesh with its texture."""
+    def mesh(self) -> Path:
+        """The mesh with its texture: the GLB, or what the setting `format` asks for instead."""
         return self.folder / self.report["outputs"]["mesh"]
+
+    @property
+    def glb(self) -> Path:
+        """The mesh with its texture as GLB; an error if the setting `format` rules it out."""
+        if self.mesh.suffix != ".glb":
+            raise TexcsdError(f"{self.mesh}: is no GLB; paint with format glb, or take `mesh`")
+        return self.mesh
 
     @property
     def base_color(self) -> Path:
@@ -131,7 +138,7 @@ def _paint(
     quiet: bool,
 ) -> dict[str, Any]:
     """Paints and writes everything but the report, which it returns."""
-    outputs = _output_names(mesh_path)
+    outputs = _output_names(mesh_path, settings.format)
     refuse_foreign_files(folder, outputs.values(), mesh_path)
     unfinished = None if overwrite else load_unfinished(folder, request)
     device = _resolve_device(settings.device)
@@ -150,7 +157,8 @@ def _paint(
     if unfinished is None:
         unfinished = _make_atlas(mesh, settings)
         # A file that no texture can be put into is refused now, not after the painting.
-        mesh_file_contents(mesh_path, dataclasses.replace(mesh, **unfinished.atlas), BLANK_PNG)
+        trial = dataclasses.replace(mesh, **unfinished.atlas)
+        mesh_file_contents(mesh_path, trial, _uv_kept(unfinished), BLANK_PNG, outputs)
         # Only now, when mesh, model and prompt are known to be good, may an older painting go.
         if overwrite:
             delete_painting(folder)
@@ -167,7 +175,14 @@ def _paint(
     del denoiser  # Free its memory: baking at a large texture size needs it.
     started = time.perf_counter()
     maps = bake_texture(fitted, result.base_color_map, result.seen)
-    _write_outputs(folder, outputs, mesh_path, mesh, fitted, maps)
+    png = png_bytes(maps.base_color)
+    contents = {
+        **mesh_file_contents(mesh_path, mesh, _uv_kept(unfinished), png, outputs),
+        "base_color": png,
+        "preview": preview_png(fitted, maps.base_color),
+        "turntable": turntable_gif(fitted, maps.base_color),
+    }
+    _write_outputs(folder, outputs, contents)
     seconds = {
         "unwrap": unfinished.notes["seconds"],
         **result.seconds,
@@ -193,9 +208,9 @@ def _paint(
     }
 
 
-def _output_names(mesh_path: Path) -> dict[str, str]:
+def _output_names(mesh_path: Path, choice: str) -> dict[str, str]:
     return {
-        **mesh_file_names(mesh_path),
+        **mesh_file_names(mesh_path, choice),
         "base_color": "textures/base_color.png",
         "preview": "preview.png",
         "turntable": "turntable.gif",
@@ -213,21 +228,11 @@ def _make_atlas(mesh: Mesh, settings: PaintSettings) -> Unfinished:
     )
 
 
-def _write_outputs(
-    folder: Path,
-    outputs: dict[str, str],
-    mesh_path: Path,
-    mesh: Mesh,
-    fitted: Mesh,
-    maps: TextureMaps,
-) -> None:
-    png = png_bytes(maps.base_color)
-    contents = {
-        **mesh_file_contents(mesh_path, mesh, png),
-        "base_color": png,
-        "preview": preview_png(fitted, maps.base_color),
-        "turntable": turntable_gif(fitted, maps.base_color),
-    }
+def _uv_kept(unfinished: Unfinished) -> bool:
+    return unfinished.notes["uv_source"] == "input"
+
+
+def _write_outputs(folder: Path, outputs: dict[str, str], contents: dict[str, bytes]) -> None:
     for key, content in contents.items():
         path = folder / outputs[key]
         path.parent.mkdir(exist_ok=True)

@@ -47,6 +47,9 @@ class PaintSettings:
     """Of all randomness; the same seed gives the same texture, bit for bit on one CPU."""
     unwrap: Literal["auto", "always", "never"] = "auto"
     """When to make new UVs: only if the mesh has no usable ones, always, or never."""
+    format: Literal["auto", "same", "glb", "obj", "gltf"] = "auto"
+    """Mesh files to write: "auto" for a GLB and the input's own OBJ or glTF, "same" for the latter
+    alone, or one of the others."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     learning_rate: float = 0.05

@@ -38,7 +38,12 @@ def write(scene: Scene, folder: Path) -> Path:
 
 
 def patched(path: Path, mesh: Mesh) -> Parsed:
-    return Parsed(mesh_file_contents(path, mesh, PAINTED)["mesh"])
+    return Parsed(contents_of(path, mesh)["mesh"])
+
+
+def contents_of(path: Path, mesh: Mesh) -> dict[str, bytes]:
+    names = mesh_file_names(path) | {"base_color": "textures/base_color.png"}
+    return mesh_file_contents(path, mesh, False, PAINTED, names)
 
 
 def unwrapped(mesh: Mesh) -> Mesh:
@@ -337,7 +342,7 @@ def test_a_gltf_comes_back_as_glb_and_as_gltf_with_one_buffer(tmp_path: Path, ma
         "gltf": "a scene.gltf",
         "bin": "a scene.bin",
     }
-    contents = mesh_file_contents(path, make_uv(load_mesh(path)), PAINTED)
+    contents = contents_of(path, make_uv(load_mesh(path)))
     assert contents.keys() == mesh_file_names(path).keys()
     glb, tree = Parsed(contents["mesh"]), json.loads(contents["gltf"])
     assert tree["buffers"][0].pop("uri") == "a%20scene.bin"
@@ -352,13 +357,13 @@ def test_a_gltf_comes_back_as_glb_and_as_gltf_with_one_buffer(tmp_path: Path, ma
 def test_a_file_that_is_no_image_is_not_taken_in(tmp_path: Path) -> None:
     path = gltf(everything(), tmp_path)
     (tmp_path / "gone.jpg").write_text("a secret")
-    contents = mesh_file_contents(path, load_mesh(path), PAINTED)
+    contents = contents_of(path, load_mesh(path))
     assert b"a secret" not in contents["bin"]
 
 
 def refusal(path: Path, mesh: Mesh) -> str:
     with pytest.raises(TexcsdError) as raised:
-        mesh_file_contents(path, mesh, PAINTED)
+        contents_of(path, mesh)
     message = str(raised.value)
     assert message.startswith(str(path)) and "\n" not in message
     return message
@@ -395,6 +400,6 @@ def test_nonsense_that_was_no_obstacle_to_loading_is_refused(tmp_path, key, nons
     scene.tree[key] = nonsense
     path.write_bytes(scene.glb())
     try:
-        assert parsed.binary in mesh_file_contents(path, mesh, PAINTED)["mesh"]
+        assert parsed.binary in contents_of(path, mesh)["mesh"]
     except TexcsdError as error:
         assert "\n" not in str(error)

@@ -40,6 +40,9 @@ class FilePart:
     """int64[face, 3] into normals."""
     source: GltfSource | None = None
     """None for a part of any other format."""
+    polygons: NDArray[np.int64] | None = None
+    """int64[face], ascending: the polygon of the file each triangle was cut from; None if each is
+    one."""
 
 
 def place_part(part: FilePart, matrix: NDArray[np.float64]) -> FilePart:

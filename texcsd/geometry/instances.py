@@ -24,6 +24,7 @@ def without_repeats(mesh: Mesh) -> Mesh:
         faces=mesh.faces[rows],
         uv_faces=None if mesh.uv_faces is None else mesh.uv_faces[rows],
         normal_faces=mesh.normal_faces[rows],
+        polygons=None if mesh.polygons is None else mesh.polygons[rows],
         parts=tuple(
             replace(part, first_face=start) for part, start in zip(kept, starts, strict=False)
         ),

@@ -47,10 +47,13 @@ class Mesh:
     """int64[face, 3] into normals."""
     parts: tuple[Part, ...]
     """Every mesh instance of the file, in order; together they cover all faces."""
+    polygons: Tensor | None = None
+    """int64[face], ascending: the polygon of the file each triangle was cut from; None if each is
+    one."""
 
     def to(self, device: torch.device | str) -> "Mesh":
         """Return the same mesh with every tensor on the device."""
-        names = ("vertices", "faces", "uv", "uv_faces", "normals", "normal_faces")
+        names = ("vertices", "faces", "uv", "uv_faces", "normals", "normal_faces", "polygons")
         tensors = {name: getattr(self, name) for name in names}
         return replace(self, **{k: None if t is None else t.to(device) for k, t in tensors.items()})
 
@@ -87,6 +90,7 @@ def load_mesh(path: str | Path) -> Mesh:
         normals=torch.from_numpy(normals),
         normal_faces=torch.from_numpy(normal_faces),
         parts=_part_table(parts),
+        polygons=_join_polygons(parts),
     )
 
 
@@ -174,6 +178,16 @@ def _join_uv(parts: list[FilePart]) -> tuple[Tensor | None, Tensor | None]:
     ]
     uv, uv_faces = _join(pairs)
     return torch.from_numpy(uv.astype(np.float32)), torch.from_numpy(uv_faces)
+
+
+def _join_polygons(parts: list[FilePart]) -> Tensor | None:
+    joined, count = [], 0
+    for part in parts:
+        if part.polygons is None:
+            return None
+        joined.append(part.polygons + count)
+        count += int(part.polygons[-1]) + 1
+    return torch.from_numpy(np.concatenate(joined))
 
 
 def _part_normals(part: FilePart) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -4,6 +4,7 @@ Our own because trimesh's reader reorders faces by material, repeats vertices at
 the uv of objects that mix triangles with quads.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 
 from texcsd.geometry.file_part import DamagedFileError, FilePart
 from texcsd.geometry.polygons import triangulate
+
+FACE_KEYWORDS = ("f", "fo")
+CONTINUATION = re.compile(r"\\(\r\n|\n|\r)")
 
 
 @dataclass
@@ -31,25 +35,64 @@ def read_obj(path: Path) -> list[FilePart]:
     Every part shares the file's whole vertex array, so that positions and their order are the
     file's. Polygons are triangulated as fans from the corner that suits their shape best.
     """
-    lines: dict[str, list[str]] = {"v": [], "vt": [], "vn": []}
-    objects = [_Object(path.stem)]
-    text = path.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ")
-    for line in text.splitlines():
-        keyword, _, rest = line.strip().replace("\t", " ").partition(" ")
-        if keyword in lines:
-            lines[keyword].append(rest)
-        elif keyword in ("f", "fo"):
-            objects[-1].faces.append(_absolute(rest, lines))
-        elif keyword == "o":
-            if objects[-1].faces:
-                objects.append(_Object(rest.strip() or path.stem))
-            else:
-                objects[-1].name = rest.strip() or path.stem
+    objects, lines = _parse_lines(path.read_bytes().decode("utf-8", "replace"), path.stem)
     vertices = _numbers(lines["v"], 3, "v")
     uv = _numbers(lines["vt"], 2, "vt")
     normals = _numbers(lines["vn"], 3, "vn")
     parts = [_part(found, vertices, uv, normals) for found in objects if found.faces]
     return parts or [FilePart(path.stem, vertices, np.zeros((0, 3), np.int64))]
+
+
+def read_polygons(text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the polygons of an OBJ as `read_obj` triangulates them.
+
+    Returns:
+        int64[polygon], the corners of each `f` line with more than two, in the file's order;
+        int64[face, 3], for each triangle its corners, counted over all these polygons.
+    """
+    objects, lines = _parse_lines(text, "")
+    polygons = _polygons(face for found in objects for face in found.faces)
+    return polygons.counts, polygons.triangulate(_numbers(lines["v"], 3, "v"))
+
+
+def logical_lines(text: str) -> list[str]:
+    """Split a text into lines with their ends; after a backslash a line goes on in the next."""
+    lines = text.splitlines(keepends=True)
+    if CONTINUATION.search(text) is None:
+        return lines
+    joined, goes_on = [], False
+    for line in lines:
+        if goes_on:
+            joined[-1] += line
+        else:
+            joined.append(line)
+        goes_on = CONTINUATION.search(line) is not None
+    return joined
+
+
+def split_keyword(line: str) -> tuple[str, str]:
+    """Return the keyword of a logical line, such as "f", and all that follows it."""
+    if "\\" in line:
+        line = CONTINUATION.sub(" ", line)
+    keyword, _, rest = line.strip().replace("\t", " ").partition(" ")
+    return keyword, rest
+
+
+def _parse_lines(text: str, stem: str) -> tuple[list[_Object], dict[str, list[str]]]:
+    lines: dict[str, list[str]] = {"v": [], "vt": [], "vn": []}
+    objects = [_Object(stem)]
+    for line in logical_lines(text):
+        keyword, rest = split_keyword(line)
+        if keyword in lines:
+            lines[keyword].append(rest)
+        elif keyword in FACE_KEYWORDS:
+            objects[-1].faces.append(_absolute(rest, lines))
+        elif keyword == "o":
+            if objects[-1].faces:
+                objects.append(_Object(rest.strip() or stem))
+            else:
+                objects[-1].name = rest.strip() or stem
+    return objects, lines
 
 
 def _absolute(polygon: str, lines: dict[str, list[str]]) -> list[str]:
@@ -91,11 +134,9 @@ def _part(
     uv: NDArray[np.float64],
     normals: NDArray[np.float64],
 ) -> FilePart:
-    polygons = [polygon for polygon in found.faces if len(polygon) > 2]
-    counts = np.array([len(polygon) for polygon in polygons], np.int64)
-    indices = _corner_indices(list(chain.from_iterable(polygons)))
-    corners = triangulate(counts, indices[:, 0], vertices)
-    faces, uv_faces, normal_faces = (indices[corners, kind] for kind in range(3))
+    polygons = _polygons(found.faces)
+    corners = polygons.triangulate(vertices)
+    faces, uv_faces, normal_faces = (polygons.corners[corners, kind] for kind in range(3))
     with_uv = (uv_faces >= 0).all(axis=1)
     uv_faces[~with_uv] = 0  # all three corners on one point: no area, counted as such
     has_uv, has_normals = with_uv.any(), len(faces) > 0 and (normal_faces >= 0).all()
@@ -107,7 +148,27 @@ def _part(
         uv_faces if has_uv else None,
         normals if has_normals else None,
         normal_faces if has_normals else None,
+        polygons=np.repeat(np.arange(len(polygons.counts)), polygons.counts - 2),
     )
+
+
+@dataclass(frozen=True)
+class _Polygons:
+    counts: NDArray[np.int64]
+    """int64[polygon], corners of each."""
+    corners: NDArray[np.int64]
+    """int64[corner, 3], counted from 0: vertex, uv, normal; -1 where a corner has none."""
+
+    def triangulate(self, vertices: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return int64[face, 3] into the corners."""
+        return triangulate(self.counts, self.corners[:, 0], vertices)
+
+
+def _polygons(faces: Iterable[list[str]]) -> _Polygons:
+    """Leave out faces that are only a point or a line."""
+    polygons = [corners for corners in faces if len(corners) > 2]
+    counts = np.array([len(corners) for corners in polygons], np.int64)
+    return _Polygons(counts, _corner_indices(list(chain.from_iterable(polygons))))
 
 
 def _corner_indices(corners: list[str]) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,10 @@ FIRST_ATTEMPT = 0.6
 """Share of the time limit for xatlas on the whole mesh; the rest is for its second attempt."""
 PADDING_RESERVE = 1.5
 """xatlas overshoots the resolution asked for by up to this factor, and padding shrinks with it."""
+RUNS_FOR_POLYGONS = 6
+"""xatlas sees triangles only; it gets this many tries at leaving the polygons of the file whole."""
+MOST_CUT_POLYGONS = 0.05
+"""Where it cuts a larger share of them, charts of single polygons would make a poor atlas."""
 MOST_NEW_OVERLAP = 0.01
 MOST_NEW_AREA_WITHOUT_UV = 0.001
 
@@ -58,6 +63,8 @@ class _Surface:
     """int[kept], their numbers in the mesh."""
     places: NDArray[np.int64]
     """int[face, 3] into vertices, for all faces of the mesh."""
+    polygons: NDArray[np.int64]
+    """int[kept], the polygon each is a part of."""
 
 
 def ensure_uv(
@@ -169,7 +176,7 @@ def _unwrap_with_notes(
     for source, groups, share in rungs:
         try:
             seconds = timeout_seconds * share
-            uv, uv_faces = _run_xatlas(surface, groups(), texture_size, padding, seconds)
+            uv, uv_faces = _unwrap_polygons(surface, groups(), texture_size, padding, seconds)
             unwrapped = _with_uv(mesh, surface, uv, uv_faces)
             _check_atlas(unwrapped)
             return unwrapped, source, notes
@@ -189,7 +196,40 @@ def _prepare(mesh: Mesh) -> _Surface:
     used = vertices[np.unique(places[kept])]
     centre = (used.min(axis=0) + used.max(axis=0)) / 2
     vertices = (vertices - centre) / np.abs(used - centre).max()
-    return _Surface(vertices, places[kept], kept, places)
+    polygons = kept if mesh.polygons is None else mesh.polygons.cpu().numpy()[kept]
+    return _Surface(vertices, places[kept], kept, places, polygons)
+
+
+def _unwrap_polygons(
+    surface: _Surface,
+    groups: NDArray[np.int64],
+    texture_size: int,
+    padding: int,
+    timeout_seconds: float,
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Run xatlas; as long as a seam cuts polygons of the file, again with those as charts."""
+    end = time.monotonic() + timeout_seconds
+    result = _run_xatlas(surface, groups, texture_size, padding, timeout_seconds)
+    for _ in range(RUNS_FOR_POLYGONS - 1):
+        cut = _cut_polygons(surface, result[1])
+        if len(cut) == 0 or len(cut) > MOST_CUT_POLYGONS * len(np.unique(surface.polygons)):
+            break
+        theirs = np.isin(surface.polygons, cut)
+        groups = np.where(theirs, groups.max() + 1 + surface.polygons, groups)
+        try:
+            left = max(end - time.monotonic(), 0.0)
+            result = _run_xatlas(surface, groups, texture_size, padding, left)
+        except _RungError:
+            break  # what there is has seams within polygons, but is an atlas
+    return result
+
+
+def _cut_polygons(surface: _Surface, uv_faces: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the polygons of which one vertex has two places in the texture."""
+    corners = np.stack([np.repeat(surface.polygons, 3), surface.faces.ravel()], axis=1)
+    with_uv = np.unique(np.column_stack([corners, uv_faces.ravel()]), axis=0)
+    vertices, count = np.unique(with_uv[:, :2], axis=0, return_counts=True)
+    return np.unique(vertices[count > 1, 0])
 
 
 def _run_xatlas(

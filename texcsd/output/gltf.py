@@ -25,7 +25,13 @@ def png_bytes(base_color: NDArray[np.uint8]) -> bytes:
 
 
 def glb_bytes(mesh: Mesh, maps_png: bytes, name: str) -> bytes:
-    """Write the mesh with its texture as a GLB file; the same arguments give the same bytes.
+    """Write `new_gltf` as a GLB file; the same arguments give the same bytes."""
+    buffer = new_gltf(mesh, maps_png, name)
+    return glb_container(buffer.tree, bytes(buffer.data))
+
+
+def new_gltf(mesh: Mesh, maps_png: bytes, name: str) -> GltfBuffer:
+    """Make a glTF of the mesh with its texture.
 
     One node and mesh per part, under the part's name; a name that occurs twice gets a number.
     Positions are exactly `mesh.vertices` as float32. Only where float32 would cost more than a
@@ -39,9 +45,6 @@ def glb_bytes(mesh: Mesh, maps_png: bytes, name: str) -> bytes:
         maps_png: The base colour as a PNG file, row 0 on top; embedded as it is.
         name: Of the material and the scene. The material is two-sided, since the winding of an
             input without materials is not known to be right.
-
-    Returns:
-        A GLB file.
     """
     if mesh.uv is None or mesh.uv_faces is None:
         raise ValueError("a mesh needs uv to be written with a texture")
@@ -64,7 +67,7 @@ def glb_bytes(mesh: Mesh, maps_png: bytes, name: str) -> bytes:
         nodes.append(node | ({"translation": offset.tolist()} if offset.any() else {}))
         meshes.append({"name": part_name, "primitives": [_primitive(attributes, part, buffer)]})
     texture = buffer.append_texture(maps_png, uv)
-    document = {
+    buffer.tree |= {
         "asset": {"version": "2.0", "generator": _generator()},
         "scene": 0,
         "scenes": [{"name": name, "nodes": list(range(len(nodes)))}],
@@ -72,7 +75,7 @@ def glb_bytes(mesh: Mesh, maps_png: bytes, name: str) -> bytes:
         "meshes": meshes,
         "materials": [painted_material({"name": name, "doubleSided": True}, {"index": texture})],
     }
-    return glb_container(document | buffer.tree, bytes(buffer.data))
+    return buffer
 
 
 def _primitive(

@@ -1,8 +1,10 @@
-"""The painted mesh as files: a glTF is patched, other formats are written as GLB."""
+"""The painted mesh as files: a glTF or an OBJ is patched, and anything can be written as GLB."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,38 +13,97 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_document import open_document
 from texcsd.geometry.mesh import Mesh
-from texcsd.output.gltf import glb_bytes
+from texcsd.output.gltf import new_gltf
 from texcsd.output.gltf_buffer import glb_container
 from texcsd.output.gltf_patch import patch_gltf
+from texcsd.output.obj_patch import patch_obj
+
+FILES = {"glb": ("glb",), "gltf": ("gltf", "bin"), "obj": ("obj", "mtl")}
+"""What each format consists of."""
 
 
-def mesh_file_names(mesh_path: Path) -> dict[str, str]:
-    """Name the files that a painting of this mesh writes; "mesh" is the one with all in it."""
-    stem = mesh_path.stem
-    names = {"mesh": f"{stem}.glb"}
-    if mesh_path.suffix.lower() == ".gltf":
-        names |= {"gltf": f"{stem}.gltf", "bin": f"{stem}.bin"}
+def mesh_file_names(mesh_path: Path, choice: str = "auto") -> dict[str, str]:
+    """Name the files that a painting of this mesh writes; "mesh" is the one to open.
+
+    Args:
+        mesh_path: The input.
+        choice: "auto" for a GLB and, if the input is OBJ or .gltf, that; "same" for the input's
+            format alone; or "glb", "gltf" or "obj".
+
+    Raises:
+        TexcsdError: That format cannot be made of this mesh.
+    """
+    extensions = [extension for name in _formats(mesh_path, choice) for extension in FILES[name]]
+    names = {
+        "mesh" if index == 0 else extension: f"{mesh_path.stem}.{extension}"
+        for index, extension in enumerate(extensions)
+    }
+    if "mtl" in names:
+        # An OBJ may name several libraries in a line, with spaces between them.
+        names["mtl"] = re.sub(r"\s", "_", names["mtl"])
     return names
 
 
-def mesh_file_contents(mesh_path: Path, mesh: Mesh, png: bytes) -> dict[str, bytes]:
+def _formats(mesh_path: Path, choice: str) -> list[str]:
+    own = mesh_path.suffix.lower()[1:]
+    if choice == "auto":
+        return ["glb", own] if own in ("gltf", "obj") else ["glb"]
+    wanted = own if choice == "same" else choice
+    if wanted not in FILES:
+        raise TexcsdError(
+            f"{mesh_path}: format same is not to be had, texcsd writes no "
+            f"{own.upper()}; choose glb or gltf"
+        )
+    if wanted == "obj" and own != "obj":
+        raise TexcsdError(
+            f"{mesh_path}: format obj is for an OBJ, which is patched; this is "
+            f"{own.upper()}, choose glb or gltf"
+        )
+    return [wanted]
+
+
+def mesh_file_contents(
+    mesh_path: Path,
+    mesh: Mesh,
+    uv_kept: bool,
+    png: bytes,
+    outputs: Mapping[str, str],
+) -> dict[str, bytes]:
     """Write the files that `mesh_file_names` names.
 
     Args:
         mesh_path: Where the mesh was loaded from.
         mesh: As loaded; its uv are those that were painted.
+        uv_kept: Whether these are the uv of the file.
         png: The base colour, row 0 on top.
+        outputs: Names of all files of the result; that of the texture is "base_color".
 
     Raises:
         TexcsdError: The file is too broken to put a texture into it.
     """
-    stem, suffix = mesh_path.stem, mesh_path.suffix.lower()
-    if suffix not in (".glb", ".gltf"):
-        return {"mesh": glb_bytes(mesh, png, stem)}
+    wanted = {Path(name).suffix[1:]: key for key, name in outputs.items()}
+    contents: dict[str, bytes] = {}
+    if "glb" in wanted or "gltf" in wanted:
+        tree, binary = _gltf(mesh_path, mesh, png)
+        contents["glb"] = glb_container(tree, binary)
+        if "gltf" in wanted:
+            contents |= {"gltf": _gltf_text(tree, outputs["bin"]), "bin": binary}
+    if "obj" in wanted:
+        material = re.sub(r"\s", "_", mesh_path.stem)
+        names = outputs["mtl"], outputs["base_color"], material
+        files = patch_obj(mesh_path.read_bytes(), mesh, uv_kept, *names)
+        contents |= {"obj": files.obj, "mtl": files.mtl}
+    return {wanted[suffix]: content for suffix, content in contents.items() if suffix in wanted}
+
+
+def _gltf(mesh_path: Path, mesh: Mesh, png: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the tree and the only buffer."""
+    if mesh_path.suffix.lower() not in (".glb", ".gltf"):
+        buffer = new_gltf(mesh, png, mesh_path.stem)
+        return buffer.tree, bytes(buffer.data)
     try:
-        document = patch_gltf(open_document(mesh_path), mesh, png, stem)
-        assert document.binary_chunk is not None
-        contents = {"mesh": glb_container(document.tree, document.binary_chunk)}
+        document = patch_gltf(open_document(mesh_path), mesh, png, mesh_path.stem)
+        json.dumps(document.tree, allow_nan=False)
     except DamagedFileError as error:
         raise TexcsdError(f"{mesh_path}: no texture can be put into it: {error}.") from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -52,13 +113,11 @@ def mesh_file_contents(mesh_path: Path, mesh: Mesh, png: bytes) -> dict[str, byt
             f"{mesh_path}: no texture can be put into it ({reason}); its JSON is not valid glTF, "
             "export it again."
         ) from error
-    if suffix == ".gltf":
-        contents["gltf"] = _gltf_bytes(document.tree, f"{stem}.bin")
-        contents["bin"] = document.binary_chunk
-    return contents
+    assert document.binary_chunk is not None
+    return document.tree, document.binary_chunk
 
 
-def _gltf_bytes(tree: dict[str, Any], buffer_name: str) -> bytes:
+def _gltf_text(tree: dict[str, Any], buffer_name: str) -> bytes:
     (described,) = tree["buffers"]
     tree = tree | {"buffers": [described | {"uri": quote(buffer_name)}]}
     return (json.dumps(tree, indent=2, allow_nan=False) + "\n").encode()
