@@ -16,6 +16,10 @@ from texcsd.settings import PaintSettings, options
 
 REPORT = {
     "outputs": {"mesh": "cube.glb"},
+    "damage": {
+        "cube.glb": {"max_position_delta": 3e-8, "max_uv_delta": 0.0, "vertices_copied": 1200},
+        "cube.obj": {"max_position_delta": 0.0, "max_uv_delta": 0.0, "polygons_cut": 0},
+    },
     "texels": 2000,
     "unseen_texels": 10,
     "seconds": {"total": 1.0},
@@ -172,6 +176,8 @@ def test_the_summary_names_the_files(paint, capsys) -> None:
     output = capsys.readouterr().out
     assert output.splitlines()[:2] == [f"painted: {Path('outputs/cube-gold')}", "  cube.glb"]
     assert "10 of 2,000 texels" in output
+    expected = "positions differ by at most 3e-08, UVs by at most 0, all else equal; 1,200 vertices"
+    assert f"  read back: {expected} split at seams\n" in output
     paint.already_painted = True
     assert main(["paint", "cube.obj", "gold"]) == 0
     assert capsys.readouterr().out.startswith("already painted: ")
@@ -217,7 +223,7 @@ import sys, types
 from texcsd.cli import main
 result = types.SimpleNamespace(already_painted=False, folder="x", report={})
 sys.modules["texcsd.job"] = types.SimpleNamespace(paint=lambda *_, **__: result)
-result.report = {"outputs": {}, "texels": 0, "unseen_texels": 0, "seconds": {}}
+result.report = {"outputs": {}, "damage": {}, "texels": 0, "unseen_texels": 0, "seconds": {}}
 sys.exit(main(sys.argv[1:]))
 """
 

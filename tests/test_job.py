@@ -158,6 +158,9 @@ def test_the_report_says_what_was_done_with_what(cube, folder, synthesis) -> Non
         "negative_prompt": "dull",
     }
     assert report["uv_source"] == "input"
+    assert report["damage"].keys() == {"cube.glb", "cube.obj"}
+    assert report["damage"]["cube.obj"]["max_position_delta"] == 0
+    assert report["damage"]["cube.obj"]["max_uv_delta"] == 0
     assert 0.4 < report["unseen_fraction"] < 0.6
     assert report["unseen_fraction"] == report["unseen_texels"] / report["texels"]
     assert report["warnings"] == ["unknown word", "dark"]
@@ -471,6 +474,23 @@ def test_the_obj_is_the_input_with_another_library(cube, folder, synthesis) -> N
     assert [line for line in lines[1:] if line != "usemtl cube"] == cube.read_text().splitlines()
     loaded = trimesh.load(folder / "cube.obj").visual.material
     assert (np.asarray(loaded.image)[0, 0] == [51, 102, 0]).all()
+
+
+def test_a_damaged_mesh_is_an_error_and_no_result(cube, folder, synthesis, monkeypatch) -> None:
+    write = job.mesh_file_contents
+
+    def move_a_vertex(mesh_path, mesh, *others):
+        contents = write(mesh_path, mesh, *others)
+        contents["obj"] = contents["obj"].replace(b"v 3 -1 0", b"v 3.0001 -1 0")
+        return contents
+
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "mesh_file_contents", move_a_vertex)
+        with pytest.raises(TexcsdError, match=r"cube\.obj: .* max_position_delta is 0\.0001"):
+            paint(cube, folder)
+    assert all(name.startswith("unfinished/") for name in contents(folder))
+    paint(cube, folder)
+    assert sorted(contents(folder)) == OUTPUTS
 
 
 def write_gltf(cube: Path) -> Path:

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,24 @@ def _summary(report: dict[str, Any]) -> list[str]:
     unseen, texels, seconds = report["unseen_texels"], report["texels"], report["seconds"]
     return [
         *(f"  {name}" for name in report["outputs"].values()),
+        _damage_line(report["damage"].values()),
         f"  {unseen:,} of {texels:,} texels were in no view and took the colours around them",
         "  seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()),
     ]
+
+
+def _damage_line(files: Collection[dict[str, Any]]) -> str:
+    """What was measured between the input and the mesh files, together."""
+    moved = max((found["max_position_delta"] for found in files), default=0)
+    uv = [found["max_uv_delta"] for found in files if found["max_uv_delta"] is not None]
+    uv_text = f"UVs by at most {max(uv):.2g}" if uv else "UVs are new"
+    extra = [
+        f"; {count:,} {noun}"
+        for key, noun in (("vertices_copied", "vertices"), ("polygons_cut", "polygons"))
+        if (count := max((found.get(key, 0) for found in files), default=0))
+    ]
+    seams = f"{''.join(extra)} split at seams" if extra else ""
+    return f"  read back: positions differ by at most {moved:.2g}, {uv_text}, all else equal{seams}"
 
 
 def _parser() -> argparse.ArgumentParser:

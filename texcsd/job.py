@@ -21,6 +21,7 @@ from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
 from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.output.bake import bake_texture
+from texcsd.output.damage import measure_damage
 from texcsd.output.gltf import png_bytes
 from texcsd.output.mesh_files import mesh_file_contents, mesh_file_names
 from texcsd.output.preview import preview_png, turntable_gif
@@ -175,14 +176,17 @@ def _paint(
     del denoiser  # Free its memory: baking at a large texture size needs it.
     started = time.perf_counter()
     maps = bake_texture(fitted, result.base_color_map, result.seen)
-    png = png_bytes(maps.base_color)
-    contents = {
-        **mesh_file_contents(mesh_path, mesh, _uv_kept(unfinished), png, outputs),
+    png, uv_kept = png_bytes(maps.base_color), _uv_kept(unfinished)
+    mesh_files = mesh_file_contents(mesh_path, mesh, uv_kept, png, outputs)
+    _write_outputs(folder, outputs, mesh_files)
+    names = [outputs[key] for key in mesh_files]
+    damage = _measure_damage(folder, names, mesh_path, mesh, uv_kept)
+    pictures = {
         "base_color": png,
         "preview": preview_png(fitted, maps.base_color),
         "turntable": turntable_gif(fitted, maps.base_color),
     }
-    _write_outputs(folder, outputs, contents)
+    _write_outputs(folder, outputs, pictures)
     seconds = {
         "unwrap": unfinished.notes["seconds"],
         **result.seconds,
@@ -200,6 +204,7 @@ def _paint(
         "texels": maps.texels,
         "unseen_texels": maps.unseen_texels,
         "unseen_fraction": maps.unseen_texels / max(1, maps.texels),
+        "damage": damage,
         "resumed": resumed,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "warnings": warnings,
@@ -237,6 +242,22 @@ def _write_outputs(folder: Path, outputs: dict[str, str], contents: dict[str, by
         path = folder / outputs[key]
         path.parent.mkdir(exist_ok=True)
         write_bytes_atomically(path, content)
+
+
+def _measure_damage(
+    folder: Path, names: list[str], mesh_path: Path, mesh: Mesh, uv_kept: bool
+) -> dict[str, Any]:
+    """Compares every written mesh file with the input; if one is damaged, deletes them all."""
+    try:
+        return {
+            name: measure_damage(mesh_path, folder / name, mesh, uv_kept)
+            for name in names
+            if Path(name).suffix in (".glb", ".gltf", ".obj")
+        }
+    except TexcsdError:
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        raise
 
 
 def _resolve_device(device: str) -> str:

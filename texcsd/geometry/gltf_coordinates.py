@@ -58,6 +58,8 @@ def _transformed(uv: NDArray[np.float64], transform: dict[str, Any]) -> NDArray[
     Counter-clockwise as seen with v up, though v is down: so say the extension's text, its example
     and every viewer; its shader code, read as GLSL, turns the other way.
     """
-    sine, cosine = np.sin(transform.get("rotation", 0.0)), np.cos(transform.get("rotation", 0.0))
-    turned = (uv * transform.get("scale", (1, 1))) @ [[cosine, -sine], [sine, cosine]]
+    angle = transform.get("rotation", 0.0)
+    sine, cosine = np.sin(angle), np.cos(angle)
+    u, v = (uv * transform.get("scale", (1, 1))).T
+    turned = np.stack([cosine * u + sine * v, cosine * v - sine * u], axis=1)
     return turned + transform.get("offset", (0, 0))

@@ -58,7 +58,7 @@ def new_gltf(mesh: Mesh, maps_png: bytes, name: str) -> GltfBuffer:
         "TEXCOORD_0": (uv_from_top, mesh.uv_faces.cpu().numpy()),
     }
     buffer = GltfBuffer({}, b"")
-    names = _unique_names([part.name for part in mesh.parts])
+    names = unique_names([part.name for part in mesh.parts])
     meshes, nodes = [], []
     for part, part_name in zip(mesh.parts, names, strict=True):
         if part.face_count == 0:
@@ -129,7 +129,7 @@ def _offset_from_origin(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
     return ((low + high) / 2).astype(np.float32).astype(np.float64)
 
 
-def _unique_names(names: list[str]) -> list[str]:
+def unique_names(names: list[str]) -> list[str]:
     """The names in order; one that was already used gets _2, _3 and so on, as far as is free."""
     taken: set[str] = set(names)
     given: set[str] = set()

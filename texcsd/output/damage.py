@@ -1,0 +1,105 @@
+"""What a painting did to the user's mesh: files are read back and compared, nothing is assumed.
+
+Surfaces are compared as triangles; a glTF or an OBJ that was patched also in all else it holds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texcsd.errors import TexcsdError
+from texcsd.geometry.gltf_document import open_document
+from texcsd.geometry.mesh import Mesh, load_mesh
+from texcsd.output.gltf import unique_names
+from texcsd.output.gltf_damage import compare_gltf
+from texcsd.output.obj_damage import compare_obj
+
+ROUNDING = 1e-6
+"""Of the mesh's size or of the texture's, where numbers are written anew, as float32."""
+
+
+def measure_damage(
+    before: Path, after: Path, painted: Mesh, uv_kept: bool
+) -> dict[str, float | int | bool | None]:
+    """Compare a written file with the input; what has to be equal and is not is an error.
+
+    Args:
+        before: The input.
+        after: The written GLB, glTF or OBJ.
+        painted: The input as it was loaded; its uv are those that were painted.
+        uv_kept: Whether these are the input's.
+
+    Returns:
+        By name: `max_position_delta` in units of the input, `max_uv_delta` in textures (None
+        where uv are new), True for all that was found equal, and how much seams have added.
+
+    Raises:
+        TexcsdError: It names the first difference.
+    """
+    old, new = load_mesh(before), load_mesh(after)
+    suffixes = {path.suffix.lower() for path in (before, after)}
+    gltf, obj = suffixes <= {".glb", ".gltf"}, suffixes == {".obj"}
+    names = _names(old) if gltf or obj else unique_names(_names(old))
+    _refuse(after, {"faces": len(old.faces) == len(new.faces), "part_names": names == _names(new)})
+    found: dict[str, Any] = {"faces": True, "part_names": True}
+    found["max_position_delta"] = _largest_difference(_positions(old), _positions(new))
+    found["max_uv_delta"] = _largest_difference(_uv(old), _uv(new)) if uv_kept else None
+    painted_uv = _uv(painted)
+    sound = _have_area(painted_uv) | uv_kept
+    found["max_painted_uv_delta"] = _largest_difference(painted_uv[sound], _uv(new)[sound])
+    # Poses of nodes and skins are computed, numbers of another format written anew: both round.
+    _refuse(after, found, ROUNDING * float(np.ptp(_positions(old), axis=(0, 1)).max()), ROUNDING)
+    if gltf:
+        found |= compare_gltf(open_document(before), open_document(after), painted)
+    elif obj:
+        found |= compare_obj(before.read_bytes(), after.read_bytes(), uv_kept)
+    if gltf or obj:
+        _refuse(after, found, 0.0, 0.0)
+    return found
+
+
+def _refuse(
+    after: Path, found: dict[str, Any], most_moved: float = 0.0, most_uv: float = 0.0
+) -> None:
+    """Raise for the first thing that should be equal and is not; comparisons with NaN fail."""
+    limits = {
+        "max_position_delta": most_moved,
+        "max_uv_delta": most_uv,
+        "max_painted_uv_delta": ROUNDING,
+    }
+    for name, value in found.items():
+        if value is False or (name in limits and value is not None and not value <= limits[name]):
+            measured = "differ" if value is False else f"is {value:g}"
+            raise TexcsdError(
+                f"{after}: read back, it is not the input with a texture: {name} {measured}; "
+                "it was deleted, please report this"
+            )
+
+
+def _names(mesh: Mesh) -> list[str]:
+    return [part.name for part in mesh.parts]
+
+
+def _positions(mesh: Mesh) -> NDArray[np.float64]:
+    """float64[face, 3, 3], of every corner."""
+    return mesh.vertices.double().cpu().numpy()[mesh.faces.cpu().numpy()]
+
+
+def _uv(mesh: Mesh) -> NDArray[np.float64]:
+    """float64[face, 3, 2], of every corner; NaN where there are none."""
+    if mesh.uv is None or mesh.uv_faces is None:
+        return np.full((len(mesh.faces), 3, 2), np.nan)
+    return mesh.uv.double().cpu().numpy()[mesh.uv_faces.cpu().numpy()]
+
+
+def _have_area(uv: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell the faces whose three corners are apart, bool[face]; the others show no texture."""
+    return (uv != np.roll(uv, 1, axis=1)).any(axis=2).all(axis=1)
+
+
+def _largest_difference(old: NDArray[np.float64], new: NDArray[np.float64]) -> float:
+    return float(np.abs(new - old).max()) if old.size else 0.0

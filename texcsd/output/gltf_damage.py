@@ -1,0 +1,157 @@
+"""Two glTF documents compared: the one that came in, and the same with a texture in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texcsd.geometry.gltf_document import GltfDocument
+from texcsd.geometry.gltf_file import primitive_faces
+from texcsd.geometry.mesh import Mesh
+from texcsd.output.gltf_patch import KEPT_OF_MATERIALS
+
+Tree = dict[str, Any]
+
+GROWN = ("textures", "samplers", "accessors")
+"""Lists to which something may have been appended."""
+COMPARED_APART = (*GROWN, "images", "materials", "meshes", "bufferViews", "buffers")
+PLACE = ("buffer", "byteOffset", "extensions")
+VERTICES = ("attributes", "targets", "indices", "mode", "material")
+"""What a seam or the paint may change of a primitive."""
+
+
+def compare_gltf(before: GltfDocument, after: GltfDocument, painted: Mesh) -> dict[str, Any]:
+    """Return True or False for everything there is, by its name, and the number of new vertices."""
+    old, new = before.tree, after.tree
+    found: dict[str, Any] = {
+        key: new.get(key) == value for key, value in old.items() if key not in COMPARED_APART
+    }
+    found["nothing_else_added"] = new.keys() <= old.keys() | set(COMPARED_APART)
+    for key in GROWN:
+        found[key] = new.get(key, [])[: len(old.get(key, []))] == old.get(key, [])
+    found["binary"] = _same_binary(before, after)
+    found["images"] = _same_images(before, after)
+    found["materials"] = all(
+        was == now or _is_painted(was, now, new)
+        for was, now in zip(old.get("materials", []), new["materials"], strict=False)
+    ) and len(new["materials"]) >= len(old.get("materials", []))
+    places = {(part.source.mesh, part.source.primitive) for part in painted.parts if part.source}
+    return found | _compare_meshes(before, after, places)
+
+
+def _is_painted(was: Tree, now: Tree, new: Tree) -> bool:
+    """Tell whether a material differs in the paint only."""
+    texture = now.get("pbrMetallicRoughness", {}).get("baseColorTexture", {})
+    same = all(was.get(key) == now.get(key) for key in KEPT_OF_MATERIALS)
+    return same and texture.get("index") == len(new["textures"]) - 1
+
+
+def _same_binary(before: GltfDocument, after: GltfDocument) -> bool:
+    """Tell whether every view is the same piece of a buffer that came along as a whole."""
+    old, new = (document.tree.get("bufferViews", []) for document in (before, after))
+    starts: dict[int, int] = {}
+    for was, now in zip(old, new, strict=False):
+        start = now.get("byteOffset", 0) - was.get("byteOffset", 0)
+        if starts.setdefault(was["buffer"], start) != start:
+            return False
+        if any(was.get(key) != now.get(key) for key in {*was, *now} - {*PLACE}):
+            return False
+    whole = after.buffer(0)
+    return len(new) >= len(old) and all(
+        whole[start : start + len(before.buffer(index))] == before.buffer(index)
+        for index, start in starts.items()
+    )
+
+
+def _same_images(before: GltfDocument, after: GltfDocument) -> bool:
+    old, new = (document.tree.get("images", []) for document in (before, after))
+    return len(new) >= len(old) and all(
+        was == now or ("bufferView" in now and after.view(now["bufferView"]) == _file(before, was))
+        for was, now in zip(old, new, strict=False)
+    )
+
+
+def _file(document: GltfDocument, image: Tree) -> bytes | None:
+    path: Path = document.folder / unquote(image.get("uri", ""))
+    return path.read_bytes() if path.is_file() else None
+
+
+def _compare_meshes(
+    before: GltfDocument, after: GltfDocument, painted: set[tuple[int, int]]
+) -> dict[str, Any]:
+    names = ("meshes", "attributes", "material_names")
+    found: dict[str, Any] = dict.fromkeys(names, True)
+    found |= {"max_position_delta": 0.0, "vertices_copied": 0}
+    old, new = before.tree["meshes"], after.tree["meshes"]
+    found["meshes"] = len(old) == len(new)
+    for index, (was, now) in enumerate(zip(old, new, strict=False)):
+        pairs = list(zip(was["primitives"], now["primitives"], strict=False))
+        found["meshes"] &= len(was["primitives"]) == len(now["primitives"])
+        found["meshes"] &= _without(was, "primitives") == _without(now, "primitives")
+        for number, (first, second) in enumerate(pairs):
+            if (index, number) not in painted:
+                found["meshes"] &= first == second
+                continue
+            found["meshes"] &= _without(first, *VERTICES) == _without(second, *VERTICES)
+            found["attributes"] &= _same_attributes(before, after, first, second)
+            moved = _corners(after, second) - _corners(before, first)
+            found["max_position_delta"] = max(
+                found["max_position_delta"], float(np.abs(moved).max(initial=0.0))
+            )
+            found["vertices_copied"] += _count(after, second) - _count(before, first)
+            if "material" in first:
+                name = before.tree["materials"][first["material"]].get("name")
+                painted_name = after.tree["materials"][second["material"]].get("name")
+                found["material_names"] &= name == painted_name
+    return found
+
+
+def _without(tree: Tree, *keys: str) -> Tree:
+    return {key: value for key, value in tree.items() if key not in keys}
+
+
+def _corners(document: GltfDocument, primitive: Tree) -> NDArray[np.float64]:
+    """Return the positions at the corners of the triangles, float64[face, 3, 3], in no pose."""
+    positions = document.accessor(primitive["attributes"]["POSITION"])
+    return positions[primitive_faces(document, primitive)]
+
+
+def _count(document: GltfDocument, primitive: Tree) -> int:
+    return document.tree["accessors"][primitive["attributes"]["POSITION"]]["count"]
+
+
+def _same_attributes(before: GltfDocument, after: GltfDocument, was: Tree, now: Tree) -> bool:
+    """Tell whether the old vertices and all corners of triangles have what they had, to the bit."""
+    added = now["attributes"].keys() - was["attributes"].keys()
+    old_targets, new_targets = was.get("targets", []), now.get("targets", [])
+    if len(added) > 1 or not all(name.startswith("TEXCOORD_") for name in added):
+        return False
+    if len(old_targets) != len(new_targets):
+        return False
+    pairs = [
+        (was["attributes"], _without(now["attributes"], *added)),
+        *zip(old_targets, new_targets, strict=True),
+    ]
+    if was.get("indices") == now.get("indices") and "indices" in was:
+        return all(first == second for first, second in pairs)
+    old_faces, new_faces = primitive_faces(before, was), primitive_faces(after, now)
+    for first, second in pairs:
+        if first.keys() != second.keys():
+            return False
+        for name in first:
+            old, new = before.raw_accessor(first[name]), after.raw_accessor(second[name])
+            same_kind = old.dtype == new.dtype and old.shape[1] == new.shape[1]
+            if not same_kind or new[: len(old)].tobytes() != old.tobytes():
+                return False
+            if not np.array_equal(_bits(old)[old_faces], _bits(new)[new_faces]):
+                return False
+    return True
+
+
+def _bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the rows as bytes, so that NaN equals NaN."""
+    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
