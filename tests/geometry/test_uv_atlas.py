@@ -10,6 +10,7 @@ from geometry_shapes import ASSETS, CUBE_FACES, CUBE_VERTICES, make_mesh, sphere
 from scipy.ndimage import distance_transform_edt
 
 from texcsd.errors import TexcsdError
+from texcsd.geometry import uv_atlas
 from texcsd.geometry.charts import project_boxes
 from texcsd.geometry.mesh import Mesh, load_mesh
 from texcsd.geometry.normals import connect, face_normals, weld_vertices
@@ -403,3 +404,21 @@ def test_results_follow_the_device_and_dtype_of_the_mesh():
     assert unwrapped.uv.dtype == torch.float32
     assert unwrapped.uv_faces.dtype == torch.int64
     assert unwrapped.uv.device == mesh.vertices.device
+
+
+def test_no_seam_runs_through_a_quad(monkeypatch):
+    mesh = load_mesh(ASSETS / "mug.obj")
+    assert mesh.polygons is not None
+    polygons = mesh.polygons.repeat_interleave(3)
+    expected = len(torch.stack([polygons, mesh.faces.flatten()]).unique(dim=1).T)
+
+    def corners_with_uv() -> int:
+        unwrapped, source = unwrap_mesh(mesh, 1024, 4, 60)
+        assert source == "xatlas"
+        assert_good_atlas(unwrapped, mesh)
+        corners = [polygons, mesh.faces.flatten(), unwrapped.uv_faces.flatten()]
+        return len(torch.stack(corners).unique(dim=1).T)
+
+    assert corners_with_uv() == expected
+    monkeypatch.setattr(uv_atlas, "RUNS_FOR_POLYGONS", 1)
+    assert corners_with_uv() > expected

@@ -42,8 +42,10 @@ PADDING_RESERVE = 1.5
 """xatlas overshoots the resolution asked for by up to this factor, and padding shrinks with it."""
 RUNS_FOR_POLYGONS = 6
 """xatlas sees triangles only; it gets this many tries at leaving the polygons of the file whole."""
-MOST_CUT_POLYGONS = 0.05
-"""Where it cuts a larger share of them, charts of single polygons would make a poor atlas."""
+MOST_LONE_POLYGONS = 0.2
+FEW_POLYGONS = 16
+"""Charts of single polygons for a larger share of them, and for more than a few, would make a poor
+atlas."""
 MOST_NEW_OVERLAP = 0.01
 MOST_NEW_AREA_WITHOUT_UV = 0.001
 
@@ -209,19 +211,47 @@ def _unwrap_polygons(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Run xatlas; as long as a seam cuts polygons of the file, again with those as charts."""
     end = time.monotonic() + timeout_seconds
-    result = _run_xatlas(surface, groups, texture_size, padding, timeout_seconds)
+    best = _run_xatlas(surface, groups, texture_size, padding, timeout_seconds)
+    cut = _cut_polygons(surface, best[1])
+    alone, fewest = cut, len(cut)
+    most_alone = max(MOST_LONE_POLYGONS * len(np.unique(surface.polygons)), FEW_POLYGONS)
     for _ in range(RUNS_FOR_POLYGONS - 1):
-        cut = _cut_polygons(surface, result[1])
-        if len(cut) == 0 or len(cut) > MOST_CUT_POLYGONS * len(np.unique(surface.polygons)):
+        if fewest == 0 or len(alone) > most_alone:
             break
-        theirs = np.isin(surface.polygons, cut)
-        groups = np.where(theirs, groups.max() + 1 + surface.polygons, groups)
+        lone = np.isin(surface.polygons, alone)
+        groups_now = np.where(lone, groups.max() + 1 + surface.polygons, groups)
+        flat = _flatten_polygons(surface, np.flatnonzero(lone))
         try:
             left = max(end - time.monotonic(), 0.0)
-            result = _run_xatlas(surface, groups, texture_size, padding, left)
+            result = _run_xatlas(flat, groups_now, texture_size, padding, left)
         except _RungError:
-            break  # what there is has seams within polygons, but is an atlas
-    return result
+            break  # the best so far has seams within polygons, but is an atlas
+        cut = _cut_polygons(surface, result[1])
+        if len(cut) < fewest:
+            best, fewest = result, len(cut)
+        alone = np.union1d(alone, cut)
+    return best
+
+
+def _flatten_polygons(surface: _Surface, members: NDArray[np.int64]) -> _Surface:
+    """Give the polygons of these faces vertices of their own in a plane, which needs no seam."""
+    polygons, polygon_of = np.unique(surface.polygons[members], return_inverse=True)
+    faces = surface.faces[members]
+    corners = surface.vertices[faces]
+    normals = np.zeros((len(polygons), 3))
+    np.add.at(
+        normals,
+        polygon_of,
+        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]),
+    )
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    pairs = np.stack([np.repeat(polygon_of, 3), faces.ravel()], axis=1)
+    pairs, vertex_of_corner = np.unique(pairs, axis=0, return_inverse=True)
+    points, normals = surface.vertices[pairs[:, 1]], normals[pairs[:, 0]]
+    points = points - (points * normals).sum(axis=1, keepdims=True) * normals
+    own_faces = surface.faces.copy()
+    own_faces[members] = vertex_of_corner.reshape(-1, 3) + len(surface.vertices)
+    return replace(surface, vertices=np.concatenate([surface.vertices, points]), faces=own_faces)
 
 
 def _cut_polygons(surface: _Surface, uv_faces: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -52,13 +52,16 @@ def measure_damage(
     sound = _have_area(painted_uv) | uv_kept
     found["max_painted_uv_delta"] = _largest_difference(painted_uv[sound], _uv(new)[sound])
     # Poses of nodes and skins are computed, numbers of another format written anew: both round.
-    _refuse(after, found, ROUNDING * float(np.ptp(_positions(old), axis=(0, 1)).max()), ROUNDING)
+    size = float(np.ptp(_positions(old), axis=(0, 1)).max())
+    reach = max(1.0, float(np.abs(painted_uv).max()))
+    _refuse(after, found, ROUNDING * size, ROUNDING * reach)
     if gltf:
         found |= compare_gltf(open_document(before), open_document(after), painted)
     elif obj:
         found |= compare_obj(before.read_bytes(), after.read_bytes(), uv_kept)
     if gltf or obj:
-        _refuse(after, found, 0.0, 0.0)
+        exact = {name: found[name] for name in found if name != "max_painted_uv_delta"}
+        _refuse(after, exact)
     return found
 
 
@@ -69,7 +72,7 @@ def _refuse(
     limits = {
         "max_position_delta": most_moved,
         "max_uv_delta": most_uv,
-        "max_painted_uv_delta": ROUNDING,
+        "max_painted_uv_delta": most_uv,
     }
     for name, value in found.items():
         if value is False or (name in limits and value is not None and not value <= limits[name]):
