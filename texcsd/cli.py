@@ -112,12 +112,12 @@ def _damage_line(files: Collection[dict[str, Any]]) -> str:
     moved = max((found["max_position_delta"] for found in files), default=0)
     uv = [found["max_uv_delta"] for found in files if found["max_uv_delta"] is not None]
     uv_text = f"UVs by at most {max(uv):.2g}" if uv else "UVs are new"
-    extra = [
-        f"; {count:,} {noun}"
+    split = [
+        f"{noun} {count:,}"
         for key, noun in (("vertices_copied", "vertices"), ("polygons_cut", "polygons"))
         if (count := max((found.get(key, 0) for found in files), default=0))
     ]
-    seams = f"{''.join(extra)} split at seams" if extra else ""
+    seams = f"; split at seams: {', '.join(split)}" if split else ""
     return f"  read back: positions differ by at most {moved:.2g}, {uv_text}, all else equal{seams}"
 
 

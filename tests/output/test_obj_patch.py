@@ -183,6 +183,19 @@ def test_quads_stay_quads_when_unwrapped(tmp_path: Path, name: str) -> None:
     assert_same_surface(path, mesh)
 
 
+def test_a_byte_order_mark_hides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "mesh.obj"
+    for first in ("v 0 0 0\n", "# head\nv 0 0 0\n", "mtllib old.mtl\nv 0 0 0\n"):
+        path.write_text("\ufeff" + first + "v 1 0 0\nv 0 1 0\nusemtl a\nf 1 2 3\n", "utf-8")
+        mesh = load_mesh(path)
+        assert len(mesh.vertices) == 3
+        lines, _ = patched(path, mesh, uv_kept=True)
+        assert "".join(lines).count("\ufeff") == lines[0].startswith("\ufeff") == 1
+        libraries = [line.lstrip("\ufeff") for line in lines if "mtllib" in line]
+        assert libraries == ["mtllib new.mtl\n"]
+        assert torch.equal(load_mesh(tmp_path / "patched.obj").vertices, mesh.vertices)
+
+
 def test_bytes_that_are_not_utf_8_come_back(tmp_path: Path) -> None:
     path = tmp_path / "mesh.obj"
     content = b"usemtl gr\xfcn\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3"

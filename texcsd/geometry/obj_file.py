@@ -17,6 +17,8 @@ from texcsd.geometry.file_part import DamagedFileError, FilePart
 from texcsd.geometry.polygons import triangulate
 
 FACE_KEYWORDS = ("f", "fo")
+BYTE_ORDER_MARK = "\ufeff"
+"""Some editors begin a file with it."""
 CONTINUATION = re.compile(r"\\(\r\n|\n|\r)")
 
 
@@ -74,7 +76,8 @@ def split_keyword(line: str) -> tuple[str, str]:
     """Return the keyword of a logical line, such as "f", and all that follows it."""
     if "\\" in line:
         line = CONTINUATION.sub(" ", line)
-    keyword, _, rest = line.strip().replace("\t", " ").partition(" ")
+    words = line.strip().removeprefix(BYTE_ORDER_MARK).replace("\t", " ")
+    keyword, _, rest = words.partition(" ")
     return keyword, rest
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from texcsd.geometry.obj_file import FACE_KEYWORDS, logical_lines, split_keyword
+from texcsd.geometry.obj_file import BYTE_ORDER_MARK, FACE_KEYWORDS, logical_lines, split_keyword
 
 UV = re.compile(r"(?<=\d)/-?\d*(/-?\d*)?")
 """What follows the vertex of a corner: its uv and, in the group, its normal."""
@@ -39,9 +39,9 @@ def compare_obj(before: bytes, after: bytes, uv_kept: bool) -> dict[str, Any]:
 
 def _lines(content: bytes, uv_kept: bool) -> list[str]:
     """Return all lines that paint does not change; without the uv of corners if they are new."""
-    lines = logical_lines(content.decode("utf-8", "surrogateescape"))
+    text = content.decode("utf-8", "surrogateescape").removeprefix(BYTE_ORDER_MARK)
     kept = []
-    for line in lines:
+    for line in logical_lines(text):
         keyword = split_keyword(line)[0]
         if keyword == "mtllib" or (keyword == "vt" and not uv_kept):
             continue

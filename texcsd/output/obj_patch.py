@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.normals import weld_vertices
-from texcsd.geometry.obj_file import FACE_KEYWORDS, logical_lines, read_polygons, split_keyword
+from texcsd.geometry.obj_file import (
+    BYTE_ORDER_MARK,
+    FACE_KEYWORDS,
+    logical_lines,
+    read_polygons,
+    split_keyword,
+)
 
 WORD = re.compile(r"[^\s\\]+")
 """A word of a logical line; a backslash may follow it, and the end of a line after that."""
@@ -44,6 +50,8 @@ def patch_obj(
     """
     # Whatever is not UTF-8 comes back as the bytes it was.
     text = content.decode("utf-8", "surrogateescape")
+    mark = text[: text.startswith(BYTE_ORDER_MARK)]
+    text = text.removeprefix(mark)
     end = "\r\n" if "\r\n" in text else "\n"
     lines = logical_lines(text)
     if not uv_kept:
@@ -53,7 +61,8 @@ def patch_obj(
     names = dict.fromkeys(rest.strip() for keyword, rest in words if keyword == "usemtl")
     mtl = (end * 2).join(_material(name, image, end) for name in names) + end
     return ObjFiles(
-        "".join(lines).encode("utf-8", "surrogateescape"), mtl.encode("utf-8", "surrogateescape")
+        "".join([mark, *lines]).encode("utf-8", "surrogateescape"),
+        mtl.encode("utf-8", "surrogateescape"),
     )
 
 
