@@ -493,6 +493,24 @@ def test_a_damaged_mesh_is_an_error_and_no_result(cube, folder, synthesis, monke
     assert sorted(contents(folder)) == OUTPUTS
 
 
+def test_a_mesh_that_changes_while_it_is_painted_is_an_error(
+    cube, folder, synthesis, monkeypatch
+) -> None:
+    original = cube.read_text()
+
+    def paint_and_change(*arguments):
+        cube.write_text(original + "# a comment\n")
+        return synthesis(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "synthesize", paint_and_change)
+        with pytest.raises(TexcsdError, match="was changed while it was painted"):
+            paint(cube, folder)
+    assert all(name.startswith("unfinished/") for name in contents(folder))
+    cube.write_text(original)
+    assert not paint(cube, folder).already_painted
+
+
 def write_gltf(cube: Path) -> Path:
     for name, content in trimesh.Scene(trimesh.load(cube)).export(file_type="gltf").items():
         cube.with_name(name).write_bytes(content)

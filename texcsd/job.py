@@ -176,6 +176,11 @@ def _paint(
     del denoiser  # Free its memory: baking at a large texture size needs it.
     started = time.perf_counter()
     maps = bake_texture(fitted, result.base_color_map, result.seen)
+    if input_sha256(mesh_path) != request.input_sha256:  # it is read again, to be patched
+        raise TexcsdError(
+            f"{mesh_path}: was changed while it was painted; put it back and repeat the command, or"
+            " paint anew with --overwrite"
+        )
     png, uv_kept = png_bytes(maps.base_color), _uv_kept(unfinished)
     mesh_files = mesh_file_contents(mesh_path, mesh, uv_kept, png, outputs)
     _write_outputs(folder, outputs, mesh_files)
