@@ -35,6 +35,8 @@ SUPERSAMPLING = 2
 PATTERN_OFFSET = 1.2
 """Patterns begin anywhere in a cube of this size, in units of the object's radius."""
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
+FINAL_RATE = 0.1
+"""Learning rate of the last step, of the first one's: small steps average the views' noise out."""
 FINEST_LEVEL_FROM = 0.6
 """The texture's finest level joins after this share of the steps: until then there is no detail for
 it to hold, and a step costs half as much without it."""
@@ -155,9 +157,11 @@ class Painting:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
-    def advance(self, surface: Surface) -> None:
+    def advance(self, surface: Surface, learning_rate: float) -> None:
         """Finish a step: change the texture, and note what the step's views have shown."""
         self.changing = True
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
         self._count_pixels(surface.uv[surface.triangle_ids >= 0])
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -230,7 +234,7 @@ def _take_step(
         )
     with painting.timed("update"):
         surrogate_loss(clean, direction).backward()
-        painting.advance(surface)
+        painting.advance(surface, settings.learning_rate * _between(1.0, FINAL_RATE, done))
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
