@@ -88,7 +88,7 @@ class FakeSynthesis:
 def synthesis(monkeypatch: pytest.MonkeyPatch) -> FakeSynthesis:
     fake = FakeSynthesis()
     monkeypatch.setattr(job, "synthesize", fake)
-    monkeypatch.setattr(job, "load_denoiser", lambda model, device: FakeDenoiser())
+    monkeypatch.setattr(job, "load_denoiser", lambda model, device, *options: FakeDenoiser())
     # Rendering them takes seconds, and nothing here looks at them.
     monkeypatch.setattr(job, "preview_png", lambda mesh, base_color: b"preview")
     monkeypatch.setattr(job, "turntable_gif", lambda mesh, base_color: b"turntable")
@@ -376,7 +376,7 @@ def die(mesh, denoiser, settings, folder, progress):
     save_checkpoint(folder, {"x": torch.zeros(1)}, {"step": 7})
     os._exit(9)
 job.synthesize = die
-job.load_denoiser = lambda model, device: test_job.FakeDenoiser()
+job.load_denoiser = lambda model, device, *options: test_job.FakeDenoiser()
 texcsd.paint(sys.argv[1], "gold", sys.argv[2], texture_size=32, quiet=True)
 """
 

@@ -144,7 +144,13 @@ def _paint(
     unfinished = None if overwrite else load_unfinished(folder, request)
     device = _resolve_device(settings.device)
     mesh = load_mesh(mesh_path)
-    denoiser = load_denoiser(settings.model, device)
+    denoiser = load_denoiser(
+        settings.model,
+        device,
+        settings.controlnet,
+        settings.controlnet_scale,
+        settings.vae_checkpointing == "on",
+    )
     model = {
         "name": settings.model,
         "licence": denoiser.licence,

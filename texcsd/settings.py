@@ -36,7 +36,13 @@ class PaintSettings:
     negative_prompt: str = ""
     """What it is not to look like; empty takes the model's own, if it has one."""
     model: str = "embedded"
-    """The diffusion model: "embedded", a folder in diffusers' format, or a hub id."""
+    """The diffusion model: "embedded", or a folder in diffusers' format."""
+    controlnet: str = "auto"
+    """Tells a latent model the depth: "auto" (its own, if it has one), "none", or a folder."""
+    controlnet_scale: float = 1.0
+    """Weight of what the ControlNet adds."""
+    vae_checkpointing: Literal["on", "off"] = "on"
+    """For latent models: encode each view twice rather than keep all that the VAE computes."""
     steps: int = 300
     """Optimisation steps."""
     views: int = 6
@@ -77,7 +83,10 @@ class PaintSettings:
         if not self.prompt.strip():
             raise TexcsdError('the prompt is empty; say what to paint, such as "red leather"')
         if not self.model.strip():
-            raise TexcsdError("model is empty; choose embedded, a folder or a hub id")
+            raise TexcsdError("model is empty; choose embedded or a folder")
+        if not self.controlnet.strip():
+            raise TexcsdError("controlnet is empty; choose auto, none or a folder")
+        self._check_range("controlnet_scale", 0.0, 10.0)
         self._check_range("steps", 1, 1_000_000)
         self._check_range("views", 1, 256)
         self._check_range("texture_size", 16, 8192)

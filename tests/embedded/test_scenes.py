@@ -4,7 +4,7 @@ import torch
 
 from texcsd.embedded import scenes
 from texcsd.embedded.captions import DEFECTS
-from texcsd.guidance.diffusers_denoisers import geometry_channels
+from texcsd.guidance.pixel_denoiser import geometry_channels
 from texcsd.guidance.score import Geometry
 from texcsd.rendering.cameras import random_cameras
 from texcsd.rendering.rasterize import Surface, normalized_depth

@@ -1,122 +1,119 @@
 """The loader: "embedded" or a folder in diffusers' format becomes a Denoiser.
 
-The kind of model is read from its configuration files, never from its name. Weights come from
-safetensors files alone, classes from the list below alone: nothing that is loaded can run code.
+The kind of model is read from its configuration files, never from its name.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from texcsd.errors import TexcsdError
+from texcsd.guidance.model_folder import ModelFolder, hash_files, open_controlnet
 from texcsd.guidance.prompts import Vocabulary
 from texcsd.guidance.score import Denoiser
+from texcsd.guidance.text_encoders import PromptEncoder
 
 EMBEDDED_FOLDER = Path(__file__).parent.parent / "embedded" / "weights"
-LOADABLE = {
-    "unet": ("UNet2DConditionModel",),
-    "text_encoder": ("CLIPTextModel",),
-    "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast", "PreTrainedTokenizerFast"),
-    "scheduler": ("DDIMScheduler", "DDPMScheduler"),
-}
 
 
-def model_folder(model: str) -> Path:
-    """Where the files of a model lie.
-
-    Raises:
-        TexcsdError: There is no such folder, or it holds no diffusers pipeline.
-    """
-    folder = EMBEDDED_FOLDER if model == "embedded" else Path(model)
-    if not (folder / "model_index.json").is_file():
-        found = "no model_index.json in it" if folder.is_dir() else "no such folder"
-        raise TexcsdError(
-            f'model "{model}": {found}; choose embedded or the folder of a diffusers pipeline'
-        )
-    return folder
-
-
-def load_denoiser(model: str, device: torch.device | str = "cpu") -> Denoiser:
+def load_denoiser(
+    model: str,
+    device: torch.device | str = "cpu",
+    controlnet: str = "auto",
+    controlnet_scale: float = 1.0,
+    checkpoint_encoder: bool = True,
+) -> Denoiser:
     """Load a diffusion model.
 
     Args:
         model: "embedded" or the path of a diffusers folder.
         device: Where it is to run.
+        controlnet: The path of a depth ControlNet's folder; "none"; or "auto" for the one that
+            belongs to the model, if any.
+        controlnet_scale: Weight of what the ControlNet adds.
+        checkpoint_encoder: See LatentDenoiser.
 
     Raises:
-        TexcsdError: The folder is missing, damaged or of a kind that cannot be used.
+        TexcsdError: A folder is missing, damaged or of a kind that cannot be used.
     """
-    folder = model_folder(model)
     # diffusers and transformers take seconds to import.
-    from texcsd.guidance.diffusers_denoisers import PixelDenoiser
+    from texcsd.guidance.diffusers_denoiser import Pipeline
+    from texcsd.guidance.latent_denoiser import LatentDenoiser
+    from texcsd.guidance.pixel_denoiser import PixelDenoiser
 
-    try:
-        parts = {name: _load_part(folder, name) for name in LOADABLE}
-        known_words = folder / "vocabulary.json"
-        vocabulary = Vocabulary.read(known_words) if known_words.is_file() else None
-    except TexcsdError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise TexcsdError(f'model "{model}": cannot be loaded ({reason})') from error
-    except Exception as error:  # safetensors raises an exception class of its own
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise TexcsdError(f'model "{model}": damaged weights ({error}); copy it again') from error
-    return PixelDenoiser(
-        model,
-        **parts,
+    device = torch.device(device)
+    folder = open_model(model)
+    controls = _open_control(folder, controlnet)
+    vocabulary = _read_vocabulary(folder)
+    # A model with a vocabulary is small, and was trained in bfloat16: float16 might overflow.
+    full = device.type == "cpu" or vocabulary is not None
+    dtype = torch.float32 if full else torch.float16
+    unet = folder.load("unet", dtype)
+    pipeline = Pipeline(
+        name=model,
+        licence=_describe_licence(folder, controls),
+        weights_sha256=hash_files(_weight_files(folder, controls)),
+        device=device,
+        unet=unet,
+        scheduler=folder.load("scheduler"),
+        prompt_encoder=_load_prompt_encoder(folder, unet, dtype),
         vocabulary=vocabulary,
-        device=torch.device(device),
-        licence=read_licence(folder),
-        weights_sha256=hash_weights(folder),
+        vae=folder.load("vae") if folder.has("vae") else None,
+        controlnet=controls.load("controlnet", dtype) if controls else None,
+    )
+    if pipeline.vae is None:
+        return PixelDenoiser(pipeline)
+    return LatentDenoiser(pipeline, controlnet_scale, checkpoint_encoder)
+
+
+def open_model(model: str) -> ModelFolder:
+    """The folder of a model, by what the user calls it."""
+    return ModelFolder.open(model, EMBEDDED_FOLDER if model == "embedded" else Path(model))
+
+
+def _open_control(folder: ModelFolder, controlnet: str) -> ModelFolder | None:
+    """The folder that holds the ControlNet, if one is to be used."""
+    if controlnet == "none" or (controlnet == "auto" and not folder.has("controlnet")):
+        return None
+    if not folder.has("vae"):
+        raise TexcsdError(
+            f'model "{folder.name}": has no vae, and ControlNets are for latent models; '
+            "use --controlnet none"
+        )
+    return folder if controlnet == "auto" else open_controlnet(controlnet, Path(controlnet))
+
+
+def _load_prompt_encoder(folder: ModelFolder, unet: Any, dtype: torch.dtype) -> PromptEncoder:
+    two = unet.config.addition_embed_type == "text_time"
+    endings = ("", "_2") if two else ("",)
+    tokenizers = [folder.load(f"tokenizer{ending}") for ending in endings]
+    zero_empty = folder.index.get("force_zeros_for_empty_prompt", True)
+    return PromptEncoder(
+        tokenizers,
+        lambda: [folder.load(f"text_encoder{ending}", dtype) for ending in endings],
+        zero_empty,
     )
 
 
-def read_licence(folder: Path) -> str:
-    """The `license:` line of the model card; "not stated" where there is none."""
-    card = folder / "README.md"
-    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
-    found = re.search(r"^license:\s*(\S.*?)\s*$", text, re.MULTILINE)
-    return found.group(1) if found else "not stated"
+def _read_vocabulary(folder: ModelFolder) -> Vocabulary | None:
+    path = folder.path / "vocabulary.json"
+    try:
+        return Vocabulary.read(path) if path.is_file() else None
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"{path.name} cannot be read ({error})"
+        raise TexcsdError(f'model "{folder.name}": {reason}; copy it again') from error
 
 
-def hash_weights(folder: Path) -> str:
-    """SHA-256 over all safetensors files, in the order of their names."""
-    digest = hashlib.sha256()
-    for name in ("text_encoder", "unet"):
-        for path in sorted((folder / name).glob("*.safetensors")):
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-    return digest.hexdigest()
+def _weight_files(folder: ModelFolder, controls: ModelFolder | None) -> list[Path]:
+    if controls is None or controls is folder:
+        return folder.weight_files()
+    return folder.weight_files() + controls.weight_files()
 
 
-def _load_part(folder: Path, name: str) -> Any:
-    """One component, by the class its model_index.json names."""
-    import diffusers
-    import transformers
-
-    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    if name not in index:
-        raise TexcsdError(f"{folder}: model_index.json names no {name}; texcsd needs one")
-    library, class_name = index[name]
-    if class_name not in LOADABLE[name] or library not in ("diffusers", "transformers"):
-        raise TexcsdError(
-            f"{folder}: its {name} is a {library} {class_name}; "
-            f"texcsd can use {', '.join(LOADABLE[name])}"
-        )
-    cls = getattr({"diffusers": diffusers, "transformers": transformers}[library], class_name)
-    options: dict[str, Any] = {"local_files_only": True}
-    if name in ("unet", "text_encoder"):
-        options |= {"use_safetensors": True, "torch_dtype": torch.float32}
-    if name == "unet":
-        options["low_cpu_mem_usage"] = False  # True would need accelerate, and says so.
-    transformers.utils.logging.disable_progress_bar()
-    return cls.from_pretrained(folder / name, **options)
+def _describe_licence(folder: ModelFolder, controls: ModelFolder | None) -> str:
+    if controls is None or controls is folder:
+        return folder.licence()
+    return f"{folder.licence()}; ControlNet: {controls.licence()}"

@@ -1,0 +1,487 @@
+"""Every kind of model against diffusers' own pipeline of that kind, on small random weights.
+
+What the pipeline feeds its UNet in a denoising step is recorded; the denoiser must feed the same.
+"""
+
+import inspect
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import trimesh
+from diffusers import StableDiffusionControlNetPipeline, StableDiffusionXLControlNetPipeline
+from random_pipelines import (
+    LATENT,
+    XL_OPTIONS,
+    deepfloyd_if,
+    random_controlnet,
+    random_vae,
+    save,
+    stable_diffusion,
+    stable_diffusion_depth,
+    stable_diffusion_xl,
+)
+from safetensors.torch import load_file, save_file
+
+import texcsd
+from texcsd import job
+from texcsd.errors import TexcsdError
+from texcsd.guidance.denoiser import load_denoiser
+from texcsd.guidance.latent_denoiser import LatentDenoiser
+from texcsd.guidance.pixel_denoiser import PixelDenoiser
+from texcsd.guidance.score import (
+    Geometry,
+    PromptEmbeddings,
+    csd_weights,
+    score_direction,
+    surrogate_loss,
+)
+from texcsd.guidance.text_encoders import append_pooled, split_pooled
+
+SIZE = 2 * LATENT
+PROMPT = "red stone"
+CONTROL_SCALE = 0.7
+
+
+def xl_controlnet():
+    return random_controlnet(20, **XL_OPTIONS)
+
+
+def with_controlnet(cls, pipeline, controlnet):
+    return cls(**pipeline.components, controlnet=controlnet)
+
+
+KINDS = {
+    "sd": (stable_diffusion, None),
+    "sd-v": (lambda: stable_diffusion("v_prediction"), None),
+    "sd-depth": (stable_diffusion_depth, None),
+    "sd-control": (stable_diffusion, random_controlnet),
+    "sdxl": (stable_diffusion_xl, None),
+    "sdxl-control": (stable_diffusion_xl, xl_controlnet),
+    "if": (deepfloyd_if, None),
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """For each kind the folder of the model and that of the ControlNet."""
+    saved = {}
+    for kind, (pipeline, controlnet) in KINDS.items():
+        folder = tmp_path_factory.mktemp(kind)
+        save(pipeline(), folder / "model")
+        control = str(save(controlnet(), folder / "control")) if controlnet else "auto"
+        saved[kind] = str(folder / "model"), control
+    return saved
+
+
+@pytest.fixture
+def copy(folders, tmp_path):
+    return lambda kind: Path(shutil.copytree(folders[kind][0], tmp_path / "copy"))
+
+
+def load(folders, kind, **options):
+    """In float32, to be compared with float32."""
+    model, control = folders[kind]
+    denoiser = load_denoiser(model, controlnet=control, controlnet_scale=CONTROL_SCALE, **options)
+    denoiser.autocast = False
+    return denoiser
+
+
+def depth_blocks(views=1):
+    """Random depths, constant over 8 x 8 pixels, so that every resampling gives the same."""
+    generator = torch.Generator().manual_seed(3)
+    blocks = torch.rand(views, 1, LATENT, LATENT, generator=generator)
+    blocks[:, :, 0] = 0  # Background.
+    return blocks.repeat_interleave(8, 2).repeat_interleave(8, 3).permute(0, 2, 3, 1)
+
+
+def geometry_of(depth):
+    return Geometry(depth, depth.expand(-1, -1, -1, 3), depth.expand(-1, -1, -1, 3))
+
+
+def record(module, calls):
+    """Notes what a module is called with, by the names of its parameters, and what it returns."""
+    signature = inspect.signature(type(module).forward)
+
+    def hook(module, arguments, options, output):
+        given = signature.bind(module, *arguments, **options).arguments
+        calls.append((given, output if isinstance(output, tuple) else (output.sample,)))
+
+    module.register_forward_hook(hook, with_kwargs=True)
+
+
+def run_pipeline(kind, depth):
+    """One denoising step of diffusers' own pipeline; returns what its UNet was given and gave."""
+    pipeline, controlnet = (make and make() for make in KINDS[kind])
+    options = {}
+    if controlnet:
+        is_xl = kind == "sdxl-control"
+        cls = StableDiffusionXLControlNetPipeline if is_xl else StableDiffusionControlNetPipeline
+        options["requires_safety_checker"] = False
+        parts = pipeline.components | {"controlnet": controlnet}
+        pipeline = cls(**parts) if is_xl else cls(**parts, **options)
+        image = torch.nn.functional.adaptive_avg_pool2d(depth.permute(0, 3, 1, 2), SIZE)
+        options = {
+            "image": image.expand(-1, 3, -1, -1),
+            "controlnet_conditioning_scale": CONTROL_SCALE,
+        }
+    if kind == "sd-depth":
+        options = {"image": torch.zeros(1, 3, SIZE, SIZE), "depth_map": depth[..., 0]}
+    calls = []
+    record(pipeline.unet, calls)
+    # One step, from pure noise; the depth pipeline begins halfway, from an image.
+    pipeline.set_progress_bar_config(disable=True)
+    output_type = "pt" if kind == "if" else "latent"
+    steps = 2 if kind == "sd-depth" else 1
+    generator = torch.Generator().manual_seed(0)
+    pipeline(
+        PROMPT, num_inference_steps=steps, generator=generator, output_type=output_type, **options
+    )
+    return calls[0]
+
+
+def assert_same(ours, theirs, name):
+    if isinstance(theirs, dict):
+        assert ours.keys() == theirs.keys()
+        ours, theirs = list(ours.values()), [theirs[key] for key in ours]
+    if isinstance(theirs, torch.Tensor):
+        ours, theirs = [ours], [theirs]
+    for our, their in zip(ours, theirs, strict=True):
+        their = their.expand_as(our).to(our)
+        torch.testing.assert_close(our, their, atol=1e-5, rtol=1e-4, msg=lambda m: f"{name}: {m}")
+
+
+# diffusers' Euler sampler hands a tensor to numpy in a way that is to go.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_unet_is_given_what_diffusers_pipeline_gives_it(folders, kind):
+    depth = depth_blocks()
+    theirs, (their_output,) = run_pipeline(kind, depth)
+    denoiser, calls = load(folders, kind), []
+    record(denoiser.unet, calls)
+    channels = 3 if kind == "if" else 4
+    noisy = theirs["sample"][:, :channels]
+    timestep = theirs["timestep"].long().expand(len(noisy))
+    predicted = denoiser.predict_noise(
+        noisy,
+        timestep,
+        denoiser.encode_prompts(["", PROMPT]),
+        denoiser.encode_geometry(geometry_of(depth)).repeat(2, 1, 1, 1),
+        torch.ones(2),
+    )
+    ours, (our_output,) = calls[0]
+    for name, value in theirs.items():
+        if value is not None and name not in ("self", "return_dict"):
+            assert_same(ours[name], value, name)
+    assert_same(our_output, their_output, "output")
+    # With a prediction of the velocity the noise is alpha * velocity + sigma * noisy.
+    expected = their_output[:, :channels]
+    if kind == "sd-v":
+        alpha = denoiser.alphas_cumprod[timestep].view(-1, 1, 1, 1)
+        expected = alpha.sqrt() * expected + (1 - alpha).sqrt() * noisy
+    assert_same(predicted, expected, "noise prediction")
+
+
+@pytest.mark.parametrize(
+    ("kind", "cls", "size"),
+    [("sd", LatentDenoiser, SIZE), ("sdxl", LatentDenoiser, SIZE), ("if", PixelDenoiser, 16)],
+)
+def test_the_kind_is_read_from_the_configuration(folders, kind, cls, size):
+    denoiser = load(folders, kind)
+    assert type(denoiser) is cls and denoiser.image_size == size
+    assert not denoiser.takes_positions
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_models_that_are_told_the_depth_change_with_it(folders, kind):
+    denoiser = load(folders, kind)
+    depth = depth_blocks()
+    embeddings = denoiser.encode_prompts([PROMPT])
+    noisy = denoiser.encode_images(torch.full((1, SIZE, SIZE, 3), 0.3)).detach()
+    near, far = (
+        denoiser.predict_noise(
+            noisy,
+            torch.tensor([300]),
+            embeddings,
+            denoiser.encode_geometry(geometry_of(d)),
+            torch.ones(1),
+        )
+        for d in (depth, depth.flip(1))
+    )
+    told = kind in ("sd-depth", "sd-control", "sdxl-control")
+    assert torch.equal(near, far) != told
+
+
+def test_depth_is_concatenated_from_minus_one_at_the_farthest_to_one_at_the_nearest(folders):
+    denoiser = load(folders, "sd-depth")
+    depth = depth_blocks(2)
+    condition = denoiser.encode_geometry(geometry_of(depth))
+    assert condition.shape == (2, 1, LATENT, LATENT)
+    for view, image in zip(condition, depth, strict=True):
+        assert view.min() == -1 and view.max() == 1
+        assert view.argmax() == image[::8, ::8].argmax()
+    empty = denoiser.encode_geometry(geometry_of(torch.zeros_like(depth)))
+    assert torch.equal(empty, -torch.ones_like(empty))
+
+
+def test_a_controlnet_sees_the_depth_image_three_times_from_zero_to_one(folders):
+    depth = depth_blocks()
+    condition = load(folders, "sd-control").encode_geometry(geometry_of(depth))
+    assert condition.shape == (1, 3, SIZE, SIZE)
+    assert torch.allclose(condition[0, 0, ::2, ::2], depth[0, ::8, ::8, 0])
+    assert torch.equal(condition[:, 0], condition[:, 2])
+
+
+@pytest.mark.parametrize("shift_factor", [None, 0.2])
+def test_latents_are_the_scaled_mean_of_the_vae(tmp_path, shift_factor):
+    pipeline = stable_diffusion()
+    pipeline.register_modules(vae=random_vae(scaling_factor=0.5, shift_factor=shift_factor))
+    denoiser = load_denoiser(str(save(pipeline, tmp_path)))
+    images = torch.rand(2, SIZE, SIZE, 3)
+    pixels = 2 * images.permute(0, 3, 1, 2) - 1
+    mean = pipeline.vae.encode(pixels).latent_dist.mean
+    latents = denoiser.encode_images(images)
+    torch.testing.assert_close(latents, (mean - (shift_factor or 0)) * 0.5)
+
+
+@pytest.mark.parametrize("checkpoint_encoder", [True, False])
+def test_the_gradient_of_images_through_the_vae_is_that_of_finite_differences(
+    folders, checkpoint_encoder
+):
+    denoiser = load(folders, "sd", checkpoint_encoder=checkpoint_encoder)
+    assert isinstance(denoiser, LatentDenoiser)
+    denoiser.vae.double()
+    images, along = torch.rand(2, 2, SIZE, SIZE, 3, dtype=torch.float64)
+    wanted = torch.randn(2, 4, LATENT, LATENT, dtype=torch.float64)
+    images.requires_grad_()
+    surrogate_loss(denoiser.encode_images(images), wanted).backward()
+    assert images.grad is not None
+
+    def value(step):
+        with torch.no_grad():
+            return surrogate_loss(denoiser.encode_images(images + step * along), wanted)
+
+    difference = (value(1e-4) - value(-1e-4)) / 2e-4
+    torch.testing.assert_close((images.grad * along).sum(), difference, rtol=1e-5, atol=1e-8)
+
+
+def test_checkpointing_changes_no_latent_and_no_gradient(folders):
+    found = []
+    for checkpoint_encoder in (True, False):
+        denoiser = load(folders, "sd", checkpoint_encoder=checkpoint_encoder)
+        images = torch.linspace(0, 1, 2 * SIZE * SIZE * 3).view(2, SIZE, SIZE, 3).requires_grad_()
+        latents = denoiser.encode_images(images)
+        latents.square().sum().backward()
+        found.append((latents.detach(), images.grad))
+    torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize("kind", ["sd-depth", "sd-control", "sdxl-control"])
+def test_every_branch_of_every_view_is_told_its_own_depth(folders, kind):
+    """Each view alone and both in a batch of three branches: the same direction."""
+    denoiser, calls = load(folders, kind), []
+    if denoiser.controlnet is not None:
+        record(denoiser.controlnet, calls)
+    prompts = PromptEmbeddings(*denoiser.encode_prompts([PROMPT, "grey", ""]))
+    condition = denoiser.encode_geometry(geometry_of(depth_blocks(2)))
+    generator = torch.Generator().manual_seed(0)
+    clean, noise = torch.randn(2, 2, 4, LATENT, LATENT, generator=generator)
+    timestep = torch.tensor([200, 700])
+
+    def direction(views):
+        return score_direction(
+            denoiser,
+            clean[views],
+            timestep[views],
+            noise[views],
+            prompts,
+            csd_weights(0.5),
+            condition[views],
+            torch.ones(2)[views],
+        )
+
+    both = direction(slice(0, 2))
+    torch.testing.assert_close(both[:1], direction(slice(0, 1)), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(both[1:], direction(slice(1, 2)), atol=1e-5, rtol=1e-4)
+    for given, _ in calls[:1]:
+        assert torch.equal(given["controlnet_cond"], condition.repeat(3, 1, 1, 1))
+        assert given["conditioning_scale"] == CONTROL_SCALE
+
+
+def test_a_controlnet_inside_a_pipelines_folder_is_used_unless_told_otherwise(tmp_path):
+    parts = stable_diffusion().components | {"controlnet": random_controlnet()}
+    pipeline = StableDiffusionControlNetPipeline(**parts, requires_safety_checker=False)
+    folder = str(save(pipeline, tmp_path))
+    assert load_denoiser(folder).controlnet is not None
+    assert load_denoiser(folder, controlnet="none").controlnet is None
+
+
+@pytest.mark.parametrize("kind", ["sd", "sdxl", "if"])
+def test_text_encoders_are_freed_after_use_and_loaded_again_when_needed(folders, kind):
+    denoiser = load(folders, kind)
+    first = denoiser.encode_prompts([PROMPT, ""])
+    assert denoiser.prompt_encoder.models is None
+    assert torch.equal(first, denoiser.encode_prompts([PROMPT, ""]))
+
+
+def test_a_prompt_longer_than_the_model_reads_is_said(folders):
+    denoiser = load(folders, "sd")
+    assert denoiser.check_prompt("red") == []
+    (warning,) = denoiser.check_prompt("red stone and more")
+    assert warning == "the prompt makes 17 tokens, and the model reads only the first 16"
+    assert denoiser.encode_prompts(["red stone and more"]).shape == (1, 16, 8)
+
+
+def test_deepfloyd_reads_lower_case(folders):
+    denoiser = load(folders, "if")
+    lower, upper = denoiser.encode_prompts(["red stone", " Red STONE"])
+    assert torch.equal(lower, upper)
+
+
+def test_a_pooled_embedding_goes_in_and_out_as_a_token():
+    tokens, pooled = torch.randn(2, 5, 8), torch.randn(2, 3)
+    found = split_pooled(append_pooled(tokens, pooled), 3)
+    assert torch.equal(found[0], tokens) and torch.equal(found[1], pooled)
+
+
+def test_weights_may_be_in_half_precision(tmp_path):
+    folder = save(stable_diffusion().to(torch.float16), tmp_path, variant="fp16")
+    assert not (folder / "unet" / "diffusion_pytorch_model.safetensors").exists()
+    denoiser = load_denoiser(str(folder))
+    assert denoiser.unet.dtype == denoiser.vae.dtype == torch.float32
+
+
+def test_the_licence_and_the_hash_cover_the_controlnet(folders, tmp_path):
+    model, control = folders["sd-control"]
+    copy = shutil.copytree(control, tmp_path / "control")
+    (copy / "README.md").write_text("---\nlicense: openrail\n---\n")
+    plain, controlled = load_denoiser(model), load_denoiser(model, controlnet=str(copy))
+    assert plain.licence == "not stated"
+    assert controlled.licence == "not stated; ControlNet: openrail"
+    assert plain.weights_sha256 != controlled.weights_sha256
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_painting_a_few_steps(folders, kind, tmp_path, monkeypatch):
+    # Rendering them takes seconds, and nothing here looks at them.
+    monkeypatch.setattr(job, "preview_png", lambda mesh, base_color: b"preview")
+    monkeypatch.setattr(job, "turntable_gif", lambda mesh, base_color: b"turntable")
+    mesh = tmp_path / "box.obj"
+    trimesh.creation.box().export(mesh)
+    model, controlnet = folders[kind]
+    result = texcsd.paint(
+        mesh,
+        PROMPT,
+        tmp_path / "out",
+        quiet=True,
+        model=model,
+        controlnet=controlnet,
+        steps=3,
+        views=2,
+        texture_size=32,
+        negative_scale_start=0.5,
+    )
+    assert result.glb.is_file() and result.report["unseen_fraction"] < 1
+    assert result.report["model"]["negative_prompt"] == "blurry, noisy, low quality"
+
+
+def edit_json(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def refused(folder, **options):
+    with pytest.raises(TexcsdError) as caught:
+        load_denoiser(str(folder), **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_pickled_weights_of_any_part_are_refused(copy):
+    folder = copy("sd")
+    (weights,) = (folder / "vae").glob("*.safetensors")
+    weights.rename(weights.with_suffix(".bin"))
+    assert "its vae has only pickled weights, and texcsd reads none but safetensors" in refused(
+        folder
+    )
+
+
+def test_a_missing_folder_of_a_part_is_named(copy):
+    folder = copy("sd")
+    shutil.rmtree(folder / "vae")
+    assert "has no folder vae; copy it again" in refused(folder)
+
+
+def test_a_pipeline_that_lacks_a_part_is_refused(copy):
+    folder = copy("sdxl")
+    edit_json(folder / "model_index.json", text_encoder_2=[None, None])
+    assert "has no text_encoder_2; texcsd needs one" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "class_name"),
+    [
+        ("vae", "VQModel"),
+        ("scheduler", "FlowMatchEulerDiscreteScheduler"),
+        ("unet", "SD3Transformer2DModel"),
+    ],
+)
+def test_a_part_of_another_class_is_refused(copy, part, class_name):
+    folder = copy("sd")
+    edit_json(folder / "model_index.json", **{part: ["diffusers", class_name]})
+    assert f"its {part} is a diffusers {class_name}; texcsd can use" in refused(folder)
+
+
+def test_weights_that_lack_a_tensor_are_refused_rather_than_filled_with_random_ones(copy):
+    folder = copy("sd")
+    for part in ("unet", "text_encoder"):
+        (path,) = (folder / part).glob("*.safetensors")
+        tensors = load_file(path)
+        name = next(name for name in tensors if name.endswith("weight"))
+        left = {key: value for key, value in tensors.items() if key != name}
+        save_file(left, path, metadata={"format": "pt"})
+        message = refused(folder)
+        assert f"its {part} cannot be loaded (its weights lack {name})" in message
+        save_file(tensors, path, metadata={"format": "pt"})
+
+
+def test_an_inpainting_model_is_refused(tmp_path):
+    message = refused(save(stable_diffusion(in_channels=9), tmp_path))
+    assert "its UNet has 9 input and 4 output channels for 4 of the vae" in message
+
+
+def test_an_sdxl_refiner_is_refused(tmp_path):
+    pipeline = stable_diffusion_xl()
+    width = 5 * 4 + 10  # Five numbers about the image instead of six.
+    options = XL_OPTIONS | {"projection_class_embeddings_input_dim": width}
+    pipeline.register_modules(unet=type(pipeline.unet)(**_unet_config(pipeline, options)))
+    assert "texcsd needs a base model (no refiner)" in refused(save(pipeline, tmp_path))
+
+
+def _unet_config(pipeline, options):
+    given = {key: v for key, v in pipeline.unet.config.items() if not key.startswith("_")}
+    return given | options
+
+
+def test_a_controlnet_of_another_text_width_is_refused(folders, tmp_path):
+    control = save(random_controlnet(12), tmp_path)
+    message = refused(folders["sd"][0], controlnet=str(control))
+    assert "its UNet has cross_attention_dim 8, the ControlNet 12" in message
+    assert "take a depth ControlNet made for this model" in message
+
+
+def test_a_controlnet_for_a_model_that_takes_depth_or_pixels_is_refused(folders):
+    control = folders["sd-control"][1]
+    assert "already takes the depth image" in refused(folders["sd-depth"][0], controlnet=control)
+    assert "ControlNets are for latent models" in refused(folders["if"][0], controlnet=control)
+    assert "ControlNets are for latent models" in refused("embedded", controlnet=control)
+
+
+def test_a_folder_that_holds_no_controlnet_is_refused(folders, tmp_path):
+    model = folders["sd"][0]
+    assert "no such folder; choose none" in refused(model, controlnet=str(tmp_path / "nowhere"))
+    assert "no config.json in it" in refused(model, controlnet=str(tmp_path))
+    unet = str(Path(model) / "unet")
+    assert "its controlnet is a diffusers UNet2DConditionModel" in refused(model, controlnet=unet)

@@ -1,0 +1,93 @@
+"""Prompts to embeddings: CLIP, the two CLIPs of SDXL, T5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+T5_TOKENS = 77
+"""What DeepFloyd IF was trained on; T5 itself has no limit."""
+
+
+class PromptEncoder:
+    """The text encoders of a pipeline, with their tokenizers.
+
+    They can be larger than the rest of the model and are used once. So `encode` frees them; called
+    again, it loads them again.
+    """
+
+    def __init__(
+        self, tokenizers: list[Any], load_models: Callable[[], list[Any]], zero_empty: bool = False
+    ) -> None:
+        """Load the text encoders: whatever is wrong with them should show before painting.
+
+        Args:
+            tokenizers: One for each text encoder.
+            load_models: Loads one text encoder, or the two of SDXL.
+            zero_empty: Whether the empty prompt is a tensor of zeros (SDXL was trained so).
+        """
+        self.tokenizers, self.zero_empty = tokenizers, zero_empty
+        self.load_models = load_models
+        self.models: list[Any] | None = load_models()
+        self.pooled_width = self.models[-1].config.projection_dim if len(tokenizers) > 1 else 0
+        self.limits = [_token_limit(*pair) for pair in zip(tokenizers, self.models, strict=True)]
+
+    def check_length(self, prompt: str) -> list[str]:
+        """A warning if the prompt is longer than the model can read."""
+        tokens = len(self.tokenizers[0](prompt, verbose=False).input_ids)
+        if tokens <= self.limits[0]:
+            return []
+        return [
+            f"the prompt makes {tokens} tokens, and the model reads only the first {self.limits[0]}"
+        ]
+
+    @torch.no_grad()
+    def encode(self, prompts: list[str], device: torch.device) -> Tensor:
+        """Embeddings, float[prompt, tokens, width]; with a pooled one as one token more."""
+        models, self.models = self.models or self.load_models(), None
+        pairs = zip(self.tokenizers, models, self.limits, strict=True)
+        outputs = [_run(*parts, prompts, device) for parts in pairs]
+        if len(outputs) == 1:
+            return outputs[0].last_hidden_state
+        hidden = torch.cat([output.hidden_states[-2] for output in outputs], -1)
+        embeddings = append_pooled(hidden, outputs[-1].text_embeds)
+        if self.zero_empty:
+            embeddings[[index for index, prompt in enumerate(prompts) if not prompt]] = 0
+        return embeddings
+
+
+def append_pooled(tokens: Tensor, pooled: Tensor) -> Tensor:
+    """float[prompt, tokens + 1, width]: the pooled embedding as a last token, padded with zeros.
+
+    So that all that a prompt means to a model is one tensor, which can be stacked and interpolated.
+    """
+    padded = functional.pad(pooled, (0, tokens.shape[-1] - pooled.shape[-1]))
+    return torch.cat([tokens, padded[:, None]], 1)
+
+
+def split_pooled(embeddings: Tensor, pooled_width: int) -> tuple[Tensor, Tensor]:
+    """What `append_pooled` was given."""
+    return embeddings[:, :-1], embeddings[:, -1, :pooled_width]
+
+
+def _token_limit(tokenizer: Any, model: Any) -> int:
+    positions = getattr(model.config, "max_position_embeddings", T5_TOKENS)
+    return min(tokenizer.model_max_length, positions)
+
+
+def _run(tokenizer: Any, model: Any, limit: int, prompts: list[str], device: torch.device) -> Any:
+    arguments = {}
+    is_t5 = model.config.model_type == "t5"
+    if is_t5:  # Its tokenizer keeps capitals, but DeepFloyd IF was trained on lower case.
+        prompts = [prompt.lower().strip() for prompt in prompts]
+    tokens = tokenizer(
+        prompts, padding="max_length", max_length=limit, truncation=True, return_tensors="pt"
+    )
+    if is_t5:  # CLIP was trained to attend to its padding.
+        arguments["attention_mask"] = tokens.attention_mask.to(device)
+    model = model.to(device)
+    return model(tokens.input_ids.to(device), output_hidden_states=True, **arguments)
