@@ -73,7 +73,7 @@ def untouched_process(monkeypatch: pytest.MonkeyPatch):
 def test_without_options_the_defaults_are_those_of_the_settings(paint: FakePaint) -> None:
     assert main(["paint", "cube.obj", "gold"]) == 0
     assert paint.arguments == (Path("cube.obj"), "gold", None)
-    assert paint.options == {"overwrite": False, "quiet": False}
+    assert paint.options == {"overwrite": False, "quiet": False, "offline": False}
 
 
 @pytest.mark.parametrize("separator", ["-", "_"])
@@ -95,9 +95,9 @@ def test_every_setting_is_an_option_with_either_separator(
 
 def test_options_may_stand_anywhere(paint: FakePaint) -> None:
     words = ["paint", "--seed", "3", "cube.obj", "-o", "out_dir", "gold", "--overwrite", "--quiet"]
-    assert main(words) == 0
+    assert main([*words, "--offline"]) == 0
     assert paint.arguments == (Path("cube.obj"), "gold", Path("out_dir"))
-    assert paint.options == {"seed": 3, "overwrite": True, "quiet": True}
+    assert paint.options == {"seed": 3, "overwrite": True, "quiet": True, "offline": True}
 
 
 def test_a_prompt_after_two_hyphens_stays_as_it_is(paint: FakePaint) -> None:

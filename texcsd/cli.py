@@ -89,6 +89,7 @@ def _paint(parsed: argparse.Namespace) -> None:
         parsed.output,
         overwrite=parsed.overwrite,
         quiet=parsed.quiet,
+        offline=parsed.offline,
         **settings,
     )
     if not parsed.quiet:
@@ -168,6 +169,11 @@ def _add_paint_arguments(paint: argparse.ArgumentParser) -> None:
         "--overwrite",
         action="store_true",
         help="Delete what texcsd wrote into the folder before, and paint anew.",
+    )
+    paint.add_argument(
+        "--offline",
+        action="store_true",
+        help="Download no model; use what was downloaded before.",
     )
     loudness = paint.add_mutually_exclusive_group()
     loudness.add_argument("--quiet", action="store_true", help="Only warnings and errors.")

@@ -94,6 +94,7 @@ def paint(
     *,
     overwrite: bool = False,
     quiet: bool = False,
+    offline: bool = False,
     **options: Any,
 ) -> PaintResult:
     """Paints a mesh from a prompt and writes the results into a folder.
@@ -107,6 +108,7 @@ def paint(
         output: The folder; by default outputs/<mesh>-<prompt>.
         overwrite: Delete what texcsd wrote there before, and paint anew.
         quiet: Show no progress.
+        offline: Download no model; use what was downloaded before.
         **options: Any other field of PaintSettings.
 
     Raises:
@@ -122,7 +124,7 @@ def paint(
         if report is not None:
             delete_unfinished(folder)  # Still there if the last process was killed at the very end.
             return PaintResult(folder, report, already_painted=True)
-        report = _paint(folder, mesh_path, settings, request, overwrite, quiet)
+        report = _paint(folder, mesh_path, settings, request, overwrite, quiet, offline)
         report["seconds"]["total"] = round(time.perf_counter() - started, 3)
         text = json.dumps(report, indent=2, ensure_ascii=False)
         write_bytes_atomically(folder / REPORT, f"{text}\n".encode())
@@ -137,6 +139,7 @@ def _paint(
     request: Request,
     overwrite: bool,
     quiet: bool,
+    offline: bool,
 ) -> dict[str, Any]:
     """Paints and writes everything but the report, which it returns."""
     outputs = _output_names(mesh_path, settings.format)
@@ -150,6 +153,7 @@ def _paint(
         settings.controlnet,
         settings.controlnet_scale,
         settings.vae_checkpointing == "on",
+        offline,
     )
     model = {
         "name": settings.model,

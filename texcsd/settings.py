@@ -36,9 +36,11 @@ class PaintSettings:
     negative_prompt: str = ""
     """What it is not to look like; empty takes the model's own, if it has one."""
     model: str = "embedded"
-    """The diffusion model: "embedded", or a folder in diffusers' format."""
+    """The diffusion model: "embedded", "stable-diffusion-1.5", "stable-diffusion-2-depth",
+    "stable-diffusion-2.1", "sdxl", "deepfloyd-if", a folder in diffusers' format, or a hub id."""
     controlnet: str = "auto"
-    """Tells a latent model the depth: "auto" (its own, if it has one), "none", or a folder."""
+    """Tells a latent model the depth: "auto" (its own, if it has one), "none", a folder or a hub
+    id."""
     controlnet_scale: float = 1.0
     """Weight of what the ControlNet adds."""
     vae_checkpointing: Literal["on", "off"] = "on"
@@ -83,9 +85,9 @@ class PaintSettings:
         if not self.prompt.strip():
             raise TexcsdError('the prompt is empty; say what to paint, such as "red leather"')
         if not self.model.strip():
-            raise TexcsdError("model is empty; choose embedded or a folder")
+            raise TexcsdError("model is empty; choose embedded, a folder or a hub id")
         if not self.controlnet.strip():
-            raise TexcsdError("controlnet is empty; choose auto, none or a folder")
+            raise TexcsdError("controlnet is empty; choose auto, none, a folder or a hub id")
         self._check_range("controlnet_scale", 0.0, 10.0)
         self._check_range("steps", 1, 1_000_000)
         self._check_range("views", 1, 256)

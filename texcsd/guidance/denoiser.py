@@ -1,4 +1,4 @@
-"""The loader: "embedded" or a folder in diffusers' format becomes a Denoiser.
+"""The loader: "embedded", a folder in diffusers' format or a hub id becomes a Denoiser.
 
 The kind of model is read from its configuration files, never from its name.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from texcsd.errors import TexcsdError
+from texcsd.guidance.hub import DEFAULT_CONTROLNETS, resolve_controlnet, resolve_model
 from texcsd.guidance.model_folder import ModelFolder, hash_files, open_controlnet
 from texcsd.guidance.prompts import Vocabulary
 from texcsd.guidance.score import Denoiser
@@ -25,19 +26,21 @@ def load_denoiser(
     controlnet: str = "auto",
     controlnet_scale: float = 1.0,
     checkpoint_encoder: bool = True,
+    offline: bool = False,
 ) -> Denoiser:
     """Load a diffusion model.
 
     Args:
-        model: "embedded" or the path of a diffusers folder.
+        model: "embedded", the path of a diffusers folder, an alias of `hub.HUB_IDS` or a hub id.
         device: Where it is to run.
-        controlnet: The path of a depth ControlNet's folder; "none"; or "auto" for the one that
+        controlnet: The path or hub id of a depth ControlNet; "none"; or "auto" for the one that
             belongs to the model, if any.
         controlnet_scale: Weight of what the ControlNet adds.
         checkpoint_encoder: See LatentDenoiser.
+        offline: Download nothing; use what was downloaded before.
 
     Raises:
-        TexcsdError: A folder is missing, damaged or of a kind that cannot be used.
+        TexcsdError: A model is missing, damaged or of a kind that cannot be used.
     """
     # diffusers and transformers take seconds to import.
     from texcsd.guidance.diffusers_denoiser import Pipeline
@@ -45,8 +48,8 @@ def load_denoiser(
     from texcsd.guidance.pixel_denoiser import PixelDenoiser
 
     device = torch.device(device)
-    folder = open_model(model)
-    controls = _open_control(folder, controlnet)
+    folder = open_model(model, offline)
+    controls = _open_control(folder, controlnet, offline)
     vocabulary = _read_vocabulary(folder)
     # A model with a vocabulary is small, and was trained in bfloat16: float16 might overflow.
     full = device.type == "cpu" or vocabulary is not None
@@ -69,13 +72,16 @@ def load_denoiser(
     return LatentDenoiser(pipeline, controlnet_scale, checkpoint_encoder)
 
 
-def open_model(model: str) -> ModelFolder:
+def open_model(model: str, offline: bool) -> ModelFolder:
     """The folder of a model, by what the user calls it."""
-    return ModelFolder.open(model, EMBEDDED_FOLDER if model == "embedded" else Path(model))
+    path = EMBEDDED_FOLDER if model == "embedded" else resolve_model(model, offline)
+    return ModelFolder.open(model, path)
 
 
-def _open_control(folder: ModelFolder, controlnet: str) -> ModelFolder | None:
+def _open_control(folder: ModelFolder, controlnet: str, offline: bool) -> ModelFolder | None:
     """The folder that holds the ControlNet, if one is to be used."""
+    if controlnet == "auto":
+        controlnet = DEFAULT_CONTROLNETS.get(folder.name, "auto")
     if controlnet == "none" or (controlnet == "auto" and not folder.has("controlnet")):
         return None
     if not folder.has("vae"):
@@ -83,7 +89,9 @@ def _open_control(folder: ModelFolder, controlnet: str) -> ModelFolder | None:
             f'model "{folder.name}": has no vae, and ControlNets are for latent models; '
             "use --controlnet none"
         )
-    return folder if controlnet == "auto" else open_controlnet(controlnet, Path(controlnet))
+    if controlnet == "auto":
+        return folder
+    return open_controlnet(controlnet, resolve_controlnet(controlnet, offline))
 
 
 def _load_prompt_encoder(folder: ModelFolder, unet: Any, dtype: torch.dtype) -> PromptEncoder:

@@ -63,7 +63,8 @@ class ModelFolder:
         if not index.is_file():
             found = "no model_index.json in it" if path.is_dir() else "no such folder"
             raise TexcsdError(
-                f'model "{name}": {found}; choose embedded or the folder of a diffusers pipeline'
+                f'model "{name}": {found}; choose embedded, the folder of a diffusers pipeline, '
+                "or a name that README lists"
             )
         return cls(name, path, _read_json(name, index))
 
@@ -139,7 +140,7 @@ def open_controlnet(name: str, path: Path) -> ModelFolder:
     if not config.is_file():
         found = "no config.json in it" if path.is_dir() else "no such folder"
         raise TexcsdError(
-            f'controlnet "{name}": {found}; choose none or the folder of a depth ControlNet'
+            f'controlnet "{name}": {found}; choose none, or a depth ControlNet by folder or hub id'
         )
     class_name = _read_json(name, config).get("_class_name", "model of unknown class")
     return ModelFolder(name, path, {"controlnet": ["diffusers", class_name]}, single=True)
