@@ -8,11 +8,18 @@ import torch
 
 from texcsd import synthesis
 from texcsd.checkpoint import load_checkpoint
+from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, Part
+from texcsd.guidance.score import PromptEmbeddings, ScoreWeights
 from texcsd.progress import Progress
 from texcsd.settings import PaintSettings
 
-COLORS = {"red": (1.0, -1.0, -1.0), "green": (-1.0, 1.0, -1.0), "": (0.0, 0.0, 0.0)}
+COLORS = {
+    "red": (1.0, -1.0, -1.0),
+    "green": (-1.0, 1.0, -1.0),
+    "red, green": (0.0, 0.1, -1.0),
+    "": (0.0, 0.0, 0.0),
+}
 
 
 class ColorDenoiser:
@@ -93,6 +100,58 @@ def test_a_grey_sphere_takes_the_colour_of_the_prompt(tmp_path):
     result = paint(tmp_path, steps=60)
     red, green, blue = result.base_color_map[0][result.seen].mean(0)
     assert red > 0.8 and green < 0.2 and blue < 0.2
+
+
+@pytest.mark.parametrize("guidance", ["csd", "sds", "nfsd", "bridge"])
+def test_every_method_takes_the_sphere_to_the_colour_of_the_prompt(tmp_path, guidance):
+    options = {"negative_prompt": "green", "steps": 40}
+    image = paint(tmp_path, guidance=guidance, **options).base_color_map[0, 4:28]
+    assert image[..., 0].mean() > 0.75 and image[..., 1].mean() < 0.35
+
+
+@pytest.mark.parametrize("guidance", ["nfsd", "bridge"])
+def test_a_method_that_needs_a_negative_prompt_says_so(tmp_path, guidance):
+    with pytest.raises(TexcsdError, match=f"guidance {guidance} needs a negative prompt"):
+        paint(tmp_path, guidance=guidance)
+
+
+def test_by_default_the_weights_are_those_the_embedded_model_was_tuned_with():
+    settings = PaintSettings("red")
+    nothing = torch.zeros(1, 1)
+    prompts = PromptEmbeddings(nothing, nothing, nothing)
+    middle = torch.tensor([0.5])
+    found = [synthesis._weights(settings, prompts, middle, done) for done in (0.0, 0.5, 1.0)]
+    assert found == [
+        ScoreWeights(1.3, -0.0, -1.0, -0.3),
+        ScoreWeights(1.3, -0.25, -0.75, -0.3),
+        ScoreWeights(1.3, -0.5, -0.5, -0.3),
+    ]
+    assert settings.timestep_schedule == "linear" and settings.timestep_weight == "uniform"
+
+
+def test_chunks_and_timestep_weights_reach_the_direction(tmp_path, monkeypatch):
+    batches = []
+    predict = ColorDenoiser.predict_noise
+
+    def counting(self, noisy, *arguments):
+        batches.append(len(noisy))
+        return predict(self, noisy, *arguments)
+
+    monkeypatch.setattr(ColorDenoiser, "predict_noise", counting)
+    whole = paint(tmp_path / "a", steps=2).base_color_map
+    parts = paint(tmp_path / "b", steps=2, chunk=4).base_color_map
+    weighed = paint(tmp_path / "c", steps=2, timestep_weight="noise").base_color_map
+    assert batches == [6, 6, 4, 2, 4, 2, 6, 6]
+    assert torch.equal(whole, parts) and not torch.equal(whole, weighed)
+
+
+def test_too_little_memory_on_a_gpu_is_one_line(tmp_path, monkeypatch):
+    def failing(*arguments):
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(ColorDenoiser, "predict_noise", failing)
+    with pytest.raises(TexcsdError, match="lower --chunk"):
+        paint(tmp_path)
 
 
 def test_a_negative_prompt_is_moved_away_from(tmp_path):

@@ -42,7 +42,7 @@ from texcsd.result_folder import (
     save_unfinished,
 )
 from texcsd.settings import PaintSettings
-from texcsd.synthesis import synthesize
+from texcsd.synthesis import choose_negative_prompt, synthesize
 
 BLANK_PNG = png_bytes(np.zeros((1, 1, 3), np.uint8))
 
@@ -159,7 +159,7 @@ def _paint(
         "name": settings.model,
         "licence": denoiser.licence,
         "weights_sha256": denoiser.weights_sha256,
-        "negative_prompt": settings.negative_prompt or denoiser.default_negative_prompt,
+        "negative_prompt": choose_negative_prompt(settings, denoiser),
     }
     warnings = _warn(denoiser.check_prompt(settings.prompt))
     if settings.pattern_scale != 1 and not denoiser.takes_positions:

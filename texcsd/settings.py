@@ -62,18 +62,29 @@ class PaintSettings:
     """Where to compute."""
     learning_rate: float = 0.05
     """Of the texture's optimiser, Adam."""
+    guidance: Literal["csd", "sds", "nfsd", "bridge"] = "csd"
+    """How noise predictions become a direction: classifier score distillation, or a relative."""
+    guidance_scale: float = 7.5
+    """Pull towards the prompt, as diffusers defines it, for sds and nfsd."""
     negative_scale_start: float = 0.0
-    """Push away from the negative prompt in the first step."""
+    """Push away from the negative prompt in the first step, for csd."""
     negative_scale_end: float = 0.5
     """Push away from the negative prompt in the last step; linear in between, 0 without one."""
     prior_scale: float = 0.3
-    """Pull towards whole pictures of the prompt, beside the classifier score: holds the colours."""
+    """Pull towards whole pictures of the prompt, beside the classifier score: holds the colours.
+    For csd."""
     timestep_max_start: float = 0.98
     """Most noise added in the first step."""
     timestep_max_end: float = 0.9
-    """Most noise added in the last step; linear in between."""
+    """Most noise added in the last step."""
+    timestep_schedule: Literal["constant", "linear", "sqrt", "two-stage"] = "linear"
+    """How the most noise goes from the first step's to the last's: two-stage jumps halfway."""
     timestep_min: float = 0.25
     """Least noise added."""
+    timestep_weight: Literal["uniform", "noise", "balanced"] = "uniform"
+    """How much a view counts: alike, by its noise, or by the mean of its noise and its image."""
+    chunk: int = 0
+    """Noise predictions computed at once: fewer take less memory; 0 for a choice by image size."""
     pattern_scale: float = 1.0
     """Size of the material's pattern, for models that are told positions: 0.7 to 1.4."""
     close_up_fraction: float = 0.5
@@ -94,6 +105,7 @@ class PaintSettings:
         self._check_range("texture_size", 16, 8192)
         self._check_range("seed", 0, 2**63 - 1)
         self._check_range("learning_rate", 1e-6, 1.0)
+        self._check_range("guidance_scale", 0.0, 1000.0)
         self._check_range("negative_scale_start", 0.0, 100.0)
         self._check_range("negative_scale_end", 0.0, 100.0)
         self._check_range("prior_scale", 0.0, 100.0)
@@ -101,6 +113,7 @@ class PaintSettings:
         # A span of zero would make every view equally noisy.
         self._check_range("timestep_max_start", self.timestep_min, 1.0, above=True)
         self._check_range("timestep_max_end", self.timestep_min, 1.0, above=True)
+        self._check_range("chunk", 0, 1_000_000)
         self._check_range("pattern_scale", 0.7, 1.4)
         self._check_range("close_up_fraction", 0.0, 1.0)
 

@@ -13,16 +13,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
+from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, sample_surface
 from texcsd.guidance.score import (
+    NEED_NEGATIVE_PROMPT,
     Denoiser,
     Geometry,
     PromptEmbeddings,
-    csd_weights,
+    ScoreWeights,
     encode,
+    method_weights,
+    scheduled,
     score_direction,
     stratified_timesteps,
     surrogate_loss,
+    weigh_timesteps,
 )
 from texcsd.progress import Progress
 from texcsd.rendering.cameras import Cameras, random_cameras
@@ -84,9 +89,9 @@ def synthesize(
 
     Raises:
         KeyboardInterrupt: Passed on, after the checkpoint was saved.
+        TexcsdError: The method needs a negative prompt, or the GPU more memory.
     """
-    negative_prompt = settings.negative_prompt or denoiser.default_negative_prompt
-    prompts = encode(denoiser, settings.prompt, negative_prompt)
+    prompts = encode(denoiser, settings.prompt, choose_negative_prompt(settings, denoiser))
     painting = Painting(settings, mesh.vertices.device, checkpoint_folder)
     saved_at = time.monotonic()
     progress.update(painting.step)
@@ -102,10 +107,32 @@ def synthesize(
         if not painting.changing:
             painting.save()
         raise
+    except torch.cuda.OutOfMemoryError as error:
+        raise TexcsdError(
+            "the GPU has too little memory; lower --chunk (try 4) or --views, or close what else "
+            "uses it"
+        ) from error
     painting.save()
     with torch.no_grad():
         base_color_map = painting.texture.compose()
     return SynthesisResult(base_color_map, painting.seen_texels(), painting.seconds)
+
+
+def choose_negative_prompt(settings: PaintSettings, denoiser: Denoiser) -> str:
+    """The user's, else the model's own; empty for none.
+
+    Raises:
+        TexcsdError: There is none, and the method cannot do without.
+    """
+    negative_prompt = settings.negative_prompt or denoiser.default_negative_prompt
+    if settings.guidance in NEED_NEGATIVE_PROMPT and not negative_prompt:
+        raise TexcsdError(
+            f"guidance {settings.guidance} needs a negative prompt, and the model has none of its "
+            "own; give one with --negative-prompt"
+        )
+    if settings.guidance == "bridge":
+        return f"{settings.prompt}, {negative_prompt}"
+    return negative_prompt
 
 
 class Painting:
@@ -207,7 +234,12 @@ def _take_step(
     with painting.timed("denoise"):
         clean = denoiser.encode_images(images)
         condition = denoiser.encode_geometry(_geometry(surface, settings))
-        noisiest = _between(settings.timestep_max_start, settings.timestep_max_end, done)
+        noisiest = scheduled(
+            settings.timestep_schedule,
+            settings.timestep_max_start,
+            settings.timestep_max_end,
+            done,
+        )
         device = clean.device
         timestep = stratified_timesteps(
             len(cameras),
@@ -217,24 +249,39 @@ def _take_step(
             generator,
         ).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
-        # Without a negative prompt there is nothing to move away from, and nothing to evaluate.
-        negative_scale = 0.0
-        if prompts.negative is not None:
-            start, end = settings.negative_scale_start, settings.negative_scale_end
-            negative_scale = _between(start, end, done)
         direction = score_direction(
             denoiser,
             clean,
             timestep,
             noise,
             prompts,
-            csd_weights(negative_scale, settings.prior_scale),
+            _weights(settings, prompts, timestep / len(denoiser.alphas_cumprod), done),
             condition,
             cameras.view_width,
+            settings.chunk,
         )
+        alpha_cumprod = denoiser.alphas_cumprod[timestep]
+        direction = direction * weigh_timesteps(settings.timestep_weight, alpha_cumprod)
     with painting.timed("update"):
         surrogate_loss(clean, direction).backward()
         painting.advance(surface, settings.learning_rate * _between(1.0, FINAL_RATE, done))
+
+
+def _weights(
+    settings: PaintSettings, prompts: PromptEmbeddings, timestep_fraction: Tensor, done: float
+) -> ScoreWeights:
+    # Without a negative prompt there is nothing to move away from, and nothing to evaluate.
+    negative_scale = 0.0
+    if prompts.negative is not None:
+        start, end = settings.negative_scale_start, settings.negative_scale_end
+        negative_scale = scheduled("linear", start, end, done)
+    return method_weights(
+        settings.guidance,
+        settings.guidance_scale,
+        negative_scale,
+        settings.prior_scale,
+        timestep_fraction,
+    )
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
@@ -271,8 +318,3 @@ def random_backgrounds(count: int, generator: torch.Generator) -> Tensor:
     colors = torch.rand(count, 3, generator=generator)
     grey = torch.rand(count, 1, generator=generator) < 0.5
     return torch.where(grey, colors[:, :1], colors)[:, None, None]
-
-
-def _between(start: float, end: float, done: float) -> float:
-    """Linear in the progress `done`, from 0 to 1."""
-    return start + (end - start) * done

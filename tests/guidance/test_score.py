@@ -8,11 +8,16 @@ import torch
 from texcsd.guidance.score import (
     PromptEmbeddings,
     ScoreWeights,
+    bridge_weights,
     csd_weights,
+    method_weights,
+    nfsd_weights,
+    scheduled,
     score_direction,
     sds_weights,
     stratified_timesteps,
     surrogate_loss,
+    weigh_timesteps,
 )
 
 ALPHAS = torch.linspace(0.999, 0.01, 1000, dtype=torch.float64)
@@ -58,14 +63,14 @@ def gaussian_prompts(positive, negative, unconditional):
     return PromptEmbeddings(*rows)
 
 
-def direction(denoiser, clean, prompts, weights, timestep=500, seed=0):
+def direction(denoiser, clean, prompts, weights, timestep=500, seed=0, chunk=0, sign=1):
     views = len(clean)
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(clean.shape, generator=generator, dtype=clean.dtype)
-    at = torch.full((views,), timestep)
+    noise = sign * torch.randn(clean.shape, generator=generator, dtype=clean.dtype)
+    at = torch.as_tensor(timestep).expand(views)
     nothing = torch.zeros(views, 1, 1, 1)
     return score_direction(
-        denoiser, clean, at, noise, prompts, weights, nothing, torch.ones(views)
+        denoiser, clean, at, noise, prompts, weights, nothing, torch.ones(views), chunk
     ), noise
 
 
@@ -86,6 +91,118 @@ def test_csd_with_a_share_of_the_prior_is_sds_up_to_scale():
         assert getattr(mixed, name) == pytest.approx(prior * getattr(sds, name))
 
 
+HALF = torch.tensor([0.5])
+"""A timestep in the middle of the schedule."""
+METHODS = {
+    "csd": csd_weights(0.0),
+    "csd with a negative prompt": csd_weights(0.6),
+    "csd with a share of the prior": csd_weights(0.3, 0.4),
+    "sds": sds_weights(7.5),
+    "nfsd": nfsd_weights(7.5, HALF),
+    "bridge": bridge_weights(),
+}
+
+
+@pytest.mark.parametrize("weights", METHODS.values(), ids=METHODS)
+def test_the_weights_of_every_method_sum_to_zero(weights):
+    total = weights.positive + weights.negative + weights.unconditional + weights.noise
+    assert float(total) == pytest.approx(0)
+
+
+def test_a_method_is_found_by_its_name():
+    assert method_weights("csd", 9.0, 0.6, 0.4, HALF) == csd_weights(0.6, 0.4)
+    assert method_weights("sds", 9.0, 0.6, 0.4, HALF) == sds_weights(9.0)
+    assert method_weights("nfsd", 9.0, 0.6, 0.4, HALF) == nfsd_weights(9.0, HALF)
+    assert method_weights("bridge", 9.0, 0.6, 0.4, HALF) == bridge_weights()
+
+
+@pytest.mark.parametrize("weights", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("timestep", [50, 500, 950])
+def test_every_method_rests_where_its_gaussians_balance(weights, timestep):
+    """The mean over noise is linear in the image: sum of w (x - mean) / V, V = a s^2 + 1 - a."""
+    alpha = ALPHAS[timestep]
+    rows = torch.cat([PROMPTS.positive, PROMPTS.negative, PROMPTS.unconditional])
+    mixed = [weights.positive, weights.negative, weights.unconditional]
+    pull = torch.tensor([float(w) for w in mixed]) / (alpha * rows[:, 1] ** 2 + 1 - alpha)
+    balanced = (pull * rows[:, 0]).sum() / pull.sum()
+    clean = balanced.expand(3, 1, 2, 2)
+    there, back = (
+        direction(GaussianDenoiser(), clean, PROMPTS, weights, timestep, sign=sign)[0]
+        for sign in (1, -1)
+    )
+    # The noise and its opposite are as good as all noise.
+    assert torch.allclose(there + back, torch.zeros_like(clean), atol=1e-6)
+    elsewhere = sum(
+        direction(GaussianDenoiser(), clean + 1, PROMPTS, weights, timestep, sign=sign)[0]
+        for sign in (1, -1)
+    )
+    slope = 2 * (alpha * (1 - alpha)).sqrt() * pull.sum()
+    assert torch.allclose(elsewhere, slope.expand_as(clean), atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", METHODS.values(), ids=METHODS)
+def test_an_error_common_to_all_predictions_counts_as_the_noise_does(weights):
+    clean = torch.randn(4, 1, 2, 2, dtype=torch.float64)
+    exact, shifted = (
+        direction(GaussianDenoiser(shift=shift), clean, PROMPTS, weights)[0] for shift in (0.0, 7.0)
+    )
+    change = torch.full_like(exact, -7.0 * weights.noise)
+    assert torch.allclose(shifted - exact, change, atol=1e-6)
+
+
+def test_nfsd_is_equation_10_where_there_is_much_noise_and_leaves_the_negative_out_elsewhere():
+    clean = torch.randn(2, 1, 2, 2, dtype=torch.float64)
+    timestep = torch.tensor([100, 600])
+    denoiser = GaussianDenoiser()
+    weights = nfsd_weights(7.5, timestep / 1000)
+    mixed, _ = direction(denoiser, clean, PROMPTS, weights, timestep)
+    assert denoiser.batches == [6]
+    little, much = ScoreWeights(7.5, 0, -6.5), ScoreWeights(7.5, -1, -6.5)
+    expected = [direction(denoiser, clean, PROMPTS, w, timestep)[0] for w in (little, much)]
+    assert torch.allclose(mixed, torch.stack([expected[0][0], expected[1][1]]), atol=1e-12)
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 15, 100])
+def test_chunks_change_nothing_but_the_batches(chunk):
+    clean = torch.randn(5, 1, 2, 2, dtype=torch.float64)
+    timestep = torch.tensor([10, 200, 400, 600, 990])
+    whole, _ = direction(GaussianDenoiser(), clean, PROMPTS, csd_weights(0.5), timestep)
+    denoiser = GaussianDenoiser()
+    parts, _ = direction(denoiser, clean, PROMPTS, csd_weights(0.5), timestep, chunk=chunk)
+    assert torch.equal(whole, parts)
+    assert sum(denoiser.batches) == 15 and max(denoiser.batches) == min(chunk, 15)
+
+
+def test_by_itself_a_batch_is_as_large_as_its_pixels_allow():
+    denoiser = GaussianDenoiser()
+    clean = torch.zeros(3, 1, 256, 256, dtype=torch.float64)
+    direction(denoiser, clean, PROMPTS, csd_weights(0.0))
+    assert denoiser.batches == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "values"),
+    [
+        ("constant", [0.9, 0.9, 0.9, 0.9]),
+        ("linear", [0.9, 0.8, 0.7, 0.5]),
+        ("sqrt", [0.9, 0.7, 0.9 - 0.4 * 0.5**0.5, 0.5]),
+        ("two-stage", [0.9, 0.9, 0.5, 0.5]),
+    ],
+)
+def test_schedules_go_from_start_to_end(schedule, values):
+    found = [scheduled(schedule, 0.9, 0.5, progress) for progress in (0.0, 0.25, 0.5, 1.0)]
+    assert found == pytest.approx(values)
+
+
+def test_timesteps_weigh_alike_by_their_noise_or_by_noise_and_image():
+    alpha_cumprod = torch.tensor([0.99, 0.5, 0.2])
+    expected = {"uniform": [1, 1, 1], "noise": [0.01, 0.5, 0.8], "balanced": [0.0995, 0.5, 0.4]}
+    for kind, values in expected.items():
+        found = weigh_timesteps(kind, alpha_cumprod)
+        assert found.shape == (3, 1, 1, 1)
+        assert found.flatten().tolist() == pytest.approx(values, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("weights", "branches"),
     [
@@ -93,6 +210,9 @@ def test_csd_with_a_share_of_the_prior_is_sds_up_to_scale():
         (csd_weights(0.5), 3),
         (csd_weights(1.0), 2),
         (sds_weights(1.0), 1),
+        (bridge_weights(), 2),
+        (nfsd_weights(7.5, torch.full((5,), 0.1)), 2),
+        (nfsd_weights(7.5, torch.full((5,), 0.3)), 3),
         (ScoreWeights(0, 0, 0, 1), 0),
     ],
 )

@@ -12,20 +12,57 @@ and differ in the four weights alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
+Method = Literal["csd", "sds", "nfsd", "bridge"]
+Schedule = Literal["constant", "linear", "sqrt", "two-stage"]
+TimestepWeight = Literal["uniform", "noise", "balanced"]
+NEED_NEGATIVE_PROMPT: tuple[Method, ...] = ("nfsd", "bridge")
+NOISE_FREE_TIMESTEP = 0.2
+"""Below this fraction of the schedule NFSD takes predictions to hold no noise but the image's."""
+PREDICTED_PIXELS = 2**17
+"""Pixels (or latents) of the noise predictions that are computed at once, unless told otherwise."""
+
 
 @dataclass(frozen=True)
 class ScoreWeights:
-    """The four weights of the mix; a prediction whose weight is zero is never evaluated."""
+    """The four weights of the mix; a prediction whose weight is zero is never evaluated.
 
-    positive: float
-    negative: float
-    unconditional: float
-    noise: float = 0.0
+    Each is a number or float[view, 1, 1, 1].
+    """
+
+    positive: float | Tensor
+    negative: float | Tensor
+    unconditional: float | Tensor
+    noise: float | Tensor = 0.0
+
+
+def method_weights(
+    method: Method,
+    guidance_scale: float,
+    negative_scale: float,
+    prior_scale: float,
+    timestep_fraction: Tensor,
+) -> ScoreWeights:
+    """Weights of a method by its name.
+
+    Args:
+        method: Which of the functions below.
+        guidance_scale: Of sds and nfsd.
+        negative_scale: Of csd.
+        prior_scale: Of csd.
+        timestep_fraction: float[view], the timesteps as fractions of the schedule.
+    """
+    if method == "csd":
+        return csd_weights(negative_scale, prior_scale)
+    if method == "sds":
+        return sds_weights(guidance_scale)
+    if method == "nfsd":
+        return nfsd_weights(guidance_scale, timestep_fraction)
+    return bridge_weights()
 
 
 def csd_weights(negative_scale: float = 0.0, prior_scale: float = 0.0) -> ScoreWeights:
@@ -47,6 +84,61 @@ def sds_weights(guidance_scale: float) -> ScoreWeights:
     e("") + guidance_scale * (e(prompt) - e("")) - noise
     """
     return ScoreWeights(guidance_scale, 0.0, 1.0 - guidance_scale, -1.0)
+
+
+def nfsd_weights(guidance_scale: float, timestep_fraction: Tensor) -> ScoreWeights:
+    """Weights of noise-free score distillation, arXiv 2310.17590, with diffusers' guidance_scale.
+
+    guidance_scale * (e(prompt) - e("")) + e("") - e(negative prompt)
+
+    Where little noise was added, the last term is left out: e("") is the image's own noise there.
+
+    Args:
+        guidance_scale: 7.5 in the paper.
+        timestep_fraction: float[view].
+    """
+    noisy = (timestep_fraction >= NOISE_FREE_TIMESTEP).float().view(-1, 1, 1, 1)
+    return ScoreWeights(guidance_scale, -noisy, 1.0 - guidance_scale)
+
+
+def bridge_weights() -> ScoreWeights:
+    """Weights of the second stage of arXiv 2406.09417: e(prompt) - e(negative prompt).
+
+    There, the negative prompt is the prompt itself and words for what is bad about the picture.
+    """
+    return ScoreWeights(1.0, -1.0, 0.0)
+
+
+def scheduled(schedule: Schedule, start: float, end: float, progress: float) -> float:
+    """A value between `start` and `end`, by the progress from 0 to 1.
+
+    "sqrt" is HiFA's law, quick at first. "two-stage" jumps halfway, as the
+    CSD authors do.
+    """
+    share = {
+        "constant": 0.0,
+        "linear": progress,
+        "sqrt": progress**0.5,
+        "two-stage": float(progress >= 0.5),
+    }[schedule]
+    return start + (end - start) * share
+
+
+def weigh_timesteps(kind: TimestepWeight, alpha_cumprod: Tensor) -> Tensor:
+    """w(t), float[view, 1, 1, 1]: how much a direction counts at its timestep.
+
+    Args:
+        kind: "uniform", "noise" for the noise's share of variance (DreamFusion; CSD's refinement),
+            "balanced" for the geometric mean of the noise's and the image's.
+        alpha_cumprod: float[view].
+    """
+    noise = 1 - alpha_cumprod
+    weights = {
+        "uniform": torch.ones_like(noise),
+        "noise": noise,
+        "balanced": (alpha_cumprod * noise).sqrt(),
+    }
+    return weights[kind].view(-1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -165,10 +257,11 @@ def score_direction(
     weights: ScoreWeights,
     condition: Tensor,
     view_width: Tensor,
+    chunk: int = 0,
 ) -> Tensor:
     """The weighted mix of noise predictions, float[view, channels, h, w].
 
-    All branches with a weight are evaluated in one batch, under the same condition.
+    All branches with a weight are evaluated under the same condition.
 
     Args:
         denoiser: The diffusion model.
@@ -179,24 +272,32 @@ def score_direction(
         weights: Of the mix.
         condition: Of the denoiser's `encode_geometry`.
         view_width: float[view].
+        chunk: Predictions that are computed at once; 0 for as many as PREDICTED_PIXELS allow.
     """
     alpha = denoiser.alphas_cumprod[timestep].view(-1, 1, 1, 1)
     noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
     direction = weights.noise * noise
-    names = [field.name for field in fields(prompts) if getattr(weights, field.name) != 0]
+    names = [f.name for f in fields(prompts) if _is_used(getattr(weights, f.name))]
     if not names:
         return direction
     views, copies = len(clean), len(names)
-    predictions = denoiser.predict_noise(
+    inputs = (
         noisy.repeat(copies, 1, 1, 1),
         timestep.repeat(copies),
         torch.cat([getattr(prompts, name).expand(views, -1, -1) for name in names]),
         condition.repeat(copies, 1, 1, 1),
         view_width.repeat(copies),
     )
+    chunk = chunk or max(1, PREDICTED_PIXELS // noisy[0, 0].numel())
+    parts = zip(*(tensor.split(chunk) for tensor in inputs), strict=True)
+    predictions = torch.cat([denoiser.predict_noise(*part) for part in parts])
     for name, prediction in zip(names, predictions.chunk(copies), strict=True):
         direction = direction + getattr(weights, name) * prediction
     return direction
+
+
+def _is_used(weight: float | Tensor) -> bool:
+    return bool((weight != 0).any()) if isinstance(weight, Tensor) else weight != 0
 
 
 def surrogate_loss(clean: Tensor, direction: Tensor) -> Tensor:
