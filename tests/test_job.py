@@ -48,7 +48,7 @@ class FakeDenoiser:
     licence = "CC0-1.0"
     weights_sha256 = "0" * 64
     default_negative_prompt = "dull"
-    takes_positions = False
+    takes_positions = knows_sides = False
 
     def check_prompt(self, prompt: str) -> list[str]:
         if "xyzzy" in prompt:
@@ -580,3 +580,8 @@ def test_auto_takes_the_gpu_only_if_it_can_also_render_there(monkeypatch) -> Non
 def test_a_pattern_scale_the_model_cannot_heed_is_said_to_have_no_effect(cube, folder, synthesis):
     report = paint(cube, folder, pattern_scale=1.2).report
     assert sum("pattern_scale has no effect" in text for text in report["warnings"]) == 1
+
+
+def test_a_front_the_model_has_no_words_for_is_said_to_have_no_effect(cube, folder, synthesis):
+    report = paint(cube, folder, front="x+").report
+    assert sum("front has no effect" in text for text in report["warnings"]) == 1

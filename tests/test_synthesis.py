@@ -1,6 +1,7 @@
 """The loop, on a sphere, with a denoiser that simply wants a colour."""
 
 import math
+import sys
 from dataclasses import replace
 
 import pytest
@@ -28,7 +29,7 @@ class ColorDenoiser:
     name = licence = weights_sha256 = ""
     image_size = 16
     default_negative_prompt = ""
-    takes_positions = False
+    takes_positions = knows_sides = False
     alphas_cumprod = torch.linspace(0.999, 0.01, 1000)
 
     def check_prompt(self, prompt):
@@ -107,6 +108,32 @@ def test_every_method_takes_the_sphere_to_the_colour_of_the_prompt(tmp_path, gui
     options = {"negative_prompt": "green", "steps": 40}
     image = paint(tmp_path, guidance=guidance, **options).base_color_map[0, 4:28]
     assert image[..., 0].mean() > 0.75 and image[..., 1].mean() < 0.35
+
+
+SIDE_COLORS = {
+    "red, front view": (1.0, -1.0, -1.0),
+    "red, side view": (-1.0, 1.0, -1.0),
+    "red, back view": (-1.0, -1.0, 1.0),
+    "red, overhead view": (1.0, 1.0, 1.0),
+}
+
+
+@pytest.mark.parametrize(("front", "column"), [("z+", 0), ("x+", 8), ("z-", 16), ("x-", 24)])
+def test_each_side_takes_the_colour_of_its_own_prompt(tmp_path, monkeypatch, front, column):
+    monkeypatch.setattr(ColorDenoiser, "knows_sides", True)
+    monkeypatch.setattr(sys.modules[__name__], "COLORS", COLORS | SIDE_COLORS)
+    options = {"steps": 40, "close_up_fraction": 0.0}
+    image = paint(tmp_path, front=front, **options).base_color_map[0, 10:22]
+    # The azimuth of the sphere goes around the texture once.
+    around = image.roll(4 - column, 1).unflatten(1, (4, 8)).mean((0, 2))
+    assert around.argmax(1).tolist() == [0, 1, 2, 1]
+
+
+def test_prompts_for_sides_can_be_switched_off(tmp_path, monkeypatch):
+    plain = paint(tmp_path / "a", steps=3)
+    monkeypatch.setattr(ColorDenoiser, "knows_sides", True)
+    off = paint(tmp_path / "b", steps=3, side_prompts="off")
+    assert torch.equal(plain.base_color_map, off.base_color_map)
 
 
 @pytest.mark.parametrize("guidance", ["nfsd", "bridge"])

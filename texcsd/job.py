@@ -164,6 +164,8 @@ def _paint(
     warnings = _warn(denoiser.check_prompt(settings.prompt))
     if settings.pattern_scale != 1 and not denoiser.takes_positions:
         warnings += _warn([f"pattern_scale has no effect: {settings.model} is not told positions"])
+    if settings.front != "z+" and not denoiser.knows_sides:
+        warnings += _warn([f"front has no effect: {settings.model} has no words for sides"])
     resumed = unfinished is not None
     if unfinished is None:
         unfinished = _make_atlas(mesh, settings)

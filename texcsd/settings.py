@@ -87,6 +87,11 @@ class PaintSettings:
     """Noise predictions computed at once: fewer take less memory; 0 for a choice by image size."""
     pattern_scale: float = 1.0
     """Size of the material's pattern, for models that are told positions: 0.7 to 1.4."""
+    side_prompts: Literal["auto", "off"] = "auto"
+    """Add the side looked at, such as "back view", to the prompt: if the model knows words for it,
+    or never."""
+    front: Literal["z+", "x+", "z-", "x-"] = "z+"
+    """The axis that the front of the object faces, for side prompts."""
     close_up_fraction: float = 0.5
     """Share of the views that look at a part of the object; the others show all of it."""
 

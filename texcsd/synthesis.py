@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from torch.nn import functional
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, sample_surface
+from texcsd.guidance.prompts import side_prompts, side_weights
 from texcsd.guidance.score import (
     NEED_NEGATIVE_PROMPT,
     Denoiser,
@@ -37,6 +38,7 @@ from texcsd.rendering.texture import TexelPyramid, sample_map
 from texcsd.settings import PaintSettings
 
 SUPERSAMPLING = 2
+AZIMUTH_OF_FRONT = {"z+": 0.0, "x+": 90.0, "z-": 180.0, "x-": 270.0}
 PATTERN_OFFSET = 1.2
 """Patterns begin anywhere in a cube of this size, in units of the object's radius."""
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
@@ -91,7 +93,9 @@ def synthesize(
         KeyboardInterrupt: Passed on, after the checkpoint was saved.
         TexcsdError: The method needs a negative prompt, or the GPU more memory.
     """
-    prompts = encode(denoiser, settings.prompt, choose_negative_prompt(settings, denoiser))
+    with_sides = settings.side_prompts == "auto" and denoiser.knows_sides
+    wanted = side_prompts(settings.prompt) if with_sides else [settings.prompt]
+    prompts = encode(denoiser, wanted, choose_negative_prompt(settings, denoiser))
     painting = Painting(settings, mesh.vertices.device, checkpoint_folder)
     saved_at = time.monotonic()
     progress.update(painting.step)
@@ -254,7 +258,7 @@ def _take_step(
             clean,
             timestep,
             noise,
-            prompts,
+            _prompts_of_views(prompts, cameras, settings),
             _weights(settings, prompts, timestep / len(denoiser.alphas_cumprod), done),
             condition,
             cameras.view_width,
@@ -265,6 +269,17 @@ def _take_step(
     with painting.timed("update"):
         surrogate_loss(clean, direction).backward()
         painting.advance(surface, settings.learning_rate * _between(1.0, FINAL_RATE, done))
+
+
+def _prompts_of_views(
+    prompts: PromptEmbeddings, cameras: Cameras, settings: PaintSettings
+) -> PromptEmbeddings:
+    """With prompts for the sides of the object: those a view shows, mixed."""
+    if prompts.positive.ndim == 2:
+        return prompts
+    azimuth = cameras.azimuth_degrees - AZIMUTH_OF_FRONT[settings.front]
+    weights = side_weights(azimuth, cameras.elevation_degrees).to(prompts.positive)
+    return replace(prompts, positive=torch.einsum("vs,stw->vtw", weights, prompts.positive))
 
 
 def _weights(

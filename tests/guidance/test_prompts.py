@@ -1,9 +1,10 @@
 import json
 
 import pytest
+import torch
 
 from texcsd.errors import TexcsdError
-from texcsd.guidance.prompts import Vocabulary, split_words
+from texcsd.guidance.prompts import SIDES, Vocabulary, side_prompts, side_weights, split_words
 
 VOCABULARY = Vocabulary(
     surface=frozenset({"leather", "wood", "red", "brick"}),
@@ -45,3 +46,34 @@ def test_a_vocabulary_is_read_from_its_file(tmp_path):
     path = tmp_path / "vocabulary.json"
     path.write_text(json.dumps({"surface": ["oak"], "context": ["a"], "defects": []}))
     assert Vocabulary.read(path) == Vocabulary(frozenset({"oak"}), frozenset({"a"}), frozenset())
+
+
+@pytest.mark.parametrize(
+    ("azimuth", "elevation", "weights"),
+    [
+        (0, 0, [1, 0, 0, 0]),
+        (360, 0, [1, 0, 0, 0]),
+        (90, 0, [0, 1, 0, 0]),
+        (270, 45, [0, 1, 0, 0]),
+        (-90, -20, [0, 1, 0, 0]),
+        (180, 0, [0, 0, 1, 0]),
+        (45, 0, [0.5, 0.5, 0, 0]),
+        (225, 0, [0, 0.5, 0.5, 0]),
+        (0, 60, [0.5, 0, 0, 0.5]),
+        (123, 80, [0, 0, 0, 1]),
+    ],
+)
+def test_a_view_shows_the_sides_it_lies_between(azimuth, elevation, weights):
+    found = side_weights(torch.tensor([float(azimuth)]), torch.tensor([float(elevation)]))
+    assert found[0].tolist() == pytest.approx(weights)
+
+
+def test_the_sides_of_any_view_sum_to_one_and_change_without_a_jump():
+    azimuth = torch.linspace(-720, 720, 5761)
+    weights = side_weights(azimuth, azimuth / 8)
+    assert torch.allclose(weights.sum(1), torch.ones(len(azimuth)))
+    assert weights.min() >= 0 and weights.diff(dim=0).abs().max() < 0.01
+
+
+def test_a_prompt_is_said_of_every_side():
+    assert side_prompts("a chair") == [f"a chair, {side}" for side in SIDES]

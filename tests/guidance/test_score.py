@@ -35,7 +35,7 @@ class GaussianDenoiser:
     batches: list[int] = field(default_factory=list)
     shift: float = 0.0
     name = licence = weights_sha256 = default_negative_prompt = ""
-    takes_positions = False
+    takes_positions = knows_sides = False
     image_size = 1
 
     def check_prompt(self, prompt):

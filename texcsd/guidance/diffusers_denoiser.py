@@ -51,6 +51,8 @@ class DiffusersDenoiser:
                 "texcsd needs one number"
             )
         self.prompt_encoder, self.vocabulary = pipeline.prompt_encoder, pipeline.vocabulary
+        # The embedded model has no words for sides; it is told positions.
+        self.knows_sides = self.vocabulary is None
         self.prediction_type = pipeline.scheduler.config.prediction_type
         self.alphas_cumprod = pipeline.scheduler.alphas_cumprod.to(self.device)
         # With "blurry" the small embedded model saturated: by eye, see RESULTS.md.

@@ -1,4 +1,4 @@
-"""Which words a model with a finite vocabulary knows, and what to say about the others."""
+"""The words of a prompt: those a small model knows, and those that tell the side looked at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from texcsd.errors import TexcsdError
+
+SIDES = ("front view", "side view", "back view", "overhead view")
+OVERHEAD_FROM, OVERHEAD_AT = 45.0, 75.0
+"""Degrees of elevation at which a view begins to be, and is, from overhead."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,26 @@ class Vocabulary:
             for known in sorted(self.surface)
         }
         return sorted(similarity, key=lambda known: -similarity[known])[:count]
+
+
+def side_prompts(prompt: str) -> list[str]:
+    """The prompt as seen from each of SIDES."""
+    return [f"{prompt}, {side}" for side in SIDES]
+
+
+def side_weights(azimuth_degrees: Tensor, elevation_degrees: Tensor) -> Tensor:
+    """How much of each of SIDES a view shows, float[view, 4]; they sum to 1.
+
+    Args:
+        azimuth_degrees: float[view], 0 looks at the front.
+        elevation_degrees: float[view].
+    """
+    from_front = (torch.remainder(azimuth_degrees + 180, 360) - 180).abs() / 90
+    front, back = (1 - from_front).clamp(min=0), (from_front - 1).clamp(min=0)
+    around = torch.stack([front, 1 - front - back, back], 1)
+    overhead = (elevation_degrees - OVERHEAD_FROM) / (OVERHEAD_AT - OVERHEAD_FROM)
+    overhead = overhead.clamp(0, 1)[:, None]
+    return torch.cat([(1 - overhead) * around, overhead], 1)
 
 
 def split_words(prompt: str) -> list[str]:

@@ -146,6 +146,7 @@ class PromptEmbeddings:
     """What a text encoder makes of the three prompts, each float[tokens, width]."""
 
     positive: Tensor
+    """Or float[n, tokens, width]: one for each view, or for each side of the object."""
     negative: Tensor | None
     """None where there is nothing to move away from."""
     unconditional: Tensor
@@ -179,6 +180,8 @@ class Denoiser(Protocol):
     """Width and height of the images it takes, in pixels."""
     default_negative_prompt: str
     """Used where the user gives none; empty for no negative prompt."""
+    knows_sides: bool
+    """Whether words in the prompt tell it from which side the object is seen."""
     takes_positions: bool
     """Whether it is told where on the object's pattern each pixel lies."""
     alphas_cumprod: Tensor
@@ -224,10 +227,15 @@ class Denoiser(Protocol):
         ...
 
 
-def encode(denoiser: Denoiser, prompt: str, negative_prompt: str) -> PromptEmbeddings:
-    """Embeddings of the prompt, the negative prompt (unless it is empty) and the empty prompt."""
-    positive, negative, unconditional = denoiser.encode_prompts([prompt, negative_prompt, ""])
-    return PromptEmbeddings(positive, negative if negative_prompt else None, unconditional)
+def encode(denoiser: Denoiser, prompts: list[str], negative_prompt: str) -> PromptEmbeddings:
+    """Embeddings of the prompt, or the prompts of the sides, the negative and the empty prompt."""
+    embeddings = denoiser.encode_prompts([*prompts, negative_prompt, ""])
+    positive, (negative, unconditional) = embeddings[:-2], embeddings[-2:]
+    return PromptEmbeddings(
+        positive if len(prompts) > 1 else positive[0],
+        negative if negative_prompt else None,
+        unconditional,
+    )
 
 
 def stratified_timesteps(
