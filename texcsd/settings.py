@@ -61,7 +61,7 @@ class PaintSettings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     learning_rate: float = 0.05
-    """Of the texture's optimiser, Adam."""
+    """Of the texture's optimiser, Adam, in the first step; it falls to a tenth."""
     guidance: Literal["csd", "sds", "nfsd", "bridge"] = "csd"
     """How noise predictions become a direction: classifier score distillation, or a relative."""
     guidance_scale: float = 7.5

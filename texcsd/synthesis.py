@@ -268,7 +268,8 @@ def _take_step(
         direction = direction * weigh_timesteps(settings.timestep_weight, alpha_cumprod)
     with painting.timed("update"):
         surrogate_loss(clean, direction).backward()
-        painting.advance(surface, settings.learning_rate * _between(1.0, FINAL_RATE, done))
+        rate = settings.learning_rate
+        painting.advance(surface, scheduled("linear", rate, FINAL_RATE * rate, done))
 
 
 def _prompts_of_views(
