@@ -103,7 +103,7 @@ def _summary(report: dict[str, Any]) -> list[str]:
     return [
         *(f"  {name}" for name in report["outputs"].values()),
         _damage_line(report["damage"].values()),
-        f"  {unseen:,} of {texels:,} texels were in no view and took the colours around them",
+        f"  {unseen:,} of {texels:,} texels were hardly in view and took the colours around them",
         "  seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()),
     ]
 

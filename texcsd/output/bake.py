@@ -38,7 +38,7 @@ class TextureMaps:
     texels: int
     """Number of covered texels."""
     unseen_texels: int
-    """Number of covered texels that no view saw; coloured from their surroundings in 3D."""
+    """Number of covered texels that hardly any view saw; coloured from their surroundings in 3D."""
 
 
 def bake_texture(mesh: Mesh, base_color_map: Tensor, seen: Tensor) -> TextureMaps:
