@@ -46,7 +46,7 @@ FINAL_RATE = 0.1
 """Learning rate of the last step, of the first one's: small steps average the views' noise out."""
 FINEST_LEVEL_FROM = 0.6
 """The texture's finest level joins after this share of the steps: until then there is no detail for
-it to hold, and a step costs half as much without it."""
+it to hold, and an update costs less than half as much without it."""
 LARGEST_PIXEL_MAP = 512
 """Texels per side; the views' pixels are seldom smaller than its texels, so they leave no holes."""
 HARDLY_SEEN = 0.05
