@@ -121,7 +121,7 @@ def sample_surface(mesh: Mesh, count: int, generator: torch.Generator) -> tuple[
         Positions float[count, 3] and unit normals float[count, 3].
     """
     corners = mesh.vertices.double()[mesh.faces]
-    crosses = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    crosses = _crosses(corners)
     doubled_areas = torch.linalg.vector_norm(crosses, dim=1)
     cumulative = doubled_areas.cumsum(0)
     numbers = torch.rand(count, 3, generator=generator, dtype=torch.float64).to(corners.device)
@@ -137,6 +137,18 @@ def sample_surface(mesh: Mesh, count: int, generator: torch.Generator) -> tuple[
     if _is_inside_out(corners, crosses, doubled_areas):
         normals = -normals
     return positions.to(mesh.vertices.dtype), normals.to(mesh.vertices.dtype)
+
+
+def is_inside_out(mesh: Mesh) -> bool:
+    """Tell whether the front sides of the mesh as a whole look inwards."""
+    corners = mesh.vertices.double()[mesh.faces]
+    crosses = _crosses(corners)
+    return _is_inside_out(corners, crosses, torch.linalg.vector_norm(crosses, dim=1))
+
+
+def _crosses(corners: Tensor) -> Tensor:
+    """Normals float[face, 3] of float[face, 3, 3], as long as twice the area."""
+    return torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
 
 
 def _is_inside_out(corners: Tensor, crosses: Tensor, doubled_areas: Tensor) -> bool:

@@ -27,7 +27,14 @@ from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.normals import face_normals, weld_vertices
 from texcsd.geometry.uv_inspection import UvReport, inspect_uv
 
-__all__ = ["UvReport", "ensure_uv", "inspect_uv", "unwrap_mesh"]
+__all__ = [
+    "UvReport",
+    "ensure_uv",
+    "inspect_uv",
+    "keeps_uv",
+    "unwrap_mesh",
+    "warnings_about_uv",
+]
 
 UvSource = Literal["input", "xatlas", "xatlas-presplit", "box"]
 
@@ -102,19 +109,47 @@ def _ensure_uv(
     if mode == "always":
         return _unwrap_with_notes(mesh, texture_size, _padding(texture_size), timeout_seconds)
     report = inspect_uv(mesh)
-    if mode == "never" and not report.finite:
-        raise TexcsdError(
-            f"cannot keep the uv: {report.reason}; unwrap the mesh with --unwrap auto or in a "
-            "modelling program."
-        )
-    if report.usable or mode == "never":
-        return mesh, "input", _warnings_about_input(report)
+    if keeps_uv(report, mode):
+        return mesh, "input", warnings_about_uv(report)
     mesh, source, notes = _unwrap_with_notes(
         mesh, texture_size, _padding(texture_size), timeout_seconds
     )
     if report.present:
         notes.insert(0, f"the mesh was unwrapped anew because {report.reason}.")
     return mesh, source, notes
+
+
+def keeps_uv(report: UvReport, mode: Literal["auto", "never"]) -> bool:
+    """Decide whether ensure_uv keeps the uv that were inspected or makes new ones.
+
+    Raises:
+        TexcsdError: The mode is "never" and there are no uv, or none that are numbers.
+    """
+    if mode == "never" and not report.finite:
+        raise TexcsdError(
+            f"cannot keep the uv: {report.reason}; unwrap the mesh with --unwrap auto or in a "
+            "modelling program."
+        )
+    return report.usable or mode == "never"
+
+
+def warnings_about_uv(report: UvReport) -> list[str]:
+    """Say what to expect of uv that are kept."""
+    if report.reason is not None:
+        return [f"the uv were kept as asked, although {report.reason}."]
+    warnings = []
+    if report.outside_fraction > 0:
+        warnings.append(
+            f"{report.outside_fraction:.1%} of the surface lies outside the texture, which repeats "
+            "there; --unwrap always avoids it."
+        )
+    if report.overlap_fraction > MOST_NEW_OVERLAP:
+        warnings.append(
+            f"{report.overlap_fraction:.0%} of the used texture is shared by several places of "
+            "the surface (mirrored or repeated parts), which will look alike; --unwrap always "
+            "parts them."
+        )
+    return warnings
 
 
 def unwrap_mesh(
@@ -141,24 +176,6 @@ def unwrap_mesh(
 def _padding(texture_size: int) -> int:
     """Return texels between charts: two mip levels down from 1024 there is still one."""
     return max(2, texture_size // 256)
-
-
-def _warnings_about_input(report: UvReport) -> list[str]:
-    if report.reason is not None:
-        return [f"the uv were kept as asked, although {report.reason}."]
-    warnings = []
-    if report.outside_fraction > 0:
-        warnings.append(
-            f"{report.outside_fraction:.1%} of the surface lies outside the texture, which repeats "
-            "there; --unwrap always avoids it."
-        )
-    if report.overlap_fraction > MOST_NEW_OVERLAP:
-        warnings.append(
-            f"{report.overlap_fraction:.0%} of the used texture is shared by several places of "
-            "the surface (mirrored or repeated parts), which will look alike; --unwrap always "
-            "parts them."
-        )
-    return warnings
 
 
 def _unwrap_with_notes(

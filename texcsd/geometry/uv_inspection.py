@@ -96,7 +96,7 @@ def inspect_uv(mesh: Mesh, resolution: int = 1024) -> UvReport:
         present=True,
         finite=True,
         outside_fraction=float(shares[outside].sum()),
-        zero_area_fraction=float(shares[_without_area(corners, shares)].sum()),
+        zero_area_fraction=float(shares[without_area(corners, shares)].sum()),
         overlap_fraction=float((over + under > 1).sum()) / covered,
         mirrored_fraction=float(((over == 1) & (under == 1)).sum()) / covered,
         covered_fraction=float((over + under > 0).mean()),
@@ -108,6 +108,17 @@ def uv_areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the areas float[face] of uv triangles float[face, 3, 2]; flipped ones are negative."""
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     return (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2
+
+
+def without_area(corners: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which faces have next to no texels for their share of the surface, bool[face].
+
+    Args:
+        corners: float[face, 3, 2], uv.
+        shares: float[face], of the surface area.
+    """
+    in_texture = np.abs(uv_areas(corners))
+    return in_texture <= LEAST_DENSITY * shares * in_texture.sum()
 
 
 def rasterize_faces(
@@ -175,12 +186,6 @@ def _without_copies(places: NDArray[np.int64], corners: NDArray[np.float64]) -> 
     sorted_uv = np.take_along_axis(corners, order[:, :, None], axis=1).reshape(-1, 6)
     rows = np.concatenate([sorted_places, np.round(sorted_uv * 65536).astype(np.int64)], axis=1)
     return np.sort(weld_vertices(rows.astype(np.float64))[0])
-
-
-def _without_area(corners: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which faces have next to no texels for their share of the surface, bool[face]."""
-    in_texture = np.abs(uv_areas(corners))
-    return in_texture <= LEAST_DENSITY * shares * in_texture.sum()
 
 
 def _chart_count(uv: NDArray[np.float64], uv_faces: NDArray[np.int64]) -> int:
