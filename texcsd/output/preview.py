@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 
 import numpy as np
@@ -105,18 +104,13 @@ def _render_views(
     pixels = background.shape[1]
     pictures = []
     for index in range(len(cameras)):
-        camera = _one_camera(cameras, index).to(device)
+        camera = cameras.one(index).to(device)
         surface = rasterize_mesh(mesh, camera, pixels, pixels)
         material = sample_map(base_color_map, surface)
         image = shade(material, surface, camera_lights(camera), background)
         image = downsample(image, SUPERSAMPLING)[0]
         pictures.append((image * 255).round().to("cpu", torch.uint8).numpy())
     return pictures
-
-
-def _one_camera(cameras: Cameras, index: int) -> Cameras:
-    names = [field.name for field in dataclasses.fields(cameras)]
-    return Cameras(**{name: getattr(cameras, name)[index : index + 1] for name in names})
 
 
 def _grey_gradient(size: int, top: float, bottom: float) -> Tensor:

@@ -20,6 +20,8 @@ NEAREST_PLANE = 0.05
 WIDEST_CLOSE_UP_ANGLE = 65.0
 """Degrees between the normal of the point looked at and the direction to the eye."""
 DIRECTION_CANDIDATES = 64
+GOLDEN_ANGLE = 180 * (3 - math.sqrt(5))
+"""Degrees."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class Cameras:
     def eyes(self) -> Tensor:
         """float32[view, 3], where the cameras are."""
         return self.camera_to_world[:, :3, 3]
+
+    def one(self, index: int) -> Cameras:
+        """A batch of the one camera with this index."""
+        return Cameras(*(getattr(self, field.name)[index : index + 1] for field in fields(self)))
 
     def world_to_camera(self) -> Tensor:
         """float32[view, 4, 4], the inverse of camera_to_world."""
@@ -137,6 +143,16 @@ def orbit_cameras(
     azimuth = torch.arange(count) * (360.0 / count)
     elevation = torch.full((count,), float(elevation_degrees))
     fov, width = torch.full((count,), float(fov_degrees)), torch.full((count,), float(view_width))
+    return _aimed_cameras(torch.zeros(count, 3), azimuth, elevation, fov, width)
+
+
+def surrounding_cameras(count: int, view_width: float = 2.1) -> Cameras:
+    """Cameras all around the whole object, evenly over the sphere, from below and above, too."""
+    # A Fibonacci lattice: equal steps in height, golden angles around.
+    heights = 1 - (2 * torch.arange(count, dtype=torch.float64) + 1) / count
+    elevation = torch.rad2deg(torch.asin(heights)).float()
+    azimuth = (torch.arange(count, dtype=torch.float64) * GOLDEN_ANGLE % 360).float()
+    fov, width = torch.full((count,), 30.0), torch.full((count,), view_width)
     return _aimed_cameras(torch.zeros(count, 3), azimuth, elevation, fov, width)
 
 
