@@ -86,11 +86,7 @@ def inspect_uv(mesh: Mesh, resolution: int = 1024) -> UvReport:
     areas = face_normals(vertices, faces)[1]
     shares = areas / max(areas.sum(), 1e-300)
     outside = ((corners < -TOLERANCE) | (corners > 1 + TOLERANCE)).any(axis=(1, 2))
-    apart = _without_copies(weld_vertices(vertices)[1][faces], corners)
-    upright = uv_areas(corners[apart]) > 0
-    resolution = _affordable_resolution(corners, resolution)
-    over, _ = rasterize_faces(corners[apart[upright]], resolution)
-    under, _ = rasterize_faces(corners[apart[~upright]], resolution)
+    over, under = count_layers(weld_vertices(vertices)[1][faces], corners, resolution)
     covered = max(int((over + under > 0).sum()), 1)
     return UvReport(
         present=True,
@@ -119,6 +115,29 @@ def without_area(corners: NDArray[np.float64], shares: NDArray[np.float64]) -> N
     """
     in_texture = np.abs(uv_areas(corners))
     return in_texture <= LEAST_DENSITY * shares * in_texture.sum()
+
+
+def count_layers(
+    places: NDArray[np.int64], corners: NDArray[np.float64], resolution: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Count the faces over each texel of the unit square: upright ones, and mirrored ones.
+
+    Faces that repeat another with the same uv count once.
+
+    Args:
+        places: int[face, 3], welded vertex indices.
+        corners: float[face, 3, 2], uv.
+        resolution: Most texels per side; fewer are taken where faces overlap many times.
+
+    Returns:
+        Twice int32[row, column], row 0 where v is 0.
+    """
+    apart = _without_copies(places, corners)
+    upright = uv_areas(corners[apart]) > 0
+    resolution = _affordable_resolution(corners, resolution)
+    over, _ = rasterize_faces(corners[apart[upright]], resolution)
+    under, _ = rasterize_faces(corners[apart[~upright]], resolution)
+    return over, under
 
 
 def rasterize_faces(

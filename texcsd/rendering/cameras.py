@@ -146,6 +146,17 @@ def orbit_cameras(
     return _aimed_cameras(torch.zeros(count, 3), azimuth, elevation, fov, width)
 
 
+def side_cameras(view_width: float = 2.12) -> Cameras:
+    """Six views of the whole object: front, right, back, left, from above and from below.
+
+    The first four look down a little; front is the side that faces +z, right the one to +x.
+    """
+    azimuth = torch.tensor([0.0, 90.0, 180.0, 270.0, 0.0, 0.0])
+    elevation = torch.tensor([15.0, 15.0, 15.0, 15.0, 90.0, -90.0])
+    fov, width = torch.full((6,), 30.0), torch.full((6,), view_width)
+    return _aimed_cameras(torch.zeros(6, 3), azimuth, elevation, fov, width)
+
+
 def surrounding_cameras(count: int, view_width: float = 2.1) -> Cameras:
     """Cameras all around the whole object, evenly over the sphere, from below and above, too."""
     # A Fibonacci lattice: equal steps in height, golden angles around.
