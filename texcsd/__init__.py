@@ -13,17 +13,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from texcsd.checking.check import CheckResult, check
     from texcsd.errors import TexcsdError
     from texcsd.job import PaintResult, paint
     from texcsd.settings import PaintSettings
 
 __version__ = "0.1.0"
-__all__ = ["PaintResult", "PaintSettings", "TexcsdError", "__version__", "paint"]
+__all__ = [
+    "CheckResult",
+    "PaintResult",
+    "PaintSettings",
+    "TexcsdError",
+    "__version__",
+    "check",
+    "paint",
+]
 
 _MODULES = {
+    "CheckResult": "texcsd.checking.check",
     "PaintResult": "texcsd.job",
     "PaintSettings": "texcsd.settings",
     "TexcsdError": "texcsd.errors",
+    "check": "texcsd.checking.check",
     "paint": "texcsd.job",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -26,6 +27,7 @@ EPILOG = """\
 examples:
   texcsd paint armchair.obj "a leather armchair"
   texcsd paint bust.glb "white marble" -o marble --texture-size 2048 --seed 7
+  texcsd check bust.glb -o bust-check
 
 exit status: 0 done, 1 a problem that one line on the standard error stream explains,
 2 wrong usage, 130 interrupted (the same command goes on where it stopped)
@@ -58,11 +60,11 @@ def _run(arguments: Sequence[str]) -> int:
     parsed = _parser().parse_args(_with_hyphens(arguments))
     _configure_messages(parsed.quiet, parsed.verbose)
     try:
-        _paint(parsed)
+        parsed.run(parsed)
     except TexcsdError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on from the last checkpoint")
+        _fail(parsed.interrupted)
         return INTERRUPTED
     except BrokenPipeError:
         raise
@@ -96,6 +98,23 @@ def _paint(parsed: argparse.Namespace) -> None:
         done = "already painted" if result.already_painted else "painted"
         print(f"{done}: {result.folder}")
         print(*_summary(result.report), sep="\n")
+
+
+def _check(parsed: argparse.Namespace) -> None:
+    from texcsd.checking.check import check
+    from texcsd.checking.table import check_table
+
+    given = {} if parsed.texture_size is None else {"texture_size": parsed.texture_size}
+    result = check(parsed.mesh, parsed.output, **given)
+    if parsed.json:
+        print(json.dumps(result.report, indent=2))
+    elif not parsed.quiet:
+        print(*check_table(result.report), sep="\n")
+        if result.folder is not None:
+            print(f"written: {result.folder}")
+    if parsed.strict and result.problems:
+        problems = "; ".join(result.problems)
+        raise TexcsdError(f"{parsed.mesh}: {len(result.problems)} problem(s): {problems}")
 
 
 def _summary(report: dict[str, Any]) -> list[str]:
@@ -141,11 +160,47 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_paint_arguments(paint)
+    paint.set_defaults(
+        run=_paint, interrupted="interrupted; the same command goes on from the last checkpoint"
+    )
+    check = commands.add_parser(
+        "check",
+        help="tell what painting a mesh will run into",
+        description="Tells what painting a mesh will run into: its surface, its UVs, what cameras"
+        " see of it, and what painting will take. No model is loaded. Exit status 0 if the mesh can"
+        " be painted.",
+        allow_abbrev=False,
+    )
+    _add_check_arguments(check)
+    check.set_defaults(run=_check, interrupted="interrupted")
     return parser
 
 
+def _add_check_arguments(check: argparse.ArgumentParser) -> None:
+    _add_mesh(check)
+    check.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        help="Write report.json, orbit.png, coverage.png and uv_layout.png there.",
+    )
+    for option in options():
+        if option.name == "texture_size":
+            _add_option(check, option)
+    check.add_argument(
+        "--json", action="store_true", help="The report as JSON instead of a table, and no more."
+    )
+    check.add_argument(
+        "--strict",
+        action="store_true",
+        help="Exit with status 1 if there is any problem, too, and not only if it cannot be painted.",
+    )
+    _add_loudness(check)
+
+
 def _add_paint_arguments(paint: argparse.ArgumentParser) -> None:
-    paint.add_argument("mesh", metavar="MESH", type=Path, help="OBJ, GLB, glTF, PLY, STL or OFF")
+    _add_mesh(paint)
     for option in options():
         if option.name == "prompt":
             paint.add_argument("prompt", metavar="PROMPT", help=option.help)
@@ -175,7 +230,15 @@ def _add_paint_arguments(paint: argparse.ArgumentParser) -> None:
         action="store_true",
         help="Download no model; use what was downloaded before.",
     )
-    loudness = paint.add_mutually_exclusive_group()
+    _add_loudness(paint)
+
+
+def _add_mesh(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("mesh", metavar="MESH", type=Path, help="OBJ, GLB, glTF, PLY, STL or OFF")
+
+
+def _add_loudness(parser: argparse.ArgumentParser) -> None:
+    loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("--quiet", action="store_true", help="Only warnings and errors.")
     loudness.add_argument("--verbose", action="store_true", help="Also how things are done.")
 

@@ -21,9 +21,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mesh", nargs="?", default=ASSETS / "armchair.obj")
     parser.add_argument("--prompt", default="a leather armchair")
-    parser.add_argument("--steps", type=int, default=None)
+    for name in ("steps", "views", "texture_size"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    options = {} if arguments.steps is None else {"steps": arguments.steps}
+    names = {"steps", "views", "texture_size"}
+    options = {name: value for name, value in vars(arguments).items() if name in names}
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         report = texcsd.paint(

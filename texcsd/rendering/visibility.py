@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.normals import weld_vertices
 from texcsd.rendering import operations
 from texcsd.rendering.cameras import Cameras
 from texcsd.rendering.numba_kernel import kernel
@@ -23,7 +24,8 @@ def count_views(mesh: Mesh, cameras: Cameras, size: int) -> NDArray[np.int64]:
     """Count for every face the views that see some of it, int64[face].
 
     Both sides count, as in painting. Small faces that no pixel centre falls upon count where their
-    middle is not hidden. Faces without area are never seen.
+    middle is not hidden, and faces that repeat another are seen with it. Faces without area are
+    never seen.
 
     Args:
         mesh: Fits the unit sphere, is on the CPU; needs no uv.
@@ -36,7 +38,16 @@ def count_views(mesh: Mesh, cameras: Cameras, size: int) -> NDArray[np.int64]:
     counts = np.zeros(len(mesh.faces), np.int64)
     for index in range(len(cameras)):
         counts += _seen(mesh, middles, crosses, cameras.one(index), size)
-    return counts
+    return _with_repeats(mesh, counts)
+
+
+def _with_repeats(mesh: Mesh, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give faces with the same three places, of which pixels show one, its count."""
+    places = weld_vertices(mesh.vertices.double().numpy())[1][mesh.faces.numpy()]
+    same = weld_vertices(np.sort(places, axis=1).astype(np.float64))[1]
+    most = np.zeros(len(counts), np.int64)
+    np.maximum.at(most, same, counts)
+    return most[same]
 
 
 def _seen(

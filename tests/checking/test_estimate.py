@@ -1,0 +1,44 @@
+"""The estimate agrees with the runs its constants were taken from, and grows with what costs."""
+
+import pytest
+
+from texcsd.checking.estimate import estimate_painting
+
+# triangles, steps, views, texture size, unwrapped; seconds and GiB measured.
+RUNS = [
+    (5_856, 20, 6, 512, False, 10.6, 0.78),
+    (5_856, 20, 6, 1024, False, 12.3, 0.84),
+    (5_856, 40, 6, 1024, False, 15.7, 0.84),
+    (5_856, 20, 6, 2048, False, 17.7, 1.24),
+    (64_618, 10, 6, 1024, True, 15.8, 0.84),
+    (300_000, 20, 6, 1024, False, 19.5, 0.87),
+]
+
+
+@pytest.mark.parametrize("run", RUNS, ids=str)
+def test_the_estimate_is_within_a_sixth_of_what_was_measured(run):
+    *sizes, seconds, gibibytes = run
+    estimate = estimate_painting(*sizes)
+    assert estimate.seconds == pytest.approx(seconds, rel=1 / 6)
+    assert estimate.memory_bytes / 2**30 == pytest.approx(gibibytes, rel=1 / 6)
+
+
+def test_every_cost_counts():
+    base = estimate_painting(10_000, 100, 4, 512, False)
+    for changed in (
+        (20_000, 100, 4, 512, False),
+        (10_000, 200, 4, 512, False),
+        (10_000, 100, 8, 512, False),
+        (10_000, 100, 4, 1024, False),
+        (10_000, 100, 4, 512, True),
+    ):
+        assert estimate_painting(*changed).seconds > base.seconds
+    assert estimate_painting(10_000, 100, 8, 512, False).memory_bytes > base.memory_bytes
+    assert estimate_painting(10_000, 100, 4, 1024, False).memory_bytes > base.memory_bytes
+    assert estimate_painting(10_000_000, 100, 4, 512, False).memory_bytes > 10 * base.memory_bytes
+
+
+def test_unwrapping_is_never_longer_than_its_time_limit():
+    sizes = 100_000_000, 1, 1, 16
+    difference = estimate_painting(*sizes, True).seconds - estimate_painting(*sizes, False).seconds
+    assert difference == pytest.approx(120)

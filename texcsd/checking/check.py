@@ -1,0 +1,150 @@
+"""One mesh file in, a report out, and on request pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from texcsd import __version__
+from texcsd.checking.estimate import estimate_painting
+from texcsd.checking.facts import Facts, gather_facts
+from texcsd.checking.findings import find_notes, find_problems
+from texcsd.checkpoint import write_bytes_atomically
+from texcsd.errors import TexcsdError
+from texcsd.geometry.uv_atlas import keeps_uv, warnings_about_uv
+from texcsd.output.check_pictures import coverage_png, orbit_png, uv_layout_png
+from texcsd.report import describe_input, input_sha256
+from texcsd.settings import PaintSettings
+
+REPORT = "report.json"
+PICTURES = ("orbit.png", "coverage.png", "uv_layout.png")
+FORMAT = 1
+"""Of the report: grows when a key changes its meaning or goes; new keys may come any time."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What is known about a mesh that can be painted."""
+
+    report: dict[str, Any]
+    """The content of report.json, plain JSON values."""
+    folder: Path | None
+    """Where the report and the pictures are, if they were asked for."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What an artist would want to fix, a line each."""
+        return [problem["text"] for problem in self.report["problems"]]
+
+
+def check(
+    mesh_path: str | Path,
+    output: str | Path | None = None,
+    *,
+    texture_size: int = PaintSettings.texture_size,
+) -> CheckResult:
+    """Tells what painting a mesh will run into, without painting it.
+
+    Takes seconds on a CPU. Writes nothing without `output`.
+
+    Args:
+        mesh_path: OBJ, GLB, glTF, PLY, STL or OFF. It is only read.
+        output: A folder for report.json, orbit.png, coverage.png and, where there are uv to show,
+            uv_layout.png.
+        texture_size: Side of the texture in texels, for the density of texels and the estimate.
+
+    Raises:
+        TexcsdError: The mesh cannot be painted, or the folder not be written to.
+    """
+    mesh_path = Path(mesh_path)
+    settings = PaintSettings(prompt="check", texture_size=texture_size)
+    if output is not None:
+        _refuse_foreign_files(Path(output))
+    sha256 = input_sha256(mesh_path)
+    facts = gather_facts(mesh_path, settings.texture_size, settings.close_up_fraction)
+    report = _report(mesh_path, sha256, facts, settings)
+    if output is None:
+        return CheckResult(report, None)
+    _write(Path(output), report, facts)
+    return CheckResult(report, Path(output))
+
+
+def _report(
+    mesh_path: Path, sha256: str, facts: Facts, settings: PaintSettings
+) -> dict[str, Any]:
+    report = {
+        "texcsd": __version__,
+        "check": FORMAT,
+        "input": {
+            **describe_input(mesh_path, sha256, facts.fitted),
+            **asdict(facts.file),
+            "bounds": asdict(facts.bounds),
+        },
+        "orientation": asdict(facts.orientation),
+        "surface": asdict(facts.surface),
+        "uv": {
+            **asdict(facts.uv),
+            "texture_size": settings.texture_size,
+            "distortion": None if facts.distortion is None else asdict(facts.distortion),
+        },
+        "visibility": asdict(facts.visibility),
+        "painting": _painting(facts, settings),
+        "problems": [asdict(problem) for problem in find_problems(facts)],
+        "notes": find_notes(facts),
+    }
+    return json.loads(json.dumps(report))  # Tuples become lists, as whoever reads the file has them.
+
+
+def _painting(facts: Facts, settings: PaintSettings) -> dict[str, Any]:
+    """What painting with the default settings would do."""
+    assert settings.unwrap != "always"
+    keeps = keeps_uv(facts.uv, settings.unwrap)
+    estimate = estimate_painting(
+        len(facts.fitted.faces), settings.steps, settings.views, settings.texture_size, not keeps
+    )
+    return {
+        "uv": "kept" if keeps else "unwrapped",
+        "reason": facts.uv.reason or "they are usable",
+        "warnings": warnings_about_uv(facts.uv) if keeps else [],
+        "steps": settings.steps,
+        "views": settings.views,
+        "seconds": round(estimate.seconds, 1),
+        "memory_bytes": round(estimate.memory_bytes),
+    }
+
+
+def _refuse_foreign_files(folder: Path) -> None:
+    """Raises if a file that no check wrote is where one would write."""
+    try:
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        report = None
+    ours = isinstance(report, dict) and {"texcsd", "check"} <= {*report}
+    for name in (REPORT, *PICTURES):
+        if (folder / name).exists() and not ours:
+            raise TexcsdError(
+                f"{folder / name}: is in the way, and not of a check; choose another folder with -o"
+            )
+
+
+def _write(folder: Path, report: dict[str, Any], facts: Facts) -> None:
+    """Writes the report first: it says that the pictures beside it are ours."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TexcsdError(
+            f"{folder}: cannot be made a folder ({error.strerror}); choose another with -o"
+        ) from error
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    write_bytes_atomically(folder / REPORT, f"{text}\n".encode())
+    up = facts.orientation.up
+    caption = f"painting takes +y as up and +z as the front; the mesh seems to stand with {up} up"
+    orbit, coverage, layout = (folder / name for name in PICTURES)
+    write_bytes_atomically(orbit, orbit_png(facts.fitted, caption))
+    write_bytes_atomically(coverage, coverage_png(facts.fitted, facts.view_shares))
+    if facts.uv.finite:
+        write_bytes_atomically(layout, uv_layout_png(facts.fitted))
+    else:
+        layout.unlink(missing_ok=True)  # Of an earlier check, when the mesh had uv.

@@ -1,0 +1,73 @@
+"""What a painting will take, by constants measured once; see tests/benchmarks/RESULTS.md.
+
+The section "Time and memory by triangles, texels and views" there has the runs they were taken
+from: one thread of a processor with AVX-512 and bfloat16, with the embedded model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SECONDS_TO_START = 4.3
+"""Imports and the embedded model."""
+SECONDS_TO_LOAD_A_TRIANGLE = 8.5e-6
+SECONDS_TO_UNWRAP_A_TRIANGLE = 7e-5
+MOST_SECONDS_TO_UNWRAP = 120.0
+"""The time limit of xatlas."""
+SECONDS_PER_VIEW = 0.0257
+"""Of one step: denoising and shading."""
+SECONDS_PER_VIEW_AND_TRIANGLE = 6e-8
+"""Of one step: rasterization."""
+SECONDS_PER_TEXEL = 2.5e-8
+"""Of one step: composing the texture and updating it; the mean over all steps."""
+SECONDS_TO_WRITE = 3.3
+"""Baking, previews and files, besides what depends on the sizes below."""
+SECONDS_TO_WRITE_A_TEXEL = 8.1e-7
+SECONDS_TO_WRITE_A_TRIANGLE = 6.6e-6
+
+GIBIBYTE = 2**30
+BYTES_TO_PAINT = 0.65 * GIBIBYTE
+BYTES_PER_VIEW = 9e6
+BYTES_PER_TEXEL = 136.0
+BYTES_TO_LOAD = 0.35 * GIBIBYTE
+BYTES_TO_LOAD_A_TRIANGLE = 1200.0
+"""The text of an OBJ; other formats take less."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of a painting with the embedded model on one thread of a CPU."""
+
+    seconds: float
+    memory_bytes: float
+    """At its peak."""
+
+
+def estimate_painting(
+    triangles: int, steps: int, views: int, texture_size: int, unwrap: bool
+) -> Estimate:
+    """Estimate the time and memory of a painting.
+
+    Args:
+        triangles: Of the mesh.
+        steps: Optimisation steps.
+        views: Rendered in each step.
+        texture_size: Side of the texture in texels.
+        unwrap: Whether new uv will be made.
+    """
+    texels = texture_size**2
+    unwrapping = min(SECONDS_TO_UNWRAP_A_TRIANGLE * triangles, MOST_SECONDS_TO_UNWRAP)
+    view = SECONDS_PER_VIEW + SECONDS_PER_VIEW_AND_TRIANGLE * triangles
+    seconds = (
+        SECONDS_TO_START
+        + SECONDS_TO_LOAD_A_TRIANGLE * triangles
+        + (unwrapping if unwrap else 0.0)
+        + steps * (views * view + SECONDS_PER_TEXEL * texels)
+        + SECONDS_TO_WRITE
+        + SECONDS_TO_WRITE_A_TEXEL * texels
+        + SECONDS_TO_WRITE_A_TRIANGLE * triangles
+    )
+    # The texts of a large file are gone again before painting begins.
+    loading = BYTES_TO_LOAD + BYTES_TO_LOAD_A_TRIANGLE * triangles
+    painting = BYTES_TO_PAINT + BYTES_PER_VIEW * views + BYTES_PER_TEXEL * texels
+    return Estimate(seconds, max(loading, painting))
