@@ -160,7 +160,7 @@ def test_an_open_box_is_noted_and_no_problem(tmp_path: Path):
     report = texcsd.check(write_cube(tmp_path / "box.obj", sides=CUBE_SIDES[:5])).report
     assert report["surface"]["boundary_edges"] == 4
     assert kinds(report) == []
-    assert any("4 edges have one face only" in note for note in report["notes"])
+    assert any(note.startswith("open edges") and note.endswith(": 4") for note in report["notes"])
 
 
 def test_the_enclosed_faces_are_those_of_the_inner_sphere(tmp_path: Path):
@@ -233,6 +233,15 @@ def test_a_mesh_without_uv_has_none_and_that_is_no_problem(tmp_path: Path):
     assert kinds(report) == []
 
 
+@pytest.mark.parametrize("stray", ["nan nan nan", "inf 0 0", "1e300 0 0"])
+def test_vertices_that_no_face_uses_may_be_anything(cube: Path, tmp_path: Path, stray: str):
+    expected = texcsd.check(cube).report
+    report = texcsd.check(write_cube(tmp_path / "stray.obj", f"v {stray}\n")).report
+    for part in ("orientation", "surface", "uv", "visibility", "problems", "notes"):
+        assert report[part] == expected[part]
+    assert report["input"]["bounds"] == expected["input"]["bounds"]
+
+
 def test_nothing_is_written_without_a_folder(cube: Path, tmp_path: Path, monkeypatch):
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -291,6 +300,7 @@ def test_a_bad_texture_size_is_refused_as_in_painting(cube: Path):
         ("", "empty"),
         ("v 0 0 0\nv 1 0 0\n", "no faces, only 2 point"),
         ("v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not finite"),
+        ("v 0 0 0\nv 1e200 0 0\nv 0 1e200 0\nf 1 2 3\n", "beyond 1e\\+100"),
         ("v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n", "zero area"),
         ("v 0 0 0\nf 1 2 3\n", "only 1 vertices"),
     ],

@@ -62,7 +62,7 @@ def test_problems_and_notes_are_listed(flawed: Path, capsys):
     assert main(["check", str(flawed)]) == 0
     lines = capsys.readouterr().out.splitlines()
     problems = lines[lines.index("problems") + 1 :]
-    assert problems == ["  - 1 faces have no area", "  - 2 faces are wound against the others"]
+    assert problems == ["  - faces without area: 1", "  - faces wound against the others: 2"]
 
 
 def test_json_is_one_object_and_nothing_else(flawed: Path, capsys):
@@ -81,8 +81,8 @@ def test_strict_is_about_problems_and_not_about_notes(cube: Path, flawed: Path, 
     output, error = capsys.readouterr()
     assert output == ""
     assert error == (
-        f"texcsd: {flawed}: 2 problem(s): 1 faces have no area; "
-        "2 faces are wound against the others\n"
+        f"texcsd: {flawed}: 2 problem(s): faces without area: 1; "
+        "faces wound against the others: 2\n"
     )
 
 

@@ -40,8 +40,8 @@ def find_problems(facts: Facts) -> list[Finding]:
     hidden = facts.visibility
     if hidden.enclosed_area_fraction > MOST_ENCLOSED:
         text = (
-            f"{hidden.enclosed_faces:,} faces ({hidden.enclosed_area_fraction:.0%} of the area) "
-            "are inside, where no camera sees them; they only take texels away"
+            "faces inside, where no camera sees them and they only take texels away: "
+            f"{hidden.enclosed_faces:,} ({hidden.enclosed_area_fraction:.0%} of the area)"
         )
         problems.append(Finding("enclosed_faces", text))
     if facts.uv.present and facts.uv.reason is not None:
@@ -64,7 +64,7 @@ def find_notes(facts: Facts) -> list[str]:
         sides = " or ".join(facts.orientation.front)
         notes.append(f"its front seems to be {sides}; painting calls +z the front")
     if facts.surface.boundary_edges:
-        notes.append(f"it is open: {facts.surface.boundary_edges:,} edges have one face only")
+        notes.append(f"open edges, with a face on one side only: {facts.surface.boundary_edges:,}")
     if unseen > MOST_UNSEEN:
         notes.append(
             f"{unseen:.0%} of the area can be seen, but hardly from where painting looks (20 "
@@ -77,13 +77,13 @@ def find_notes(facts: Facts) -> list[str]:
 
 def _surface_problems(surface: SurfaceReport) -> Iterator[Finding]:
     for kind, count, text in (
-        ("nonmanifold_edges", surface.nonmanifold_edges, "edges have more than two faces"),
-        ("degenerate_faces", surface.degenerate_faces, "faces have no area"),
-        ("duplicate_faces", surface.duplicate_faces, "faces repeat another"),
-        ("inconsistent_faces", surface.inconsistent_faces, "faces are wound against the others"),
+        ("nonmanifold_edges", surface.nonmanifold_edges, "edges with more than two faces"),
+        ("degenerate_faces", surface.degenerate_faces, "faces without area"),
+        ("duplicate_faces", surface.duplicate_faces, "faces that repeat another"),
+        ("inconsistent_faces", surface.inconsistent_faces, "faces wound against the others"),
     ):
         if count:
-            yield Finding(kind, f"{count:,} {text}")
+            yield Finding(kind, f"{text}: {count:,}")
     if surface.inside_out:
         yield Finding("inside_out", "all of it is inside out: the front sides look inwards")
 
@@ -105,8 +105,8 @@ def _distortion_problems(distortion: UvDistortion) -> Iterator[Finding]:
     if distortion.mirrored_area_fraction > MOST_MIRRORED:
         yield Finding(
             "uv_mirrored",
-            f"{distortion.mirrored_faces:,} faces ({distortion.mirrored_area_fraction:.1%} of the "
-            "area) are mirrored in the texture: letters would read backwards",
+            "faces mirrored in the texture, so that letters would read backwards: "
+            f"{distortion.mirrored_faces:,} ({distortion.mirrored_area_fraction:.1%} of the area)",
         )
     if density.high > MOST_DENSITY_RATIO * density.low:
         text = f"the density of texels varies {density.high / density.low:.1f}-fold"

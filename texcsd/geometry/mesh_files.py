@@ -19,6 +19,8 @@ from texcsd.geometry.obj_file import read_obj
 from texcsd.geometry.polygons import triangulate
 
 EXTENSIONS = (".obj", ".glb", ".gltf", ".ply", ".stl", ".off")
+FARTHEST = 1e100
+"""Coordinates from here on overflow where areas are computed."""
 
 
 def read_parts(path: Path) -> list[FilePart]:
@@ -166,11 +168,11 @@ def _check_finite(parts: list[FilePart], path: Path) -> None:
     bad = 0
     for part in parts:
         used = part.vertices[np.unique(part.faces)]
-        bad += int((~np.isfinite(used)).any(axis=1).sum())
+        bad += int((~(np.abs(used) < FARTHEST)).any(axis=1).sum())
     if bad:
         raise TexcsdError(
-            f"{path}: {bad:,} vertex positions are not finite (NaN or infinite); "
-            "repair the mesh and export it again."
+            f"{path}: {bad:,} vertex positions are not finite (NaN, infinite or beyond "
+            f"{FARTHEST:g}); repair the mesh and export it again."
         )
 
 

@@ -48,9 +48,11 @@ def face_normals(
     """
     if len(vertices) == 0 or len(faces) == 0:
         return np.zeros((len(faces), 3)), np.zeros(len(faces))
-    centre = vertices.mean(axis=0)
-    size = float(np.abs(vertices - centre).max()) or 1.0
-    corners = ((vertices - centre) / size)[faces]
+    # Of the corners, not of all vertices: those that no face uses may be no numbers at all.
+    corners = vertices[faces]
+    corners = corners - corners.mean(axis=(0, 1))
+    size = float(np.abs(corners).max()) or 1.0
+    corners = corners / size
     doubled = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     lengths = np.linalg.norm(doubled, axis=1)
     longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
