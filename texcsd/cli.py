@@ -194,7 +194,7 @@ def _add_check_arguments(check: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--strict",
         action="store_true",
-        help="Exit with status 1 if there is any problem, too, and not only if it cannot be painted.",
+        help="Exit with status 1 also if there is any problem, not only if it cannot be painted.",
     )
     _add_loudness(check)
 

@@ -81,7 +81,7 @@ def test_upright_mirrored_and_overlapping_charts_have_their_colours(make_mesh):
 
 
 def test_uv_outside_the_square_are_in_the_picture_and_so_is_the_square(make_mesh):
-    mesh = make_mesh(np.pad(SQUARE, ((0, 0), (0, 1))), FACES, SQUARE + [2, 0], FACES)
+    mesh = make_mesh(np.pad(SQUARE, ((0, 0), (0, 1))), FACES, SQUARE + np.float64([2, 0]), FACES)
     picture = pixels(uv_layout_png(mesh))
     assert texel(picture, 2.6, 0.3, high=3) == check_pictures.UPRIGHT
     assert texel(picture, 0.6, 0.3, high=3) == check_pictures.PAPER

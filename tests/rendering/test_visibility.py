@@ -27,7 +27,9 @@ def has_area(mesh: Mesh) -> np.ndarray:
 def test_surrounding_cameras_leave_no_direction_out():
     directions = torch.nn.functional.normalize(surrounding_cameras(200).eyes, dim=1)
     assert directions.mean(0).abs().max() < 0.01
-    asked = torch.nn.functional.normalize(torch.randn(1000, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    asked = torch.nn.functional.normalize(
+        torch.randn(1000, 3, generator=torch.Generator().manual_seed(0)), dim=1
+    )
     nearest = (asked @ directions.T).amax(1)
     assert torch.rad2deg(torch.acos(nearest)).max() < 12  # caps of 8 degrees have room
 
@@ -55,12 +57,19 @@ def test_both_sides_of_a_face_count():
 
 def test_a_wall_hides_what_is_behind_it_from_one_side_only():
     wall, behind = make_square(1.0), make_square(0.4)
-    behind = make_mesh(behind.vertices - torch.tensor([0, 0, 0.2]), behind.faces, behind.uv, behind.normals)
+    behind = make_mesh(
+        behind.vertices - torch.tensor([0, 0, 0.2]), behind.faces, behind.uv, behind.normals
+    )
     front_and_back = orbit_cameras(2, elevation_degrees=0)
     assert count_views(merge(wall, behind), front_and_back, 64).tolist() == [2, 2, 1, 1]
 
 
 def test_a_view_counts_a_face_once_and_a_face_without_area_never():
-    line = make_mesh(torch.tensor([[0.0, 0, 0], [0.5, 0, 0], [0.2, 0, 0]]), torch.tensor([[0, 1, 2]]), torch.zeros(3, 2), torch.ones(3, 3))
+    line = make_mesh(
+        torch.tensor([[0.0, 0, 0], [0.5, 0, 0], [0.2, 0, 0]]),
+        torch.tensor([[0, 1, 2]]),
+        torch.zeros(3, 2),
+        torch.ones(3, 3),
+    )
     assert count_views(line, surrounding_cameras(16), 64).tolist() == [0]
     assert count_views(make_sphere(4), orbit_cameras(1), 256).max() == 1

@@ -71,9 +71,7 @@ def check(
     return CheckResult(report, Path(output))
 
 
-def _report(
-    mesh_path: Path, sha256: str, facts: Facts, settings: PaintSettings
-) -> dict[str, Any]:
+def _report(mesh_path: Path, sha256: str, facts: Facts, settings: PaintSettings) -> dict[str, Any]:
     report = {
         "texcsd": __version__,
         "check": FORMAT,
@@ -94,7 +92,8 @@ def _report(
         "problems": [asdict(problem) for problem in find_problems(facts)],
         "notes": find_notes(facts),
     }
-    return json.loads(json.dumps(report))  # Tuples become lists, as whoever reads the file has them.
+    # Tuples become lists, as whoever reads the file has them.
+    return json.loads(json.dumps(report))
 
 
 def _painting(facts: Facts, settings: PaintSettings) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from texcsd.geometry.file_summary import FileSummary, summarize_file
+from texcsd.geometry.instances import without_repeats
 from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh, sample_surface
 from texcsd.geometry.mesh_inspection import SurfaceReport, inspect_surface
 from texcsd.geometry.normals import face_normals
@@ -86,7 +87,7 @@ def gather_facts(path: Path, texture_size: int, close_up_fraction: float) -> Fac
         bounds=_bounds(mesh),
         orientation=guess_orientation(mesh),
         surface=inspect_surface(mesh),
-        uv=inspect_uv(mesh),
+        uv=inspect_uv(without_repeats(mesh)),
         distortion=measure_distortion(mesh, texture_size),
         visibility=visibility,
         view_shares=view_shares,

@@ -104,7 +104,10 @@ def ensure_uv(
 
 
 def _ensure_uv(
-    mesh: Mesh, mode: str, texture_size: int, timeout_seconds: float
+    mesh: Mesh,
+    mode: Literal["auto", "always", "never"],
+    texture_size: int,
+    timeout_seconds: float,
 ) -> tuple[Mesh, UvSource, list[str]]:
     if mode == "always":
         return _unwrap_with_notes(mesh, texture_size, _padding(texture_size), timeout_seconds)

@@ -51,7 +51,7 @@ def orbit_png(mesh: Mesh, caption: str) -> bytes:
         mesh: Fitted to the unit sphere, on the CPU; needs no uv.
         caption: One line below the views.
     """
-    sheet = _sheet(mesh, np.tile(np.float32(CLAY), (len(mesh.faces), 1)))
+    sheet = _sheet(mesh, np.tile(np.array(CLAY, np.float32), (len(mesh.faces), 1)))
     ImageDraw.Draw(sheet).text((MARGIN, sheet.height - 24), caption, SQUARE, _font())
     return png_bytes(np.asarray(sheet))
 

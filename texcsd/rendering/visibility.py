@@ -60,7 +60,9 @@ def _seen(
     seen[ids[ids >= 0]] = True
     clip_middles = camera.clip_positions(middles)[0].numpy()
     pixel = float(camera.view_width) / size
-    _add_small(seen, ids, clip_middles, middles.numpy(), crosses.numpy(), camera.eyes[0].numpy(), pixel)
+    _add_small(
+        seen, ids, clip_middles, middles.numpy(), crosses.numpy(), camera.eyes[0].numpy(), pixel
+    )
     return seen
 
 
