@@ -50,3 +50,10 @@ def test_an_off_with_comments_before_its_counts_tells_them(tmp_path: Path):
     path = tmp_path / "square.off"
     path.write_text("# made by hand\nOFF # square\n# counts\n4 1 0\n0 0 0\n1 0 0\n1 1 0\n0 1 0\n")
     assert summarize_file(path).polygons == 1
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_the_header_of_a_ply_may_end_its_lines_in_any_way(tmp_path: Path, line_end: str):
+    path = write_ply(tmp_path / "cube.ply", CUBE_VERTICES, CUBE_QUADS)
+    path.write_bytes(path.read_text().replace("\n", line_end).encode())
+    assert summarize_file(path).polygons == 6

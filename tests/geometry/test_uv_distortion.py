@@ -48,13 +48,16 @@ def test_a_sheared_chart_has_the_stretch_of_its_singular_values():
     assert values(sheared.angle_stretch) == pytest.approx([most / least] * 3, rel=1e-5)
 
 
-def test_spreads_count_area_and_not_faces():
-    vertices = np.concatenate([SQUARE * 9, np.add(SQUARE, [20, 0, 0])])
-    uv = np.concatenate([UNIT_UV * 0.45, UNIT_UV * 0.45 + 0.5])
-    two = measure(vertices, np.concatenate([FACES, FACES + 4]), uv, texture_size=1000)
-    # The large square is 81 of 82 parts of the area, with a ninth of the texels per unit.
-    assert values(two.texels_per_unit) == pytest.approx([50, 50, 50])
-    assert values(two.area_stretch) == pytest.approx([0.5 * 82 / 81] * 3)
+@pytest.mark.parametrize(("side", "seen"), [(1.0, False), (3.0, True)])
+def test_spreads_count_area_and_leave_out_a_twentieth_at_either_end(side: float, seen: bool):
+    # A square of side 9 between two small ones, one of ten times the density, one of a tenth.
+    squares = [SQUARE * 9, np.add(SQUARE * side, [20, 0, 0]), np.add(SQUARE * side, [40, 0, 0])]
+    scales = 0.045, 0.045 * side / 9 * 10, 0.045 * side / 9 / 10
+    uv = np.concatenate([UNIT_UV * scale + index / 3 for index, scale in enumerate(scales)])
+    faces = np.concatenate([FACES, FACES + 4, FACES + 8])
+    three = measure(np.concatenate(squares), faces, uv, texture_size=1000)
+    expected = [0.5, 5, 50] if seen else [5, 5, 5]  # 9 of 99 parts of the area, or 1 of 83
+    assert values(three.texels_per_unit) == pytest.approx(expected, rel=1e-4)
 
 
 def test_mirrored_faces_are_those_that_are_turned_over_in_the_texture():

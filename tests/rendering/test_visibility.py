@@ -36,8 +36,10 @@ def test_surrounding_cameras_leave_no_direction_out():
 
 @pytest.mark.parametrize(("rings", "size"), [(8, 256), (24, 64), (150, 64)])
 @pytest.mark.parametrize("inner_radius", [0.5, 0.95])
-def test_the_faces_no_camera_sees_are_those_of_the_inner_sphere(rings, size, inner_radius):
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0]], ids=["outwards", "inside out"])
+def test_the_faces_no_camera_sees_are_those_of_the_inner_sphere(rings, size, inner_radius, order):
     outer, inner = make_sphere(rings), make_sphere(rings, inner_radius)
+    outer = make_mesh(outer.vertices, outer.faces[:, order], outer.uv, outer.normals)
     both = merge(outer, inner)
     counts = count_views(both, surrounding_cameras(64), size)
     is_outer = np.arange(len(counts)) < len(outer.faces)

@@ -40,7 +40,7 @@ def _header_polygons(path: Path) -> int | None:
     with path.open("rb") as file:
         header = file.read(LONGEST_HEADER)
     if path.suffix.lower() == ".ply":
-        found = re.search(rb"^element[ \t]+face[ \t]+(\d+)", header, re.MULTILINE)
+        found = re.search(rb"[\r\n]element[ \t]+face[ \t]+(\d+)", header)
     elif path.suffix.lower() == ".off":
         found = re.match(rb"\s*C?OFF\s+\d+\s+(\d+)", re.sub(rb"#.*", b"", header))
     else:
