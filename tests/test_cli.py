@@ -14,6 +14,8 @@ from texcsd.cli import main
 from texcsd.errors import TexcsdError
 from texcsd.settings import PaintSettings, options
 
+pytestmark = pytest.mark.usefixtures("untouched_process")
+
 REPORT = {
     "outputs": {"mesh": "cube.glb"},
     "damage": {
@@ -51,23 +53,6 @@ def paint(monkeypatch: pytest.MonkeyPatch) -> FakePaint:
     fake = FakePaint()
     monkeypatch.setattr(job, "paint", fake)
     return fake
-
-
-@pytest.fixture(autouse=True)
-def untouched_process(monkeypatch: pytest.MonkeyPatch):
-    """Undoes what the command line sets up for its own process."""
-    import logging
-    import warnings
-
-    logger = logging.getLogger("texcsd")
-    before = logger.handlers, logger.propagate, logger.level
-    for name in ("OMP_WAIT_POLICY", "TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
-        monkeypatch.setenv(name, "set")
-        monkeypatch.delenv(name)
-    with warnings.catch_warnings():
-        yield
-    logger.handlers, logger.propagate = before[:2]
-    logger.setLevel(before[2])
 
 
 def test_without_options_the_defaults_are_those_of_the_settings(paint: FakePaint) -> None:

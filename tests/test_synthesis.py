@@ -273,6 +273,18 @@ def test_texels_no_camera_can_see_are_not_called_seen(tmp_path):
     assert not seen[:, 16:].any()
 
 
+def test_the_learning_rate_falls_linearly_to_a_tenth(tmp_path, monkeypatch):
+    rates, advance = [], synthesis.Painting.advance
+
+    def recording(self, surface, learning_rate):
+        advance(self, surface, learning_rate)
+        rates.append([group["lr"] for group in self.optimizer.param_groups])
+
+    monkeypatch.setattr(synthesis.Painting, "advance", recording)
+    paint(tmp_path, steps=3, learning_rate=0.1)
+    assert rates == [pytest.approx([rate, rate]) for rate in (0.1, 0.055, 0.01)]
+
+
 def test_the_finest_level_learns_nothing_until_it_joins(tmp_path):
     def levels(step):
         with pytest.raises(KeyboardInterrupt):

@@ -158,9 +158,7 @@ class Painting:
             {"params": [level], "eps": TYPICAL_GRADIENT / level.shape[1] ** 2}
             for level in self.texture.levels
         ]
-        self.optimizer = torch.optim.Adam(
-            groups, settings.learning_rate, betas=(0.9, 0.99), fused=True
-        )
+        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
         if (checkpoint := load_checkpoint(folder)) is not None:
             self._restore(*checkpoint)
 

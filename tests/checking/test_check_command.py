@@ -1,10 +1,8 @@
 """`texcsd check`: what it prints, and its exit status."""
 
 import json
-import logging
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
@@ -13,21 +11,9 @@ from checking_shapes import CUBE_SIDES, write_cube
 import texcsd
 from texcsd.cli import main
 
+pytestmark = pytest.mark.usefixtures("untouched_process")
+
 FLIPPED = [CUBE_SIDES[0][::-1], *CUBE_SIDES[1:]]
-
-
-@pytest.fixture(autouse=True)
-def untouched_process(monkeypatch: pytest.MonkeyPatch):
-    """Undoes what the command line sets up for its own process."""
-    logger = logging.getLogger("texcsd")
-    before = logger.handlers, logger.propagate, logger.level
-    for name in ("OMP_WAIT_POLICY", "TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
-        monkeypatch.setenv(name, "set")
-        monkeypatch.delenv(name)
-    with warnings.catch_warnings():
-        yield
-    logger.handlers, logger.propagate = before[:2]
-    logger.setLevel(before[2])
 
 
 @pytest.fixture

@@ -69,6 +69,18 @@ def test_velocity_and_noisy_image_give_back_clean_image_and_noise():
     assert torch.allclose(sigma * noisy + alpha * velocity, noise, atol=1e-5)
 
 
+def test_an_error_in_the_background_counts_a_fifth_of_one_on_the_object():
+    target = torch.zeros(1, 3, 2, 2)
+    geometry = torch.zeros(1, 1, 2, 2)
+    # As it comes out of 8 bits: the background is not quite 0.
+    geometry[..., 0] = 0.5
+    geometry[..., 1] = 0.004
+    on_object, beside = torch.zeros_like(target), torch.zeros_like(target)
+    on_object[..., 0], beside[..., 1] = 1.0, 1.0
+    assert train.object_loss(on_object, target, geometry) == pytest.approx(0.5)
+    assert train.object_loss(beside, target, geometry) == pytest.approx(0.1)
+
+
 def test_the_replay_buffer_keeps_the_newest_scenes_within_8_bits():
     scenes = train.make_chunk(5, "cpu")
     replay = train.Replay(capacity=42, device="cpu")

@@ -1,0 +1,20 @@
+"""What tests of several modules share."""
+
+import logging
+import warnings
+
+import pytest
+
+
+@pytest.fixture
+def untouched_process(monkeypatch: pytest.MonkeyPatch):
+    """Undoes what the command line sets up for its own process."""
+    logger = logging.getLogger("texcsd")
+    before = logger.handlers, logger.propagate, logger.level
+    for name in ("OMP_WAIT_POLICY", "TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
+        monkeypatch.setenv(name, "set")
+        monkeypatch.delenv(name)
+    with warnings.catch_warnings():
+        yield
+    logger.handlers, logger.propagate = before[:2]
+    logger.setLevel(before[2])
