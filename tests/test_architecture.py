@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "geometry": {"errors"},
     "rendering": {"errors", "geometry"},
     "output": {"errors", "geometry", "rendering"},
-    "guidance": {"errors"},
+    "guidance": {"errors", "embedded"},
     "embedded": {"errors"},
     "synthesis": {
         "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
