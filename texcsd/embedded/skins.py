@@ -22,14 +22,14 @@ from texcsd.embedded.patterns import (
 
 
 def leather(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Brown hide with rounded pebbles between dark lines, a few soft folds, lighter worn places."""
-    grain = warped_cells(points, 0.075)
+    """Brown hide: pebbles between soft dark creases, finer grain on them, lighter worn places."""
+    pebbles, grain = warped_cells(points, 0.15), warped_cells(points, 0.075)
     worn = noise(points / 0.3)
-    pebble = step(0.12, 0.34, grain.border) - 0.5 * grain.nearest
-    fold = 1 - step(0.02, 0.05, (worn[:, 1] - 0.5).abs())
-    shade = 0.88 + 0.34 * pebble + 0.45 * (worn[:, 0] - 0.5) - 0.28 * fold
-    color = shaded(style.first, shade + 0.10 * (grain.random - 0.5))
-    rubbed = 0.25 * step(0.66, 0.25, worn[:, 0]) * step(0.1, 0.5, pebble)
+    crease = 1 - step(0.08, 0.18, pebbles.border)
+    dome = 0.55 - pebbles.nearest + 0.4 * step(0.12, 0.34, grain.border)
+    shade = 0.90 + 0.28 * dome + 0.45 * (worn[:, 0] - 0.5) - 0.30 * crease
+    color = shaded(style.first, shade + 0.08 * (pebbles.random - 0.5))
+    rubbed = 0.28 * step(0.62, 0.3, worn[:, 0]) * (1 - crease)
     return mix(color, 0.5 * style.first + rgb(points, 0.47, 0.40, 0.31), rubbed)
 
 
