@@ -59,15 +59,15 @@ def bamboo(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 def grass(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Upright blades over one another, dark at the roots and light at the tips."""
     tone = noise(points / 0.3)[:, 0]
-    deep, tall = strands(points, normals, 0.0375), strands(points, normals, 0.075)
-    height = 0.5 * torch.maximum(deep[:, 0], deep[:, 1]) + 0.5 * torch.maximum(tall[:, 2], tone)
+    fine, tall = strands(points, normals, 0.0375), strands(points, normals, 0.075)
+    height = 0.7 * torch.maximum(fine[:, 0], fine[:, 1]) + 0.3 * torch.maximum(tall[:, 2], tone)
     return ramp(
-        height + 0.25 * (tall[:, 3] - 0.5),
+        height + 0.2 * (tall[:, 3] - 0.5),
         [
-            (0.36, (0.02, 0.08, 0.01)),
-            (0.50, (0.08, 0.27, 0.03)),
-            (0.62, (0.25, 0.54, 0.09)),
-            (0.82, (0.66, 0.82, 0.32)),
+            (0.40, (0.02, 0.09, 0.01)),
+            (0.52, (0.09, 0.28, 0.04)),
+            (0.63, (0.24, 0.50, 0.09)),
+            (0.80, (0.58, 0.74, 0.28)),
         ],
     )
 
