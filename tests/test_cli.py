@@ -12,7 +12,7 @@ import texcsd
 from texcsd import job
 from texcsd.cli import main
 from texcsd.errors import TexcsdError
-from texcsd.settings import PaintSettings, options
+from texcsd.settings import EditSettings, PaintSettings, options
 
 pytestmark = pytest.mark.usefixtures("untouched_process")
 
@@ -46,6 +46,13 @@ class FakePaint:
         names = {field.name for field in dataclasses.fields(PaintSettings)}
         given = {name: value for name, value in self.options.items() if name in names}
         return PaintSettings(self.arguments[1], **given)
+
+
+@pytest.fixture
+def edit(monkeypatch: pytest.MonkeyPatch) -> FakePaint:
+    fake = FakePaint()
+    monkeypatch.setattr(job, "edit", fake)
+    return fake
 
 
 @pytest.fixture
@@ -201,6 +208,52 @@ def test_help_shows_every_option_and_its_default(capsys) -> None:
     for option in options():
         assert " ".join(option.help.split()) in text.replace("- ", "-")
     assert "--texture-size N Width and height of the texture, in texels. (default: 1024)" in text
+
+
+EDIT = ["edit", "cube.glb", "--from", "brick", "--to", "wood"]
+
+
+def test_edit_takes_both_prompts_and_leaves_the_rest_to_the_settings(edit: FakePaint) -> None:
+    assert main([*EDIT, "-o", "out", "--only", "seat"]) == 0
+    assert edit.arguments == (Path("cube.glb"), "brick", "wood", Path("out"))
+    assert edit.options == {"overwrite": False, "quiet": False, "offline": False, "only": "seat"}
+
+
+def test_every_setting_of_editing_is_an_option(edit: FakePaint) -> None:
+    values = {str: "text", int: "77", float: "0.75"}
+    for option in options(EditSettings):
+        if option.name not in ("prompt", "source_prompt"):
+            value = option.choices[-1] if option.choices else values[option.kind]
+            assert main([*EDIT, f"--{option.name.replace('_', '-')}", value]) == 0
+            assert edit.options[option.name] == option.kind(value)
+
+
+@pytest.mark.parametrize("flag", ["--from", "--to"])
+def test_edit_without_one_of_the_prompts_is_wrong_usage(edit, capsys, flag: str) -> None:
+    place = EDIT.index(flag)
+    assert main(EDIT[:place] + EDIT[place + 2 :]) == 2
+    assert flag in capsys.readouterr().err
+
+
+def test_the_summary_of_an_editing_says_what_was_kept(edit, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(REPORT, "edit", {"kept_texels": 1234})
+    assert main(EDIT) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("edited: ")
+    assert "  read back: 1,234 texels are the original's, to the bit\n" in output
+
+
+def test_view_opens_the_page_of_a_result_folder(tmp_path, capsys, monkeypatch) -> None:
+    opened, found = [], True
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or found)
+    assert main(["view", str(tmp_path)]) == 1
+    assert "holds no viewer.html; give the folder of a finished" in capsys.readouterr().err
+    (tmp_path / "viewer.html").write_text("page")
+    assert main(["view", str(tmp_path)]) == 0
+    assert opened == [(tmp_path / "viewer.html").as_uri()]
+    found = False
+    assert main(["view", str(tmp_path)]) == 1
+    assert "no browser was found" in capsys.readouterr().err
 
 
 PAINTED = """
