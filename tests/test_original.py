@@ -10,7 +10,7 @@ from textured_meshes import SIZE, picture, png, quad, write_glb, write_obj
 
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import load_mesh
-from texcsd.original import Original, read_original, shown_part
+from texcsd.original import Original, changing_part, read_original, shown_part
 
 IN_LEFT = np.broadcast_to(np.arange(SIZE) < SIZE // 2, (SIZE, SIZE))
 
@@ -168,3 +168,11 @@ def test_pictures_of_every_kind_come_out_as_colours(tmp_path, mode: str) -> None
         image = image.convert(mode)
     image.save(tmp_path / "skin.png", "TIFF" if mode == "CMYK" else "PNG")
     np.testing.assert_array_equal(read(path).pixels[..., 1], grey)
+
+
+def test_close_ups_look_at_the_faces_that_may_change(tmp_path) -> None:
+    path = write_glb(tmp_path / "mesh.glb")
+    mesh = load_mesh(path)
+    looked_at = changing_part(mesh, read(path, only="right"))
+    assert looked_at.faces.tolist() == mesh.faces[2:].tolist()
+    assert len(changing_part(mesh, read(path)).faces) == len(mesh.faces)

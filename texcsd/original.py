@@ -96,6 +96,16 @@ def shown_part(mesh: Mesh, original: Original) -> Mesh:
     return with_parts(mesh, original.parts)
 
 
+def changing_part(mesh: Mesh, original: Original) -> Mesh:
+    """The faces of a mesh whose centres may change, for close-ups to look at; all if none does."""
+    assert mesh.uv is not None and mesh.uv_faces is not None
+    size = original.size
+    u, v = mesh.uv[mesh.uv_faces].mean(1).cpu().numpy().T
+    column, row = np.floor(u * size).astype(int) % size, np.floor((1 - v) * size).astype(int) % size
+    faces = np.flatnonzero(original.may_change[row, column])
+    return _with_faces(mesh, faces) if len(faces) else mesh
+
+
 def _named_faces(path: Path, mesh: Mesh, materials: Materials, name: str) -> BoolArray:
     """bool[face]: those of the parts, or with the material, of that name; all without a name."""
     if not name:
@@ -206,20 +216,22 @@ def _nearer_to(mesh: Mesh, chosen: BoolArray, others: BoolArray, size: int) -> B
 
 def _distance(mesh: Mesh, faces: BoolArray, size: int) -> NDArray[np.float64]:
     """float64[size, size], in texels, to the nearest one whose centre lies in one of the faces."""
-    assert mesh.uv_faces is not None
-    kept = np.flatnonzero(faces)
-    some = wrap_uv(
-        replace(
-            mesh,
-            faces=mesh.faces[kept],
-            uv_faces=mesh.uv_faces[kept],
-            normal_faces=mesh.normal_faces[kept],
-            parts=(),
-        )
-    )
-    covered = rasterize_uv(some, size, size).coverage[0, ..., 0].cpu().numpy() > 0
+    some = _with_faces(mesh, np.flatnonzero(faces))
+    covered = rasterize_uv(wrap_uv(some), size, size).coverage[0, ..., 0].cpu().numpy() > 0
     if not covered.any():
         return np.full((size, size), np.inf)
     distance = distance_transform_edt(~covered)
     assert isinstance(distance, np.ndarray)
     return distance
+
+
+def _with_faces(mesh: Mesh, faces: NDArray[np.int64]) -> Mesh:
+    assert mesh.uv_faces is not None
+    return replace(
+        mesh,
+        faces=mesh.faces[faces],
+        uv_faces=mesh.uv_faces[faces],
+        normal_faces=mesh.normal_faces[faces],
+        polygons=None,
+        parts=(),
+    )

@@ -30,7 +30,7 @@ from texcsd.guidance.score import (
     surrogate_loss,
     weigh_timesteps,
 )
-from texcsd.original import Original
+from texcsd.original import Original, changing_part
 from texcsd.progress import Progress
 from texcsd.rendering.cameras import Cameras, random_cameras
 from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh
@@ -100,11 +100,12 @@ def synthesize(
     wanted = side_prompts(settings.prompt) if with_sides else [settings.prompt]
     prompts = encode(denoiser, wanted, choose_negative_prompt(settings, denoiser))
     painting = Painting(settings, mesh.vertices.device, checkpoint_folder, original)
+    looked_at = mesh if original is None else changing_part(mesh, original)
     saved_at = time.monotonic()
     progress.update(painting.step)
     try:
         while painting.step < settings.steps:
-            _take_step(painting, mesh, denoiser, prompts, settings)
+            _take_step(painting, mesh, looked_at, denoiser, prompts, settings)
             progress.update(painting.step)
             if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
                 painting.save()
@@ -266,6 +267,7 @@ def _reduced(
 def _take_step(
     painting: Painting,
     mesh: Mesh,
+    looked_at: Mesh,
     denoiser: Denoiser,
     prompts: PromptEmbeddings,
     settings: PaintSettings,
@@ -274,7 +276,7 @@ def _take_step(
     generator = step_generator(settings.seed, painting.step)
     done = painting.step / max(1, settings.steps - 1)
     with painting.timed("render"):
-        cameras = _step_cameras(mesh, settings, generator)
+        cameras = _step_cameras(looked_at, settings, generator)
         base_color_map = painting.base_color_map(without_finest=done < FINEST_LEVEL_FROM)
         size = SUPERSAMPLING * denoiser.image_size
         surface = rasterize_mesh(mesh, cameras, size, size)
