@@ -22,6 +22,7 @@ REPORT = {
         "cube.glb": {"max_position_delta": 3e-8, "max_uv_delta": 0.0, "vertices_copied": 1200},
         "cube.obj": {"max_position_delta": 0.0, "max_uv_delta": 0.0, "polygons_cut": 0},
     },
+    "seams": {"seam_edges": 9, "across_seams": 3.21, "within_charts": 3.1},
     "texels": 2000,
     "unseen_texels": 10,
     "seconds": {"total": 1.0},
@@ -170,6 +171,7 @@ def test_the_summary_names_the_files(paint, capsys) -> None:
     assert "10 of 2,000 texels" in output
     expected = "positions differ by at most 3e-08, UVs by at most 0, all else equal"
     assert f"  read back: {expected}; split at seams: vertices 1,200\n" in output
+    assert "  colours differ by 3.2 of 255 across seams, by 3.1 elsewhere\n" in output
     paint.already_painted = True
     assert main(["paint", "cube.obj", "gold"]) == 0
     assert capsys.readouterr().out.startswith("already painted: ")
@@ -262,6 +264,7 @@ from texcsd.cli import main
 result = types.SimpleNamespace(already_painted=False, folder="x", report={})
 sys.modules["texcsd.job"] = types.SimpleNamespace(paint=lambda *_, **__: result)
 result.report = {"outputs": {}, "damage": {}, "texels": 0, "unseen_texels": 0, "seconds": {}}
+result.report["seams"] = {"across_seams": None, "within_charts": None}
 sys.exit(main(sys.argv[1:]))
 """
 

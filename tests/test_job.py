@@ -155,6 +155,7 @@ def test_the_report_says_what_was_done_with_what(cube, folder, synthesis) -> Non
         "negative_prompt": "dull",
     }
     assert report["uv_source"] == "input"
+    assert report["seams"] == {"seam_edges": 12, "across_seams": 0, "within_charts": 0}
     assert report["damage"].keys() == {"cube.glb", "cube.obj"}
     assert report["damage"]["cube.obj"]["max_position_delta"] == 0
     assert report["damage"]["cube.obj"]["max_uv_delta"] == 0

@@ -167,10 +167,18 @@ def _summary(report: dict[str, Any]) -> list[str]:
     return [
         *(f"  {name}" for name in report["outputs"].values()),
         _damage_line(report["damage"].values()),
+        *_seams_line(report["seams"]),
         *([f"  read back: {kept:,} texels are the original's, to the bit"] if kept else []),
         f"  {unseen:,} of {texels:,} texels were hardly in view and took the colours around them",
         "  seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()),
     ]
+
+
+def _seams_line(seams: dict[str, Any]) -> list[str]:
+    across, within = seams["across_seams"], seams["within_charts"]
+    if across is None or within is None:
+        return []
+    return [f"  colours differ by {across:.1f} of 255 across seams, by {within:.1f} elsewhere"]
 
 
 def _damage_line(files: Collection[dict[str, Any]]) -> str:

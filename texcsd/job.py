@@ -39,6 +39,7 @@ from texcsd.output.preview import (
     turntable_gif,
     turntable_mp4,
 )
+from texcsd.output.seams import measure_seams
 from texcsd.output.viewer import three_js, viewer_html
 from texcsd.progress import Progress
 from texcsd.report import describe_input, describe_versions, input_sha256
@@ -308,6 +309,7 @@ def _paint(
         "texels": maps.texels,
         "unseen_texels": maps.unseen_texels,
         "unseen_fraction": maps.unseen_texels / max(1, maps.texels),
+        "seams": measure_seams(fitted, maps.base_color),
         "damage": damage,
         **kept,
         "resumed": resumed,
