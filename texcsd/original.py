@@ -14,8 +14,8 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from texcsd.errors import TexcsdError
-from texcsd.geometry.instances import with_parts
 from texcsd.geometry.file_materials import Materials, read_image, read_materials
+from texcsd.geometry.instances import with_parts
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.uv_wrapping import wrap_uv
 from texcsd.rendering.rasterize import rasterize_uv
