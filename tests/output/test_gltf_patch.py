@@ -443,6 +443,7 @@ def test_an_edited_texture_changes_nothing_else_of_its_material(tmp_path) -> Non
     assert image_of(parsed, texture) == PAINTED
     assert parsed.tree["textures"][texture["index"]]["sampler"] == 0
     assert parsed.tree["textures"][0] == scene.tree["textures"][0]
+    assert parsed.tree["samplers"] == scene.tree["samplers"]
     texture["index"] = 0
     assert after == before and parsed.tree["meshes"] == scene.tree["meshes"]
 

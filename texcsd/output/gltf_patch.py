@@ -132,6 +132,7 @@ def _keep_sampler(buffer: GltfBuffer, place: tuple[int, int], texture: int) -> N
     old = buffer.tree["textures"][material["pbrMetallicRoughness"]["baseColorTexture"]["index"]]
     if "sampler" in old:
         buffer.tree["textures"][texture]["sampler"] = old["sampler"]
+        buffer.tree["samplers"].pop()  # The one that was appended with the texture.
 
 
 def _edited_material(before: dict[str, Any], texture: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """One file to turn the object in any browser: three.js and a GLB in a page that needs no network.
 
 three.js is the one that trimesh carries for its own viewer (MIT licence, its notice stays in the
-page); what shows the GLB is `viewer.js`, because trimesh's page leaves out the sRGB encoding.
+page); what shows the GLB is `viewer.js`, because trimesh's page leaves out the sRGB encoding and
+does not keep the object upright.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ LARGEST_TEXTURE = 2048
 """Larger ones are reduced, or the page would take many seconds to open."""
 JPEG_QUALITY = 92
 LIBRARY_STARTS, LIBRARY_ENDS = "<script>", "var camera,controls,scene,"
-"""Around three.js, its loader and its controls in trimesh's page."""
+"""Around three.js and its loader in trimesh's page."""
 STYLE = """
 body { margin: 0; overflow: hidden; background: #e8e8e8; font: 14px sans-serif; color: #444 }
 canvas { display: block; touch-action: none }
@@ -59,14 +60,14 @@ def viewer_html(mesh: Mesh, base_color: NDArray[np.uint8], name: str) -> bytes:
 
 
 def three_js() -> str:
-    """Return three.js with GLTFLoader and TrackballControls, as one script."""
+    """Return three.js with its GLTFLoader, as one script."""
     from trimesh import resources as trimesh_resources
 
     archive = trimesh_resources.get_bytes("templates/viewer.zip")
     with zipfile.ZipFile(io.BytesIO(archive)) as files:
         page = files.read("viewer.html.template").decode()
     library = page.partition(LIBRARY_STARTS)[2].rpartition(LIBRARY_ENDS)[0]
-    if "GLTFLoader" not in library or "TrackballControls" not in library:
+    if "GLTFLoader" not in library:
         raise TexcsdError(
             "the installed trimesh carries another viewer than viewer.html is made of; "
             "pip install -c constraints.txt trimesh"
