@@ -13,7 +13,7 @@ import torch
 import trimesh
 from PIL import Image
 from test_job import FakeDenoiser, contents
-from textured_meshes import SIZE, gltf_tree, picture, write_glb, write_obj
+from textured_meshes import SIZE, gltf_tree, picture, write_glb, write_gltf, write_obj
 
 import texcsd
 from texcsd import job
@@ -152,6 +152,25 @@ def test_an_obj_comes_back_as_obj_and_glb(tmp_path, folder, synthesis) -> None:
     texture = written(result)
     np.testing.assert_array_equal(texture[:, SIZE // 2 :], np.asarray(picture())[:, SIZE // 2 :])
     assert (texture[:, : SIZE // 2] == BLUE).all()
+
+
+def test_a_gltf_with_its_texture_beside_it_comes_back_as_gltf_and_glb(
+    tmp_path, folder, synthesis
+) -> None:
+    path = write_gltf(tmp_path, "skin.png")
+    picture().save(tmp_path / "skin.png")
+    mask = half_mask(tmp_path / "mask.png")
+    result = edit(path, folder, mask=mask)
+    assert {"mesh.glb", "mesh.gltf", "mesh.bin"} <= contents(folder).keys()
+    kept = np.asarray(picture())[SIZE // 2 :]
+    for name in ("mesh.glb", "mesh.gltf"):
+        material = trimesh.load(folder / name, force="scene").geometry["left"].visual.material
+        shown = np.asarray(material.baseColorTexture.convert("RGB"))
+        np.testing.assert_array_equal(shown[SIZE // 2 :], kept)
+    assert result.report["damage"].keys() == {"mesh.glb", "mesh.gltf"}
+    picture(16).save(tmp_path / "skin.png")
+    with pytest.raises(TexcsdError, match="the mesh file was another one"):
+        edit(path, folder, mask=mask)
 
 
 def test_an_interrupted_editing_goes_on(tmp_path, folder, synthesis) -> None:

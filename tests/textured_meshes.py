@@ -80,3 +80,17 @@ def write_obj(path: Path, map_line: str = "map_Kd skin.png") -> Path:
 def gltf_tree(glb: Path) -> dict:
     content = glb.read_bytes()
     return json.loads(content[20 : 20 + int.from_bytes(content[12:16], "little")])
+
+
+def write_gltf(folder: Path, uri: str) -> Path:
+    """The GLB as .gltf, with its image at a uri."""
+    glb = write_glb(folder / "mesh.glb")
+    content = glb.read_bytes()
+    tree = gltf_tree(glb)
+    start = 20 + int.from_bytes(content[12:16], "little") + 8
+    (folder / "mesh.bin").write_bytes(content[start:])
+    tree["buffers"][0]["uri"] = "mesh.bin"
+    tree["images"] = [{"uri": uri}]
+    path = folder / "mesh.gltf"
+    path.write_text(json.dumps(tree))
+    return path

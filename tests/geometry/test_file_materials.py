@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from textured_meshes import gltf_tree, picture, png, write_glb, write_obj
+from textured_meshes import picture, png, write_gltf, write_obj
 
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import files_beside, read_image, read_materials
@@ -65,29 +65,15 @@ def test_a_file_outside_the_folder_of_the_mesh_is_never_read(tmp_path, place: st
     assert files_beside(path) == [folder / "skin.mtl"]
 
 
-def as_gltf(tmp_path: Path, uri: str) -> Path:
-    """The GLB as .gltf, with its image at a uri."""
-    glb = write_glb(tmp_path / "mesh.glb")
-    content = glb.read_bytes()
-    tree = gltf_tree(glb)
-    start = 20 + int.from_bytes(content[12:16], "little") + 8
-    (tmp_path / "mesh.bin").write_bytes(content[start:])
-    tree["buffers"][0]["uri"] = "mesh.bin"
-    tree["images"] = [{"uri": uri}]
-    path = tmp_path / "mesh.gltf"
-    path.write_text(json.dumps(tree))
-    return path
-
-
 def test_an_image_of_a_gltf_may_be_a_view_a_file_or_text(tmp_path) -> None:
     content = png(picture())
     (tmp_path / "my skin.png").write_bytes(content)
     in_text = "data:image/png;base64," + base64.b64encode(content).decode()
     for uri in ("my%20skin.png", in_text):
-        path = as_gltf(tmp_path, uri)
+        path = write_gltf(tmp_path, uri)
         assert read(path).images == ("0",)
         assert read_image(path, "0") == content
-    assert files_beside(as_gltf(tmp_path, "my%20skin.png")) == [tmp_path / "my skin.png"]
+    assert files_beside(write_gltf(tmp_path, "my%20skin.png")) == [tmp_path / "my skin.png"]
     assert read_image(tmp_path / "mesh.glb", "0").startswith(b"\x89PNG")
 
 
@@ -101,7 +87,7 @@ def test_an_image_of_a_gltf_may_be_a_view_a_file_or_text(tmp_path) -> None:
     ],
 )
 def test_a_broken_image_is_one_line(tmp_path, image: dict, message: str) -> None:
-    path = as_gltf(tmp_path, "x")
+    path = write_gltf(tmp_path, "x")
     tree = json.loads(path.read_text()) | {"images": [image]}
     path.write_text(json.dumps(tree))
     with pytest.raises(TexcsdError, match=message):
@@ -109,7 +95,7 @@ def test_a_broken_image_is_one_line(tmp_path, image: dict, message: str) -> None
 
 
 def test_materials_that_contradict_the_format_are_one_line(tmp_path) -> None:
-    path = as_gltf(tmp_path, "x")
+    path = write_gltf(tmp_path, "x")
     tree = json.loads(path.read_text()) | {"textures": []}
     path.write_text(json.dumps(tree))
     with pytest.raises(TexcsdError, match="its materials cannot be read"):
