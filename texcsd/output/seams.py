@@ -72,10 +72,10 @@ def _edges(mesh: Mesh, vertices: FloatArray, places: IntArray) -> _Edges:
     """Find the edges between two faces; those of one face alone, or of three, are left out."""
     assert mesh.uv is not None and mesh.uv_faces is not None
     start, end = places.ravel(), np.roll(places, -1, axis=1).ravel()
-    # One row per face and corner: the edge from that corner to the next, named by its places.
-    names = np.stack([np.minimum(start, end), np.maximum(start, end)], axis=1)
-    order = np.lexsort(names.T)
-    _, first, count = np.unique(names[order], axis=0, return_index=True, return_counts=True)
+    # One number per face and corner: the edge from that corner to the next, named by its places.
+    names = np.minimum(start, end) * len(vertices) + np.maximum(start, end)
+    order = np.argsort(names, kind="stable")
+    _, first, count = np.unique(names[order], return_index=True, return_counts=True)
     pairs = np.stack([order[first[count == 2]], order[first[count == 2] + 1]], axis=1)
     pairs = pairs[start[pairs[:, 0]] != end[pairs[:, 0]]]
     face, corner = pairs // 3, pairs % 3
