@@ -21,14 +21,16 @@ MAY_IMPORT = {
     "output": {"errors", "geometry", "rendering"},
     "guidance": {"errors", "embedded"},
     "embedded": {"errors"},
+    "original": {"errors", "geometry", "rendering"},
     "synthesis": {
         "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
+        "original",
     },
     "result_folder": {"errors", "checkpoint"},
     "report": {"errors", "geometry"},
     "job": {
         "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
-        "settings", "result_folder", "report", "synthesis", "texcsd",
+        "settings", "result_folder", "report", "original", "synthesis", "texcsd",
     },
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",
@@ -99,6 +101,7 @@ def test_the_rule_names_every_part_of_the_package_and_no_other() -> None:
         "from texcsd.cli import main; main(['paint', '--help'])",
         "from texcsd.cli import main; main(['--version'])",
         "from texcsd.cli import main; main(['paint'])",
+        "from texcsd.cli import main; main(['edit', '--help'])",
         "from texcsd.cli import main; main(['check', '--help'])",
     ],
 )

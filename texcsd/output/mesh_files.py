@@ -68,15 +68,17 @@ def mesh_file_contents(
     uv_kept: bool,
     png: bytes,
     outputs: Mapping[str, str],
+    keep_materials: bool = False,
 ) -> dict[str, bytes]:
     """Write the files that `mesh_file_names` names.
 
     Args:
         mesh_path: Where the mesh was loaded from.
-        mesh: As loaded; its uv are those that were painted.
+        mesh: As loaded; its uv are those that were painted. Of a glTF it may be only some parts.
         uv_kept: Whether these are the uv of the file.
         png: The base colour, row 0 on top.
         outputs: Names of all files of the result; that of the texture is "base_color".
+        keep_materials: Of a glTF, leave all but the texture as it is.
 
     Raises:
         TexcsdError: The file is too broken to put a texture into it.
@@ -84,7 +86,7 @@ def mesh_file_contents(
     wanted = {Path(name).suffix[1:]: key for key, name in outputs.items()}
     contents: dict[str, bytes] = {}
     if "glb" in wanted or "gltf" in wanted:
-        tree, binary = _gltf(mesh_path, mesh, png)
+        tree, binary = _gltf(mesh_path, mesh, png, keep_materials)
         contents["glb"] = glb_container(tree, binary)
         if "gltf" in wanted:
             contents |= {"gltf": _gltf_text(tree, outputs["bin"]), "bin": binary}
@@ -96,13 +98,16 @@ def mesh_file_contents(
     return {wanted[suffix]: content for suffix, content in contents.items() if suffix in wanted}
 
 
-def _gltf(mesh_path: Path, mesh: Mesh, png: bytes) -> tuple[dict[str, Any], bytes]:
+def _gltf(
+    mesh_path: Path, mesh: Mesh, png: bytes, keep_materials: bool
+) -> tuple[dict[str, Any], bytes]:
     """Return the tree and the only buffer."""
     if mesh_path.suffix.lower() not in (".glb", ".gltf"):
         buffer = new_gltf(mesh, png, mesh_path.stem)
         return buffer.tree, bytes(buffer.data)
     try:
-        document = patch_gltf(open_document(mesh_path), mesh, png, mesh_path.stem)
+        document = open_document(mesh_path)
+        document = patch_gltf(document, mesh, png, mesh_path.stem, keep_materials)
         json.dumps(document.tree, allow_nan=False)
     except DamagedFileError as error:
         raise TexcsdError(f"{mesh_path}: no texture can be put into it: {error}.") from error
