@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "errors": set(),
     "settings": {"errors"},
     "progress": set(),
+    "memory": set(),
     "checkpoint": {"errors"},
     "geometry": {"errors"},
     "rendering": {"errors", "geometry"},
@@ -28,7 +29,7 @@ MAY_IMPORT = {
     "report": {"errors", "geometry"},
     "job": {
         "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
-        "settings", "result_folder", "report", "synthesis", "texcsd",
+        "settings", "result_folder", "report", "synthesis", "memory", "texcsd",
     },
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",

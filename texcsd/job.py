@@ -7,6 +7,7 @@ import importlib.util
 import json
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
 from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.guidance.denoiser import load_denoiser
+from texcsd.memory import Memory
 from texcsd.output.bake import bake_texture
 from texcsd.output.damage import measure_damage
 from texcsd.output.gltf import png_bytes
 from texcsd.output.mesh_files import mesh_file_contents, mesh_file_names
 from texcsd.output.preview import preview_png, turntable_gif
-from texcsd.progress import Progress
+from texcsd.progress import Progress, StepListener
 from texcsd.report import describe_input, describe_versions, input_sha256
 from texcsd.result_folder import (
     REPORT,
@@ -36,6 +38,7 @@ from texcsd.result_folder import (
     default_folder,
     delete_painting,
     delete_unfinished,
+    file_sha256,
     finished_report,
     load_unfinished,
     refuse_foreign_files,
@@ -95,6 +98,8 @@ def paint(
     overwrite: bool = False,
     quiet: bool = False,
     offline: bool = False,
+    memory: Memory | None = None,
+    on_step: Callable[[int], None] | None = None,
     **options: Any,
 ) -> PaintResult:
     """Paints a mesh from a prompt and writes the results into a folder.
@@ -109,6 +114,8 @@ def paint(
         overwrite: Delete what texcsd wrote there before, and paint anew.
         quiet: Show no progress.
         offline: Download no model; use what was downloaded before.
+        memory: Given to every painting of a process, keeps the model and the uv for the next one.
+        on_step: Called with the number of steps done, instead of showing progress.
         **options: Any other field of PaintSettings.
 
     Raises:
@@ -124,12 +131,37 @@ def paint(
         if report is not None:
             delete_unfinished(folder)  # Still there if the last process was killed at the very end.
             return PaintResult(folder, report, already_painted=True)
-        report = _paint(folder, mesh_path, settings, request, overwrite, quiet, offline)
+        report = _paint(
+            folder,
+            mesh_path,
+            settings,
+            request,
+            overwrite,
+            offline,
+            Memory(keep=False) if memory is None else memory,
+            Progress(settings.steps, quiet) if on_step is None else StepListener(on_step),
+        )
         report["seconds"]["total"] = round(time.perf_counter() - started, 3)
         text = json.dumps(report, indent=2, ensure_ascii=False)
         write_bytes_atomically(folder / REPORT, f"{text}\n".encode())
         delete_unfinished(folder)
     return PaintResult(folder, report, already_painted=False)
+
+
+def find_painting(mesh_path: Path, settings: PaintSettings, folder: Path) -> PaintResult | None:
+    """The finished painting in the folder, its files verified; None if it is to be painted still.
+
+    Raises:
+        AnotherPaintingError: The folder holds a painting of another mesh or of other settings,
+            finished or not, or files were changed or are gone.
+        TexcsdError: The mesh cannot be read, or something in the folder.
+    """
+    request = Request(settings.to_json(), input_sha256(mesh_path))
+    report = finished_report(folder, request)
+    if report is not None:
+        return PaintResult(folder, report, already_painted=True)
+    load_unfinished(folder, request)
+    return None
 
 
 def _paint(
@@ -138,8 +170,9 @@ def _paint(
     settings: PaintSettings,
     request: Request,
     overwrite: bool,
-    quiet: bool,
     offline: bool,
+    memory: Memory,
+    progress: Progress | StepListener,
 ) -> dict[str, Any]:
     """Paints and writes everything but the report, which it returns."""
     outputs = _output_names(mesh_path, settings.format)
@@ -147,7 +180,7 @@ def _paint(
     unfinished = None if overwrite else load_unfinished(folder, request)
     device = _resolve_device(settings.device)
     mesh = load_mesh(mesh_path)
-    denoiser = load_denoiser(
+    choices = (
         settings.model,
         device,
         settings.controlnet,
@@ -155,6 +188,7 @@ def _paint(
         settings.vae_checkpointing == "on",
         offline,
     )
+    denoiser = memory.recall("denoiser", choices, lambda: load_denoiser(*choices))
     model = {
         "name": settings.model,
         "licence": denoiser.licence,
@@ -168,7 +202,8 @@ def _paint(
         warnings += _warn([f"front has no effect: {settings.model} has no words for sides"])
     resumed = unfinished is not None
     if unfinished is None:
-        unfinished = _make_atlas(mesh, settings)
+        made_from = (request.input_sha256, settings.unwrap, settings.texture_size)
+        unfinished = memory.recall("atlas", made_from, lambda: _make_atlas(mesh, settings))
         # A file that no texture can be put into is refused now, not after the painting.
         trial = dataclasses.replace(mesh, **unfinished.atlas)
         mesh_file_contents(mesh_path, trial, _uv_kept(unfinished), BLANK_PNG, outputs)
@@ -182,7 +217,7 @@ def _paint(
     source = unfinished.notes["uv_source"]
     logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), source)
     fitted = fit_to_unit_sphere(mesh)
-    with Progress(settings.steps, quiet) as progress:
+    with progress:
         result = synthesize(fitted.to(device), denoiser, settings, folder / UNFINISHED, progress)
     warnings += _warn([text for text in result.warnings if text not in warnings])
     del denoiser  # Free its memory: baking at a large texture size needs it.
@@ -226,6 +261,7 @@ def _paint(
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "warnings": warnings,
         "outputs": outputs,
+        "outputs_sha256": {name: file_sha256(folder / name) for name in outputs.values()},
         "versions": describe_versions(),
     }
 
