@@ -34,9 +34,13 @@ MAY_IMPORT = {
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",
     },
-    "cli": {"errors", "settings", "job", "checking", "texcsd"},
+    "batching": {
+        "errors", "geometry", "guidance", "checkpoint", "progress", "settings", "result_folder",
+        "report", "memory", "job", "checking", "texcsd",
+    },
+    "cli": {"errors", "settings", "job", "checking", "batching", "texcsd"},
     "__main__": {"cli"},
-    "__init__": {"errors", "settings", "job", "checking"},
+    "__init__": {"errors", "settings", "job", "checking", "batching"},
 }  # fmt: skip
 """Per module or folder of the package: what else of the package it may import. `texcsd` is the
 package itself, for its version."""

@@ -13,6 +13,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from texcsd.batching.batch import batch
+    from texcsd.batching.results import BatchResult
     from texcsd.checking.check import CheckResult, check
     from texcsd.errors import TexcsdError
     from texcsd.job import PaintResult, paint
@@ -20,20 +22,24 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "BatchResult",
     "CheckResult",
     "PaintResult",
     "PaintSettings",
     "TexcsdError",
     "__version__",
+    "batch",
     "check",
     "paint",
 ]
 
 _MODULES = {
+    "BatchResult": "texcsd.batching.results",
     "CheckResult": "texcsd.checking.check",
     "PaintResult": "texcsd.job",
     "PaintSettings": "texcsd.settings",
     "TexcsdError": "texcsd.errors",
+    "batch": "texcsd.batching.batch",
     "check": "texcsd.checking.check",
     "paint": "texcsd.job",
 }

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from texcsd import __version__
+from texcsd.batching.command import EPILOG as BATCH_EPILOG
+from texcsd.batching.command import add_batch_arguments, run_batch
 from texcsd.errors import TexcsdError
 from texcsd.settings import Option, options, read_settings
 
@@ -173,6 +175,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_check_arguments(check)
     check.set_defaults(run=_check, interrupted="interrupted")
+    batch = commands.add_parser(
+        "batch",
+        help="paint many meshes; repeated, it does only what is missing",
+        description="Paints many meshes. One that fails does not stop the others, and the same"
+        " command again does only what is missing.",
+        epilog=BATCH_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_batch_arguments(batch)
+    _add_painting_options(batch)
+    _add_loudness(batch)
+    batch.set_defaults(
+        run=run_batch, interrupted="interrupted; the same command does what is missing"
+    )
     return parser
 
 
@@ -211,26 +228,30 @@ def _add_paint_arguments(paint: argparse.ArgumentParser) -> None:
         type=Path,
         help="Where the results go. (default: outputs/<mesh>-<prompt>)",
     )
-    for option in options():
-        if option.name != "prompt":
-            _add_option(paint, option)
-    paint.add_argument(
-        "--config",
-        metavar="FILE.toml",
-        type=Path,
-        help="Options from a file, as in `steps = 200`; those given here count more.",
-    )
+    _add_painting_options(paint)
     paint.add_argument(
         "--overwrite",
         action="store_true",
         help="Delete what texcsd wrote into the folder before, and paint anew.",
     )
-    paint.add_argument(
+    _add_loudness(paint)
+
+
+def _add_painting_options(parser: argparse.ArgumentParser) -> None:
+    for option in options():
+        if option.name != "prompt":
+            _add_option(parser, option)
+    parser.add_argument(
+        "--config",
+        metavar="FILE.toml",
+        type=Path,
+        help="Options from a file, as in `steps = 200`; those given here count more.",
+    )
+    parser.add_argument(
         "--offline",
         action="store_true",
         help="Download no model; use what was downloaded before.",
     )
-    _add_loudness(paint)
 
 
 def _add_mesh(parser: argparse.ArgumentParser) -> None:
