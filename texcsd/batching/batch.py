@@ -14,12 +14,13 @@ import torch
 from texcsd.batching.board import Board
 from texcsd.batching.crews import Crew, InTurn, Processes
 from texcsd.batching.gallery import GalleryKeeper
-from texcsd.batching.jobs import Job, find_assets, plan_jobs
+from texcsd.batching.jobs import find_assets, plan_jobs
 from texcsd.batching.log import LOG, EventLog, remember_memory_limits
+from texcsd.batching.records import Job, Outcome
 from texcsd.batching.results import BatchResult, Standings
 from texcsd.batching.schedule import Event, run_jobs
 from texcsd.batching.table import Row, read_table
-from texcsd.batching.worker import Orders, Outcome, Worker, failure, find_state
+from texcsd.batching.worker import Orders, Worker, failure, find_state
 from texcsd.errors import TexcsdError
 
 Executor = Literal["processes", "in-turn"]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from texcsd.batching.jobs import Job
+from texcsd.batching.records import Job
 from texcsd.batching.results import JobResult
 from texcsd.batching.schedule import Event
 from texcsd.progress import duration

@@ -140,8 +140,8 @@ def _run(parsed: argparse.Namespace, settings: dict[str, Any]) -> None:
         )
     if left:
         raise TexcsdError(
-            f"{result.folder}: {len(left)} of {len(result.results)} jobs are not done; see why "
-            "above, and repeat the command"
+            f"{result.folder}: {len(left)} of {len(result.results)} jobs are not done; the "
+            "table says why; the same command does only what is missing"
         )
 
 

@@ -18,8 +18,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from texcsd.batching.jobs import Job
-from texcsd.batching.worker import Outcome
+from texcsd.batching.records import Job, Outcome
 
 SECONDS_TO_SAVE = 10.0
 """How long an interrupted worker may take to save its checkpoint."""

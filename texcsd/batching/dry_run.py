@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from texcsd.batching.jobs import Job
+from texcsd.batching.records import Job
 from texcsd.batching.worker import State, find_state
 from texcsd.checking.check import check
 from texcsd.checking.estimate import estimate_painting

@@ -47,15 +47,14 @@ class Gallery:
 
     def write(self, results: Sequence[JobResult]) -> Path:
         """Write the page as things stand."""
-        counts = Counter(result.status for result in results)
-        done = counts["painted"] + counts["already painted"]
+        counts = Counter(_status(result) for result in results)
         parts = [f"{counts[noun]} {noun}" for noun in NOUNS if counts[noun]]
         now = time.strftime("%Y-%m-%d %H:%M")
         page = _fill(
             TEMPLATE.read_text(encoding="utf-8"),
             title=escape(self._folder.resolve().name),
             summary=escape(f"{len(results)} jobs: {', '.join(parts)} · {now}"),
-            bar=_bar(done, counts["failed"], len(results)),
+            bar=_bar(counts["painted"], counts["failed"], len(results)),
             cards="\n".join(self._card(result) for result in results),
         )
         path = self._folder / GALLERY
@@ -64,10 +63,9 @@ class Gallery:
 
     def _card(self, result: JobResult) -> str:
         job = result.job
-        painted = result.status in ("painted", "already painted")
-        outputs, seconds = _report_facts(job.folder) if painted else ({}, 0.0)
-        kind = "painted" if painted else "failed" if result.status == "failed" else "waiting"
-        facts = [f'<span class="status">{escape(result.status)}</span>']
+        status = _status(result)
+        outputs, seconds = _report_facts(job.folder) if status == "painted" else ({}, 0.0)
+        facts = [f'<span class="status">{status}</span>']
         facts += [f"<span>{duration(seconds or result.seconds)}</span>"]
         facts += [f"<span>seed {job.settings.seed}</span>"]
         if job.first_settings is not None:
@@ -78,7 +76,7 @@ class Gallery:
             if key in outputs
         ]
         return (
-            f'<article class="{kind}">{self._picture(result, outputs)}<div class="text">'
+            f'<article class="{status}">{self._picture(result, outputs)}<div class="text">'
             f"<h2>{escape(job.settings.prompt)}</h2>"
             f'<div class="path">{escape(str(job.mesh))}</div>'
             f"<nav>{''.join(links)}</nav>"
@@ -152,6 +150,11 @@ def _fill(template: str, **texts: str) -> str:
     for name, text in texts.items():
         template = template.replace("{{" + name + "}}", text)
     return template
+
+
+def _status(result: JobResult) -> str:
+    """In one word: in which run a job was done is of no interest on the page."""
+    return "painted" if result.status == "already painted" else result.status
 
 
 def _bar(done: int, failed: int, total: int) -> str:

@@ -11,25 +11,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from texcsd.batching.records import Job
 from texcsd.batching.table import Row, row_settings
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh_files import EXTENSIONS
 from texcsd.guidance.denoiser import check_embedded_prompt
 from texcsd.result_folder import REPORT, default_folder
 from texcsd.settings import PaintSettings
-
-
-@dataclass(frozen=True)
-class Job:
-    """One mesh to be painted from one prompt."""
-
-    name: str
-    """Its identity: the folder of its result below the output folder, with `/`."""
-    mesh: Path
-    folder: Path
-    settings: PaintSettings
-    first_settings: PaintSettings | None = None
-    """What was asked for, if the job ran out of memory and `settings` has fewer views."""
 
 
 class BadJobsError(TexcsdError):

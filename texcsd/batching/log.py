@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from texcsd.batching.jobs import Job
+from texcsd.batching.records import Job
 from texcsd.batching.schedule import Event, with_fewer_views
 
 LOG = "batch.jsonl"

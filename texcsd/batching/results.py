@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from texcsd.batching.jobs import Job
+from texcsd.batching.records import Job
 from texcsd.batching.schedule import Event
 from texcsd.progress import duration
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from texcsd.batching.crews import Crew
-from texcsd.batching.jobs import Job
-from texcsd.batching.worker import Outcome
+from texcsd.batching.records import Job, Outcome
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_OF_GRACE = 60.0

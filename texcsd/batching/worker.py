@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 
-from texcsd.batching.jobs import Job
+from texcsd.batching.records import FailureKind, Job, Outcome
 from texcsd.errors import TexcsdError
 from texcsd.job import find_painting, paint
 from texcsd.memory import Memory
@@ -21,28 +21,11 @@ from texcsd.result_folder import AnotherPaintingError, FolderInUseError
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
 """In the messages of plain RuntimeErrors, by PyTorch's allocators."""
 
-Status = Literal["painted", "already painted", "failed"]
 State = Literal["finished", "to be painted", "to be replaced"]
-FailureKind = Literal[
-    "problem", "refused", "in use", "out of memory", "disk full", "time limit", "crash",
-    "internal error",
-]  # fmt: skip
 
 
 class TimeLimitError(TexcsdError):
     """A job took longer than it may."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one attempt at a job ended."""
-
-    status: Status
-    seconds: float = 0.0
-    kind: FailureKind | None = None
-    """Of a failure; decides whether the job is tried again."""
-    reason: str = ""
-    """Of a failure, one line."""
 
 
 @dataclass(frozen=True)
