@@ -23,7 +23,7 @@ from texcsd.batching.table import Row, read_table
 from texcsd.batching.worker import Orders, Worker, failure, find_state
 from texcsd.errors import TexcsdError
 
-Executor = Literal["processes", "in-turn"]
+Executor = Literal["processes", "in-turn", "ray"]
 
 
 def batch(
@@ -35,6 +35,7 @@ def batch(
     exclude: Collection[str] = (),
     executor: Executor = "processes",
     workers: int = 0,
+    ray_address: str | None = None,
     on_change: Literal["refuse", "repaint"] = "refuse",
     retries: int = 1,
     time_limit: float | None = None,
@@ -60,8 +61,10 @@ def batch(
             all meshes if not given), `prompt`, `name` (of the result's folder), and any setting.
         include: Patterns of meshes, such as `*.glb` or `chairs/*`; all if empty.
         exclude: Patterns of meshes to leave out.
-        executor: "processes" survives crashes; "in-turn" does all in this process.
+        executor: "processes" survives crashes; "in-turn" does all in this process; "ray" on a
+            cluster whose machines see all files under the same paths.
         workers: How many processes; 0 for one per GPU, or one per two CPU cores.
+        ray_address: Of a running cluster, such as "auto"; by default one is started here.
         on_change: What to do with folders that hold a painting of other settings or of another
             mesh, or whose files were changed.
         retries: How often a job is tried again after its process crashed.
@@ -89,7 +92,7 @@ def batch(
         else:
             standings.note(Event("ended", job, outcome=outcome))
             log.write(Event("ended", job, outcome=outcome))
-    crew = make_crew(executor, workers, len(todo), orders)
+    crew = make_crew(executor, workers, len(todo), orders, ray_address)
     events = run_jobs(todo, crew, retries=retries, time_limit=time_limit)
     with Board(todo, quiet) as board, GalleryKeeper(output, standings) as gallery, closing(events):
         for result in standings.results:
@@ -133,11 +136,17 @@ def look_up(job: Job, orders: Orders) -> Outcome | None:
     return Outcome("already painted") if finished else None
 
 
-def make_crew(executor: Executor, workers: int, jobs: int, orders: Orders) -> Crew:
+def make_crew(
+    executor: Executor, workers: int, jobs: int, orders: Orders, ray_address: str | None
+) -> Crew:
     """The workers for so many jobs."""
     make_painter = functools.partial(Worker, orders)
-    if executor == "in-turn":
+    if executor == "in-turn" or jobs == 0:
         return InTurn(make_painter)
+    if executor == "ray":
+        from texcsd.batching.ray_crew import RayActors
+
+        return RayActors(make_painter, min(workers, jobs), ray_address)
     gpus = torch.cuda.device_count()
     size = max(1, min(workers or gpus or cores() // 2, jobs))
     return Processes(make_painter, size, functools.partial(_environment, size, gpus))

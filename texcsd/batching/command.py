@@ -66,10 +66,13 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--executor",
-        choices=("processes", "in-turn"),
+        choices=("processes", "in-turn", "ray"),
         default="processes",
-        help="Processes of their own survive crashes; in turn, all is done in this one."
-        " (default: processes)",
+        help="Processes of their own survive crashes; in turn, all is done in this one; ray is for"
+        ' clusters (pip install "texcsd[ray]"). (default: processes)',
+    )
+    parser.add_argument(
+        "--ray-address", metavar="A", help='Of a Ray cluster, or "auto". (default: a new one here)'
     )
     parser.add_argument(
         "--workers", metavar="N", type=int, default=0,
@@ -122,6 +125,7 @@ def _run(parsed: argparse.Namespace, settings: dict[str, Any]) -> None:
         exclude=parsed.exclude,
         executor=parsed.executor,
         workers=parsed.workers,
+        ray_address=parsed.ray_address,
         on_change=parsed.on_change,
         retries=parsed.retries,
         time_limit=parsed.time_limit,

@@ -184,8 +184,10 @@ class Processes:
         self._hired[worker] = (process, ours)
 
 
-def crash(exit_code: int | None) -> Outcome:
+def crash(exit_code: int | None, reason: str = "") -> Outcome:
     """The outcome of a job whose process ended by itself."""
+    if reason:
+        return Outcome("failed", kind="crash", reason=reason)
     if exit_code is not None and exit_code < 0:
         with suppress(ValueError):
             name = signal.Signals(-exit_code).name
