@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from texcsd.batching.jobs import BadJobsError, find_assets, plan_jobs
+from texcsd.batching.jobs import Assets, BadJobsError, plan_jobs
 from texcsd.batching.records import Job
 from texcsd.batching.table import Row
 from texcsd.errors import TexcsdError
@@ -14,7 +14,7 @@ OUTPUT = Path("painted")
 
 
 def plan(assets: Path, *rows: dict, include=(), exclude=("points.obj",), **settings) -> list[Job]:
-    found = find_assets(assets, OUTPUT, include, exclude)
+    found = Assets(assets, OUTPUT, include, exclude)
     listed = [Row(f"row {number}", row, is_text=False) for number, row in enumerate(rows, 1)]
     return plan_jobs(found, listed or [Row("", {}, is_text=False)], settings, OUTPUT)
 
@@ -36,7 +36,7 @@ def test_results_hidden_folders_and_other_files_are_left_out(assets) -> None:
         (assets / name / "copy.obj").write_text("")
     (assets / "result" / "run.json").write_text("{}")
     (assets / "notes.txt").write_text("")
-    found = find_assets(assets, assets / "painted")
+    found = Assets(assets, assets / "painted")
     assert [mesh.name for mesh in found.meshes] == [
         "cube.obj",
         "points.obj",
@@ -123,8 +123,14 @@ def test_no_result_may_be_inside_another(assets) -> None:
         plan(assets, *rows, prompt="gold")
 
 
+def test_meshes_named_in_rows_are_looked_for_nowhere_else(assets, tmp_path) -> None:
+    (tmp_path / "table").mkdir()
+    jobs = plan(tmp_path / "table", {"mesh": "../assets/vase.obj"}, prompt="gold")
+    assert names(jobs) == ["vase-gold"]
+
+
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_folder_without_meshes_is_an_error(tmp_path, exists) -> None:
     folder = tmp_path if exists else tmp_path / "no"
     with pytest.raises(TexcsdError, match="holds no mesh" if exists else "no such folder"):
-        find_assets(folder, OUTPUT)
+        plan(folder, prompt="gold")

@@ -14,7 +14,7 @@ import torch
 from texcsd.batching.board import Board
 from texcsd.batching.crews import Crew, InTurn, Processes
 from texcsd.batching.gallery import GalleryKeeper
-from texcsd.batching.jobs import find_assets, plan_jobs
+from texcsd.batching.jobs import Assets, plan_jobs
 from texcsd.batching.log import LOG, EventLog, remember_memory_limits
 from texcsd.batching.records import Job, Outcome
 from texcsd.batching.results import BatchResult, Standings
@@ -123,7 +123,7 @@ def plan(
         if prompts is None:
             raise TexcsdError("nothing to paint; give a folder of meshes or a table")
         assets = Path(prompts).parent
-    found = find_assets(Path(assets), output, include, exclude)
+    found = Assets(Path(assets), output, include, exclude)
     return remember_memory_limits(plan_jobs(found, rows, settings, output), output / LOG)
 
 

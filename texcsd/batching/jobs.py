@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -31,11 +32,34 @@ class BadJobsError(TexcsdError):
 
 @dataclass(frozen=True)
 class Assets:
-    """The meshes that rows without a mesh of their own are for."""
+    """A folder of meshes, or one mesh: what rows without a mesh of their own are for."""
 
-    base: Path
-    """Where the names of meshes begin."""
-    meshes: tuple[Path, ...]
+    path: Path
+    """A folder, searched with all folders in it, or a mesh file."""
+    output: Path
+    """Left out if it is inside, like all other results of texcsd and hidden folders."""
+    include: Collection[str] = ()
+    """Patterns such as `*.glb` or `chairs/*`; empty for all."""
+    exclude: Collection[str] = ()
+    """Patterns of what is left out."""
+
+    @property
+    def base(self) -> Path:
+        """Where the names of meshes begin."""
+        return self.path.parent if self.path.is_file() else self.path
+
+    @functools.cached_property
+    def meshes(self) -> Sequence[Path]:
+        """All meshes; that there are none is an error."""
+        if self.path.is_file():
+            return [self.path]
+        if not self.path.is_dir():
+            raise TexcsdError(f"{self.path}: no such folder; give a folder of meshes")
+        meshes = [mesh for mesh in _mesh_files(self.path, self.output) if self._is_chosen(mesh)]
+        if not meshes:
+            extensions = ", ".join(EXTENSIONS)
+            raise TexcsdError(f"{self.path}: holds no mesh ({extensions}) that is to be painted")
+        return meshes
 
     def named(self, pattern: str) -> Sequence[Path]:
         """The mesh of this path relative to the base, or those the pattern matches."""
@@ -47,33 +71,10 @@ class Assets:
             raise TexcsdError(f"mesh {pattern} is not in {self.base}; check the path")
         return found
 
-
-def find_assets(
-    path: Path, output: Path, include: Collection[str] = (), exclude: Collection[str] = ()
-) -> Assets:
-    """The meshes in a folder and the folders in it, or one mesh file.
-
-    Hidden folders and results of texcsd are left out.
-
-    Args:
-        path: A folder or a mesh file.
-        output: Left out, if it is inside.
-        include: Patterns such as `*.glb` or `chairs/*`; empty for all.
-        exclude: Patterns of what is left out.
-    """
-    if path.is_file():
-        return Assets(path.parent, (path,))
-    if not path.is_dir():
-        raise TexcsdError(f"{path}: no such folder; give a folder of meshes")
-    meshes = tuple(
-        mesh
-        for mesh in _mesh_files(path, output)
-        if (not include or matches(_name_below(path, mesh), include))
-        and not matches(_name_below(path, mesh), exclude)
-    )
-    if not meshes:
-        raise TexcsdError(f"{path}: holds no mesh of these extensions: {', '.join(EXTENSIONS)}")
-    return Assets(path, meshes)
+    def _is_chosen(self, mesh: Path) -> bool:
+        name = _name_below(self.path, mesh)
+        included = not self.include or matches(name, self.include)
+        return included and not matches(name, self.exclude)
 
 
 def matches(name: str, patterns: Collection[str]) -> bool:
