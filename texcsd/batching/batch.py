@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
@@ -13,15 +14,18 @@ import torch
 
 from texcsd.batching.board import Board
 from texcsd.batching.crews import Crew, InTurn, Processes
-from texcsd.batching.gallery import GalleryKeeper
+from texcsd.batching.gallery import GALLERY, GalleryKeeper
 from texcsd.batching.jobs import Assets, plan_jobs
 from texcsd.batching.log import LOG, EventLog, remember_memory_limits
+from texcsd.batching.published import PublishedResults
 from texcsd.batching.records import Job, Outcome
 from texcsd.batching.results import BatchResult, Standings
 from texcsd.batching.schedule import Event, run_jobs
 from texcsd.batching.table import Row, read_table
 from texcsd.batching.worker import Orders, Worker, failure, find_state
 from texcsd.errors import TexcsdError
+
+logger = logging.getLogger(__name__)
 
 Executor = Literal["processes", "in-turn", "ray"]
 
@@ -39,6 +43,7 @@ def batch(
     on_change: Literal["refuse", "repaint"] = "refuse",
     retries: int = 1,
     time_limit: float | None = None,
+    publish: str | None = None,
     offline: bool = False,
     quiet: bool = False,
     **settings: Any,
@@ -69,6 +74,8 @@ def batch(
             mesh, or whose files were changed.
         retries: How often a job is tried again after its process crashed.
         time_limit: Seconds that a job may take.
+        publish: A URL of fsspec, such as s3://bucket/painted, that finished results are copied to,
+            and from which they are taken if the output folder has none.
         offline: Download no model.
         quiet: Show failures only.
         **settings: Fields of PaintSettings, for rows that do not say otherwise. Without a seed,
@@ -80,13 +87,14 @@ def batch(
     """
     output = Path(output)
     jobs = plan(assets, output, prompts, include, exclude, settings)
-    orders = Orders(on_change == "repaint", time_limit, offline)
+    orders = Orders(on_change == "repaint", time_limit, offline, publish)
     _check_numbers(workers, retries, time_limit)
+    published = None if publish is None else PublishedResults(publish)
     _make_folder(output)
     standings, log = Standings(jobs), EventLog(output / LOG)
     todo = []
     for job in jobs:
-        outcome = look_up(job, orders)
+        outcome = look_up(job, orders, published)
         if outcome is None:
             todo.append(job)
         else:
@@ -102,6 +110,8 @@ def batch(
             log.write(event)
             board.show(event)
             gallery.show(event)
+    if published is not None:
+        _publish_overview(published, output)
     return BatchResult(output, standings.results)
 
 
@@ -127,10 +137,13 @@ def plan(
     return remember_memory_limits(plan_jobs(found, rows, settings, output), output / LOG)
 
 
-def look_up(job: Job, orders: Orders) -> Outcome | None:
+def look_up(job: Job, orders: Orders, published: PublishedResults | None) -> Outcome | None:
     """How a job ends without a worker: it is done, or cannot be; None if it is to be done."""
     try:
+        if published is not None:
+            published.fetch(job)
         finished = find_state(job, orders.repaint) == "finished"
+        finished = finished and (published is None or published.holds(job))
     except TexcsdError as error:
         return failure(error, 0.0)
     return Outcome("already painted") if finished else None
@@ -183,3 +196,11 @@ def _make_folder(output: Path) -> None:
         raise TexcsdError(
             f"{output}: cannot be made a folder ({error.strerror}); choose another with -o"
         ) from error
+
+
+def _publish_overview(published: PublishedResults, output: Path) -> None:
+    try:
+        for name in (GALLERY, LOG):
+            published.publish_file(output / name)
+    except (TexcsdError, FileNotFoundError) as error:  # The disk was full, or the other one.
+        logger.warning("%s", error)

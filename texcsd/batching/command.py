@@ -91,6 +91,12 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time-limit", metavar="SECONDS", type=float, help="That a job may take. (default: none)"
     )
+    parser.add_argument(
+        "--publish",
+        metavar="URL",
+        help="Also copy finished results there, as to s3://bucket/painted, and take from there what"
+        " the output folder lacks: any URL of fsspec.",
+    )
 
 
 def run_batch(parsed: argparse.Namespace) -> None:
@@ -129,6 +135,7 @@ def _run(parsed: argparse.Namespace, settings: dict[str, Any]) -> None:
         on_change=parsed.on_change,
         retries=parsed.retries,
         time_limit=parsed.time_limit,
+        publish=parsed.publish,
         offline=parsed.offline,
         quiet=parsed.quiet,
         **settings,

@@ -12,6 +12,7 @@ from typing import Literal
 
 import torch
 
+from texcsd.batching.published import PublishedResults
 from texcsd.batching.records import FailureKind, Job, Outcome
 from texcsd.errors import TexcsdError
 from texcsd.job import find_painting, paint
@@ -37,6 +38,8 @@ class Orders:
     time_limit: float | None = None
     """Seconds that an attempt at a job may take."""
     offline: bool = False
+    publish: str | None = None
+    """URL that finished results are copied to."""
 
 
 class Worker:
@@ -46,6 +49,7 @@ class Worker:
         """Loads nothing yet."""
         self._orders = orders
         self._memory = Memory()
+        self._published = None if orders.publish is None else PublishedResults(orders.publish)
 
     def paint(self, job: Job, on_step: Callable[[int], None]) -> Outcome:
         """Do the job, whatever of it is left to do; only KeyboardInterrupt gets out.
@@ -71,6 +75,8 @@ class Worker:
                     on_step=on_step_in_time,
                     **job.settings.to_json(),
                 ).already_painted
+            if self._published is not None:
+                self._published.publish(job)
         except Exception as error:
             return failure(error, time.monotonic() - started)
         return Outcome("already painted" if done else "painted", time.monotonic() - started)
