@@ -30,6 +30,7 @@ examples:
   texcsd paint armchair.obj "a leather armchair"
   texcsd paint bust.glb "white marble" -o marble --texture-size 2048 --seed 7
   texcsd check bust.glb -o bust-check
+  texcsd batch assets/ --prompt "weathered oak" -o painted
 
 exit status: 0 done, 1 a problem that one line on the standard error stream explains,
 2 wrong usage, 130 interrupted (the same command goes on where it stopped)

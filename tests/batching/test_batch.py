@@ -269,3 +269,17 @@ def test_results_can_be_compared_because_the_fake_depends_on_every_step(
     one, two = (pictures(tmp_path / name) for name in ("few", "more"))
     name = "cube-gold/textures/base_color.png"
     assert not np.array_equal(one[name], two[name])
+
+
+def test_workers_share_the_cores_and_have_a_gpu_each(monkeypatch) -> None:
+    monkeypatch.setattr(batch_module, "cores", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    threads = [batch_module._environment(3, 0, worker)["OMP_NUM_THREADS"] for worker in range(3)]
+    assert threads == ["2", "2", "2"]
+    assert "CUDA_VISIBLE_DEVICES" not in batch_module._environment(3, 0, 0)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    gpus = [batch_module._environment(3, 2, w)["CUDA_VISIBLE_DEVICES"] for w in range(3)]
+    assert gpus == ["4", "6", "4"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert "OMP_NUM_THREADS" not in batch_module._environment(3, 0, 0)

@@ -116,7 +116,7 @@ def raised_from(cause: Exception) -> TexcsdError:
         (raised_from(OSError(errno.ENOSPC, "full")), "disk full"),
         (OSError(errno.EDQUOT, "quota"), "disk full"),
         (raised_from(OSError(errno.EACCES, "no")), "problem"),
-        (raised_from(torch.OutOfMemoryError("CUDA")), "out of memory"),
+        (raised_from(torch.cuda.OutOfMemoryError("CUDA")), "out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes"), "out of memory"),
         (RuntimeError("shape mismatch"), "internal error"),
         (FolderInUseError("x"), "in use"),

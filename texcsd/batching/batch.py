@@ -173,7 +173,11 @@ def cores() -> int:
 
 def _environment(size: int, gpus: int, worker: int) -> dict[str, str]:
     """What a worker process sees: its share of the cores, and one GPU."""
-    variables = {"OMP_WAIT_POLICY": "PASSIVE"}
+    variables = {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        # They would tear the board apart.
+        "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore"),
+    }
     if "OMP_NUM_THREADS" not in os.environ:
         variables["OMP_NUM_THREADS"] = str(max(1, cores() // size))
     if gpus:

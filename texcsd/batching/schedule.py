@@ -74,6 +74,8 @@ def run_jobs(
                     yield Event("step", running[worker].job, worker, news)
                     continue
                 attempt = running.pop(worker)
+                if news.kind == "crash":  # Nobody was left to take the time.
+                    news = replace(news, seconds=clock() - attempt.started_at)
                 again = next_attempt(attempt, news, retries)
                 if again is not None:
                     waiting.append(again)
