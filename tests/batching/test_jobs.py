@@ -36,8 +36,8 @@ def test_results_hidden_folders_and_other_files_are_left_out(assets) -> None:
         (assets / name / "copy.obj").write_text("")
     (assets / "result" / "run.json").write_text("{}")
     (assets / "notes.txt").write_text("")
-    found = Assets(assets, assets / "painted")
-    assert [mesh.name for mesh in found.meshes] == [
+    found = Assets(assets, assets / "painted").found
+    assert [mesh.name for mesh in found] == [
         "cube.obj",
         "points.obj",
         "vase.obj",
@@ -50,6 +50,13 @@ def test_patterns_match_the_path_or_the_name(assets) -> None:
     assert names(plan(assets, prompt="gold", include=["v*.obj"])) == ["vase-gold"]
     left = plan(assets, prompt="gold", exclude=["points.obj", "*/stool.*", "cube.obj"])
     assert names(left) == ["vase-gold"]
+
+
+def test_patterns_hold_for_meshes_that_rows_name_too(assets) -> None:
+    rows = {"mesh": "vase.obj"}, {"mesh": "chairs/*"}
+    assert names(plan(assets, *rows, prompt="gold", include=["v*"])) == ["vase-gold"]
+    with pytest.raises(BadJobsError, match="no mesh is left"):
+        plan(assets, *rows, prompt="gold", exclude=["*"])
 
 
 def test_one_mesh_will_do(assets) -> None:

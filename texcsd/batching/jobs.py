@@ -49,30 +49,34 @@ class Assets:
         return self.path.parent if self.path.is_file() else self.path
 
     @functools.cached_property
-    def meshes(self) -> Sequence[Path]:
-        """All meshes; that there are none is an error."""
+    def found(self) -> Sequence[Path]:
+        """All meshes there; that there are none is an error."""
         if self.path.is_file():
             return [self.path]
         if not self.path.is_dir():
             raise TexcsdError(f"{self.path}: no such folder; give a folder of meshes")
-        meshes = [mesh for mesh in _mesh_files(self.path, self.output) if self._is_chosen(mesh)]
+        meshes = list(_mesh_files(self.path, self.output))
         if not meshes:
-            extensions = ", ".join(EXTENSIONS)
-            raise TexcsdError(f"{self.path}: holds no mesh ({extensions}) that is to be painted")
+            raise TexcsdError(f"{self.path}: holds no mesh ({', '.join(EXTENSIONS)})")
         return meshes
 
-    def named(self, pattern: str) -> Sequence[Path]:
-        """The mesh of this path relative to the base, or those the pattern matches."""
-        path = self.base / pattern
-        if path.is_file():
-            return [path]
-        found = [mesh for mesh in self.meshes if matches(_name_below(self.base, mesh), [pattern])]
-        if not found:
+    def named(self, pattern: str | None) -> list[Path]:
+        """The mesh of this path relative to the base, or those the pattern matches; None for all.
+
+        Only those that are to be painted; that no mesh has the name is an error.
+        """
+        if pattern is None:
+            meshes = self.found
+        elif (self.base / pattern).is_file():
+            meshes = [self.base / pattern]
+        else:
+            meshes = [m for m in self.found if matches(_name_below(self.base, m), [pattern])]
+        if not meshes:
             raise TexcsdError(f"mesh {pattern} is not in {self.base}; check the path")
-        return found
+        return [mesh for mesh in meshes if self._is_chosen(mesh)]
 
     def _is_chosen(self, mesh: Path) -> bool:
-        name = _name_below(self.path, mesh)
+        name = _name_below(self.base, mesh)
         included = not self.include or matches(name, self.include)
         return included and not matches(name, self.exclude)
 
@@ -106,6 +110,8 @@ def plan_jobs(
         except TexcsdError as error:
             problems.append(f"{row.place}: {error}" if row.place else str(error))
     problems += _shared_folders(jobs)
+    if not jobs and not problems:
+        problems.append(f"{assets.path}: no mesh is left to paint; check --include and --exclude")
     if problems:
         raise BadJobsError(problems)
     return _grouped(jobs)
@@ -114,7 +120,7 @@ def plan_jobs(
 def _jobs_of(row: Row, assets: Assets, settings: Mapping[str, Any], output: Path) -> Iterator[Job]:
     values = {**settings, **row_settings(row)}
     pattern, name = values.pop("mesh", None), values.pop("name", None)
-    meshes = assets.meshes if pattern is None else assets.named(pattern)
+    meshes = assets.named(pattern)
     if "prompt" not in values:
         raise TexcsdError("has no prompt; give one in the table or with --prompt")
     if name is not None and len(meshes) > 1:

@@ -117,7 +117,7 @@ def failure(error: Exception, seconds: float) -> Outcome:
     if kind == "internal error":
         text = f"{type(error).__name__}: {text}"
     elif kind == "out of memory":
-        text = f"out of memory ({text})" if text else "out of memory"
+        text = f"needs more memory than there is ({text}); lower --views, or --workers"
     return Outcome("failed", seconds, kind, text)
 
 
