@@ -105,10 +105,12 @@ def test_the_rule_names_every_part_of_the_package_and_no_other() -> None:
         "from texcsd.cli import main; main(['--version'])",
         "from texcsd.cli import main; main(['paint'])",
         "from texcsd.cli import main; main(['check', '--help'])",
+        "from texcsd.cli import main; main(['batch', '--help'])",
     ],
 )
 def test_nothing_heavy_is_imported_for(statement: str) -> None:
-    heavy = ["torch", "diffusers", "transformers", "numba", "trimesh", "numpy", "PIL", "scipy"]
+    heavy = ["torch", "diffusers", "transformers", "numba", "trimesh", "numpy", "scipy", "PIL"]
+    heavy += ["ray", "fsspec"]
     check = f"import sys; print('loaded:', *[name for name in {heavy} if name in sys.modules])"
     output = subprocess.run(
         [sys.executable, "-c", f"{statement}\n{check}"],

@@ -48,7 +48,7 @@ class ScriptedCrew:
 
     def stop(self, worker: int) -> None:
         self.stopped.append(worker)
-        del self.at_work[worker]
+        self.at_work.pop(worker, None)
 
     def close(self) -> None:
         self.closed = True
@@ -93,6 +93,7 @@ def test_out_of_memory_it_is_tried_once_with_half_the_views() -> None:
     jobs = make_jobs(1, views=6)
     events = list(run_jobs(jobs, crew))
     assert [job.settings.views for _, job in crew.started] == [6, 3]
+    assert crew.stopped == [0, 0], "the memory is free again"
     assert crew.started[1][1].first_settings == jobs[0].settings
     assert kinds(events)[-1] == ("ended", "job-0") and events[-1].outcome.kind == "out of memory"
 

@@ -57,7 +57,7 @@ class Crew(Protocol):
         ...
 
     def stop(self, worker: int) -> None:
-        """End a worker that hangs; nothing more is heard of its job."""
+        """End a worker; nothing more is heard of its job. The next job has another."""
         ...
 
     def close(self) -> None:

@@ -76,6 +76,8 @@ def run_jobs(
                 attempt = running.pop(worker)
                 if news.kind == "crash":  # Nobody was left to take the time.
                     news = replace(news, seconds=clock() - attempt.started_at)
+                elif news.kind == "out of memory":
+                    crew.stop(worker)  # A process seldom gives all of it back.
                 again = next_attempt(attempt, news, retries)
                 if again is not None:
                     waiting.append(again)
