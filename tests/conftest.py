@@ -4,6 +4,7 @@ import logging
 import warnings
 
 import pytest
+from quick_pictures import QUICK_PICTURES
 
 
 @pytest.fixture
@@ -25,8 +26,5 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """For paintings nobody looks at: rendering their pictures takes seconds."""
     from texcsd import job
 
-    monkeypatch.setattr(job, "preview_png", lambda mesh, base_color: b"preview")
-    monkeypatch.setattr(job, "turntable_frames", lambda mesh, base_color: [])
-    monkeypatch.setattr(job, "turntable_gif", lambda frames: b"turntable")
-    monkeypatch.setattr(job, "can_write_mp4", lambda: False)
-    monkeypatch.setattr(job, "viewer_html", lambda mesh, base_color, name: b"viewer")
+    for name, quick in QUICK_PICTURES.items():
+        monkeypatch.setattr(job, name, quick)

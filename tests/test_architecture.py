@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "errors": set(),
     "settings": {"errors"},
     "progress": set(),
+    "memory": set(),
     "checkpoint": {"errors"},
     "geometry": {"errors"},
     "rendering": {"errors", "geometry"},
@@ -30,14 +31,18 @@ MAY_IMPORT = {
     "report": {"errors", "geometry"},
     "job": {
         "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
-        "settings", "result_folder", "report", "original", "synthesis", "texcsd",
+        "settings", "result_folder", "report", "original", "synthesis", "memory", "texcsd",
     },
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",
     },
-    "cli": {"errors", "settings", "job", "checking", "texcsd"},
+    "batching": {
+        "errors", "geometry", "guidance", "checkpoint", "progress", "settings", "result_folder",
+        "report", "memory", "job", "checking", "texcsd",
+    },
+    "cli": {"errors", "settings", "job", "checking", "batching", "texcsd"},
     "__main__": {"cli"},
-    "__init__": {"errors", "settings", "job", "checking"},
+    "__init__": {"errors", "settings", "job", "checking", "batching"},
 }  # fmt: skip
 """Per module or folder of the package: what else of the package it may import. `texcsd` is the
 package itself, for its version."""
@@ -103,10 +108,12 @@ def test_the_rule_names_every_part_of_the_package_and_no_other() -> None:
         "from texcsd.cli import main; main(['paint'])",
         "from texcsd.cli import main; main(['edit', '--help'])",
         "from texcsd.cli import main; main(['check', '--help'])",
+        "from texcsd.cli import main; main(['batch', '--help'])",
     ],
 )
 def test_nothing_heavy_is_imported_for(statement: str) -> None:
-    heavy = ["torch", "diffusers", "transformers", "numba", "trimesh", "numpy", "PIL", "scipy"]
+    heavy = ["torch", "diffusers", "transformers", "numba", "trimesh", "numpy", "scipy", "PIL"]
+    heavy += ["ray", "fsspec"]
     check = f"import sys; print('loaded:', *[name for name in {heavy} if name in sys.modules])"
     output = subprocess.run(
         [sys.executable, "-c", f"{statement}\n{check}"],

@@ -21,7 +21,9 @@ import texcsd
 from texcsd import job
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
-from texcsd.result_folder import default_folder
+from texcsd.memory import Memory
+from texcsd.result_folder import AnotherPaintingError, default_folder
+from texcsd.settings import PaintSettings
 from texcsd.synthesis import SynthesisResult
 
 CUBE_CORNERS = [(x, y, z) for x in (3, 5) for y in (-1, 1) for z in (0, 2)]
@@ -132,6 +134,49 @@ def test_the_glb_is_the_input_in_its_pose_with_the_texture(cube, folder, synthes
     assert (texture == np.rint(np.array([0.2, 0.4, 0.5]) * 255)).all()
     embedded = np.asarray(painted.visual.material.baseColorTexture.convert("RGB"))
     np.testing.assert_array_equal(embedded, texture)
+
+
+def test_a_finished_file_that_was_changed_is_noticed(cube, folder, synthesis) -> None:
+    result = paint(cube, folder)
+    settings = PaintSettings("gold", texture_size=32)
+    found = job.find_painting(cube, settings, folder)
+    assert found is not None and found.report == result.report
+    result.preview.write_bytes(b"Preview")
+    with pytest.raises(AnotherPaintingError, match="was changed since"):
+        paint(cube, folder)
+    paint(cube, folder, overwrite=True)
+    assert paint(cube, folder).already_painted
+
+
+def test_a_painting_is_found_only_where_it_is_the_one_asked_for(cube, folder, synthesis) -> None:
+    settings = PaintSettings("gold", texture_size=32)
+    assert job.find_painting(cube, settings, folder) is None
+    assert not folder.exists()
+    synthesis.interrupt = True
+    with pytest.raises(KeyboardInterrupt):
+        paint(cube, folder)
+    assert job.find_painting(cube, settings, folder) is None
+    with pytest.raises(AnotherPaintingError, match="seed was 0, now 1"):
+        job.find_painting(cube, dataclasses.replace(settings, seed=1), folder)
+
+
+def test_paintings_that_share_a_memory_share_model_and_uv(
+    cube, folder, synthesis, monkeypatch
+) -> None:
+    loaded = []
+    monkeypatch.setattr(
+        job, "load_denoiser", lambda *choices: loaded.append(choices) or FakeDenoiser()
+    )
+    memory, steps = Memory(), []
+    for seed in (1, 2):
+        target = folder / str(seed)
+        texcsd.paint(
+            cube, "gold", target, seed=seed, texture_size=32, unwrap="always",
+            memory=memory, on_step=steps.append,
+        )  # fmt: skip
+    assert len(loaded) == 1
+    assert synthesis.uv[0] is synthesis.uv[1]
+    assert steps == [300, 300]
 
 
 def test_the_report_says_what_was_done_with_what(cube, folder, synthesis) -> None:

@@ -13,6 +13,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from texcsd.batching.batch import batch
+    from texcsd.batching.results import BatchResult
     from texcsd.checking.check import CheckResult, check
     from texcsd.errors import TexcsdError
     from texcsd.job import PaintResult, edit, paint
@@ -20,23 +22,27 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "BatchResult",
     "CheckResult",
     "EditSettings",
     "PaintResult",
     "PaintSettings",
     "TexcsdError",
     "__version__",
+    "batch",
     "check",
     "edit",
     "paint",
 ]
 
 _MODULES = {
+    "BatchResult": "texcsd.batching.results",
     "CheckResult": "texcsd.checking.check",
     "EditSettings": "texcsd.settings",
     "PaintResult": "texcsd.job",
     "PaintSettings": "texcsd.settings",
     "TexcsdError": "texcsd.errors",
+    "batch": "texcsd.batching.batch",
     "check": "texcsd.checking.check",
     "edit": "texcsd.job",
     "paint": "texcsd.job",

@@ -10,11 +10,13 @@ import sys
 import traceback
 import warnings
 import webbrowser
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from texcsd import __version__
+from texcsd.batching.command import EPILOG as BATCH_EPILOG
+from texcsd.batching.command import add_batch_arguments, run_batch
 from texcsd.errors import TexcsdError
 from texcsd.settings import EditSettings, Option, options, read_settings
 
@@ -37,6 +39,7 @@ examples:
   texcsd edit marble/bust.glb --from "white marble" --to "gold" --mask crown.png
   texcsd view marble
   texcsd check bust.glb -o bust-check
+  texcsd batch assets/ --prompt "weathered oak" -o painted
 
 exit status: 0 done, 1 a problem that one line on the standard error stream explains,
 2 wrong usage, 130 interrupted (the same command goes on where it stopped)
@@ -246,6 +249,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     view.add_argument("folder", metavar="DIR", type=Path, help="Where the results are.")
     view.set_defaults(run=_view, interrupted="interrupted", quiet=False, verbose=False)
+    batch = commands.add_parser(
+        "batch",
+        help="paint many meshes; repeated, it does only what is missing",
+        description="Paints many meshes. One that fails does not stop the others, and the same"
+        " command again does only what is missing.",
+        epilog=BATCH_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_batch_arguments(batch)
+    _add_settings(batch, options())
+    _add_loudness(batch)
+    batch.set_defaults(
+        run=run_batch, interrupted="interrupted; the same command does what is missing"
+    )
     return parser
 
 
@@ -278,10 +296,8 @@ def _add_paint_arguments(paint: argparse.ArgumentParser) -> None:
         if option.name == "prompt":
             paint.add_argument("prompt", metavar="PROMPT", help=option.help)
     _add_output(paint, "<mesh>-<prompt>")
-    for option in options():
-        if option.name != "prompt":
-            _add_option(paint, option)
-    _add_run_arguments(paint)
+    _add_settings(paint, options())
+    _add_loudness(paint)
 
 
 def _add_edit_arguments(edit: argparse.ArgumentParser) -> None:
@@ -291,10 +307,8 @@ def _add_edit_arguments(edit: argparse.ArgumentParser) -> None:
             flag, text = PROMPT_FLAGS[option.name], option.help
             edit.add_argument(flag, dest=option.name, metavar="T", required=True, help=text)
     _add_output(edit, "<mesh>-<from>-to-<to>")
-    for option in options(EditSettings):
-        if option.name not in PROMPT_FLAGS:
-            _add_option(edit, option)
-    _add_run_arguments(edit)
+    _add_settings(edit, options(EditSettings))
+    _add_loudness(edit)
 
 
 def _add_output(parser: argparse.ArgumentParser, name: str) -> None:
@@ -305,9 +319,18 @@ def _add_output(parser: argparse.ArgumentParser, name: str) -> None:
         type=Path,
         help=f"Where the results go. (default: outputs/{name})",
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="Delete what texcsd wrote into the folder before, and begin anew.",
+    )
 
 
-def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_settings(parser: argparse.ArgumentParser, settings: Iterable[Option]) -> None:
+    """All settings but the prompts, and where else they may come from."""
+    for option in settings:
+        if option.name not in PROMPT_FLAGS:
+            _add_option(parser, option)
     parser.add_argument(
         "--config",
         metavar="FILE.toml",
@@ -315,16 +338,10 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="Options from a file, as in `steps = 200`; those given here count more.",
     )
     parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="Delete what texcsd wrote into the folder before, and begin anew.",
-    )
-    parser.add_argument(
         "--offline",
         action="store_true",
         help="Download no model; use what was downloaded before.",
     )
-    _add_loudness(parser)
 
 
 def _add_mesh(parser: argparse.ArgumentParser) -> None:

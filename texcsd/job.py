@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
 from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.score import Denoiser
+from texcsd.memory import Memory
 from texcsd.original import Original, read_original, shown_part
 from texcsd.output.bake import bake_texture
 from texcsd.output.damage import measure_damage, measure_kept_texels
@@ -41,7 +43,7 @@ from texcsd.output.preview import (
 )
 from texcsd.output.seams import measure_seams
 from texcsd.output.viewer import three_js, viewer_html
-from texcsd.progress import Progress
+from texcsd.progress import Progress, StepListener
 from texcsd.report import describe_input, describe_versions, input_sha256
 from texcsd.result_folder import (
     REPORT,
@@ -52,6 +54,7 @@ from texcsd.result_folder import (
     default_folder,
     delete_painting,
     delete_unfinished,
+    file_sha256,
     finished_report,
     load_unfinished,
     refuse_foreign_files,
@@ -116,6 +119,8 @@ def paint(
     overwrite: bool = False,
     quiet: bool = False,
     offline: bool = False,
+    memory: Memory | None = None,
+    on_step: Callable[[int], None] | None = None,
     **options: Any,
 ) -> PaintResult:
     """Paints a mesh from a prompt and writes the results into a folder.
@@ -130,6 +135,8 @@ def paint(
         overwrite: Delete what texcsd wrote there before, and paint anew.
         quiet: Show no progress.
         offline: Download no model; use what was downloaded before.
+        memory: Given to every painting of a process, keeps the model and the uv for the next one.
+        on_step: Called with the number of steps done, instead of showing progress.
         **options: Any other field of PaintSettings.
 
     Raises:
@@ -138,7 +145,9 @@ def paint(
     settings = PaintSettings(prompt=prompt, **options)
     mesh_path = Path(mesh_path)
     folder = default_folder(mesh_path, prompt) if output is None else Path(output)
-    return _run(mesh_path, settings, folder, overwrite, quiet, offline)
+    memory = Memory(keep=False) if memory is None else memory
+    progress = Progress(settings.steps, quiet) if on_step is None else StepListener(on_step)
+    return _run(mesh_path, settings, folder, overwrite, offline, memory, progress)
 
 
 def edit(
@@ -175,7 +184,8 @@ def edit(
     mesh_path = Path(mesh_path)
     name = f"{source_prompt} to {prompt}"
     folder = default_folder(mesh_path, name) if output is None else Path(output)
-    return _run(mesh_path, settings, folder, overwrite, quiet, offline)
+    memory, progress = Memory(keep=False), Progress(settings.steps, quiet)
+    return _run(mesh_path, settings, folder, overwrite, offline, memory, progress)
 
 
 def _run(
@@ -183,8 +193,9 @@ def _run(
     settings: PaintSettings,
     folder: Path,
     overwrite: bool,
-    quiet: bool,
     offline: bool,
+    memory: Memory,
+    progress: Progress | StepListener,
 ) -> PaintResult:
     started = time.perf_counter()
     request = Request(settings.to_json(), _inputs_sha256(mesh_path, settings))
@@ -193,12 +204,28 @@ def _run(
         if report is not None:
             delete_unfinished(folder)  # Still there if the last process was killed at the very end.
             return PaintResult(folder, report, already_painted=True)
-        report = _paint(folder, mesh_path, settings, request, overwrite, quiet, offline)
+        report = _paint(folder, mesh_path, settings, request, overwrite, offline, memory, progress)
         report["seconds"]["total"] = round(time.perf_counter() - started, 3)
         text = json.dumps(report, indent=2, ensure_ascii=False)
         write_bytes_atomically(folder / REPORT, f"{text}\n".encode())
         delete_unfinished(folder)
     return PaintResult(folder, report, already_painted=False)
+
+
+def find_painting(mesh_path: Path, settings: PaintSettings, folder: Path) -> PaintResult | None:
+    """The finished painting in the folder, its files verified; None if it is to be painted still.
+
+    Raises:
+        AnotherPaintingError: The folder holds a painting of another mesh or of other settings,
+            finished or not, or files were changed or are gone.
+        TexcsdError: The mesh cannot be read, or something in the folder.
+    """
+    request = Request(settings.to_json(), _inputs_sha256(mesh_path, settings))
+    report = finished_report(folder, request)
+    if report is not None:
+        return PaintResult(folder, report, already_painted=True)
+    load_unfinished(folder, request)
+    return None
 
 
 def _paint(
@@ -207,8 +234,9 @@ def _paint(
     settings: PaintSettings,
     request: Request,
     overwrite: bool,
-    quiet: bool,
     offline: bool,
+    memory: Memory,
+    progress: Progress | StepListener,
 ) -> dict[str, Any]:
     """Paints and writes everything but the report, which it returns."""
     outputs = _output_names(mesh_path, settings.format)
@@ -223,7 +251,7 @@ def _paint(
         warnings += _warn(original.warnings)
         settings = dataclasses.replace(settings, texture_size=original.size)
         mesh = shown_part(mesh, original)
-    denoiser = load_denoiser(
+    choices = (
         settings.model,
         device,
         settings.controlnet,
@@ -231,6 +259,7 @@ def _paint(
         settings.vae_checkpointing == "on",
         offline,
     )
+    denoiser = memory.recall("denoiser", choices, lambda: load_denoiser(*choices))
     model = {
         "name": settings.model,
         "licence": denoiser.licence,
@@ -240,7 +269,8 @@ def _paint(
     warnings += _warn(_warnings_about(settings, denoiser))
     resumed = unfinished is not None
     if unfinished is None:
-        unfinished = _make_atlas(mesh, settings)
+        made_from = (request.input_sha256, settings.unwrap, settings.texture_size)
+        unfinished = memory.recall("atlas", made_from, lambda: _make_atlas(mesh, settings))
         # What cannot be written is refused now, not after the painting.
         three_js()
         trial = dataclasses.replace(mesh, **unfinished.atlas)
@@ -256,7 +286,7 @@ def _paint(
     source = unfinished.notes["uv_source"]
     logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), source)
     fitted = fit_to_unit_sphere(mesh)
-    with Progress(settings.steps, quiet) as progress:
+    with progress:
         checkpoints = folder / UNFINISHED
         result = synthesize(fitted.to(device), denoiser, settings, checkpoints, progress, original)
     warnings += _warn([text for text in result.warnings if text not in warnings])
@@ -316,6 +346,7 @@ def _paint(
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "warnings": warnings,
         "outputs": outputs,
+        "outputs_sha256": {name: file_sha256(folder / name) for name in outputs.values()},
         "versions": describe_versions(),
     }
 

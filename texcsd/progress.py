@@ -76,8 +76,8 @@ class Progress:
             return text
         seconds = (now - first_time) / (step - first_step)
         if step == self._total:
-            return f"{text}, {_duration(now - first_time)}, {seconds:.2f} s/step"
-        return f"{text}, {_duration(seconds * (self._total - step))} left, {seconds:.2f} s/step"
+            return f"{text}, {duration(now - first_time)}, {seconds:.2f} s/step"
+        return f"{text}, {duration(seconds * (self._total - step))} left, {seconds:.2f} s/step"
 
     def _bar(self, step: int, text: str) -> str:
         # One column stays free: a full line would wrap, and the carriage return would not undo it.
@@ -92,7 +92,22 @@ class Progress:
         self._stream.flush()
 
 
-def _duration(seconds: float) -> str:
+class StepListener:
+    """Takes the place of Progress where somebody else shows how far a run is."""
+
+    def __init__(self, on_step: Callable[[int], None]) -> None:
+        """Passes every update on."""
+        self.update = on_step
+
+    def __enter__(self) -> StepListener:
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Has nothing to end."""
+
+
+def duration(seconds: float) -> str:
     """Such as 0:42 or 1:02:03."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

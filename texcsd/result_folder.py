@@ -7,6 +7,7 @@ deleted last.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +30,14 @@ ATLAS = f"{UNFINISHED}/atlas.safetensors"
 LOCK = ".texcsd.lock"
 LONGEST_SLUG = 60
 ANOTHER_FOLDER = "choose another folder with -o, or paint anew with --overwrite"
+
+
+class FolderInUseError(TexcsdError):
+    """Another process paints into the folder."""
+
+
+class AnotherPaintingError(TexcsdError):
+    """The folder holds a painting of another request, or one that is not as it was written."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ def claim_folder(folder: Path) -> Iterator[None]:
         lock = FileLock(folder / LOCK, timeout=0)
         lock.acquire()
     except Timeout as error:
-        raise TexcsdError(
+        raise FolderInUseError(
             f"{folder}: another texcsd paints into it; wait, or choose another folder with -o"
         ) from error
     except FileExistsError as error:
@@ -104,18 +113,36 @@ def claim_folder(folder: Path) -> Iterator[None]:
 def finished_report(folder: Path, request: Request) -> dict[str, Any] | None:
     """The report of the finished result that was asked for, or None if nothing is finished here.
 
-    A finished result of another request, or one with files missing, is an error.
+    A finished result of another request, or one with files missing or changed, is an error.
     """
     report = _read_report(folder)
     if report is None:
         return None
     difference = request.first_difference(report["settings"], report["input"]["sha256"])
     if difference is not None:
-        raise TexcsdError(f"{folder}: holds another painting ({difference}); {ANOTHER_FOLDER}")
+        raise AnotherPaintingError(
+            f"{folder}: holds another painting ({difference}); {ANOTHER_FOLDER}"
+        )
+    sha256 = report.get("outputs_sha256", {})
     for name in report["outputs"].values():
         if not (folder / name).exists():
-            raise TexcsdError(f"{folder}: finished, but {name} is gone; {ANOTHER_FOLDER}")
+            raise AnotherPaintingError(f"{folder}: finished, but {name} is gone; {ANOTHER_FOLDER}")
+        # Files of a report without hashes, written by an older version, are taken on trust.
+        if name in sha256 and file_sha256(folder / name) != sha256[name]:
+            raise AnotherPaintingError(
+                f"{folder}: finished, but {name} was changed since; {ANOTHER_FOLDER}"
+            )
     return report
+
+
+def file_sha256(path: Path) -> str:
+    """Of the content of a file."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise TexcsdError(
+            f"{path}: cannot be read ({error.strerror}); check who may read it"
+        ) from error
 
 
 def load_unfinished(folder: Path, request: Request) -> Unfinished | None:
@@ -126,7 +153,7 @@ def load_unfinished(folder: Path, request: Request) -> Unfinished | None:
     atlas, state = loaded
     difference = request.first_difference(state["settings"], state["input_sha256"])
     if difference is not None:
-        raise TexcsdError(
+        raise AnotherPaintingError(
             f"{folder}: holds another painting, unfinished ({difference}); {ANOTHER_FOLDER}"
         )
     return Unfinished(atlas, state["notes"])

@@ -31,7 +31,7 @@ from texcsd.guidance.score import (
     weigh_timesteps,
 )
 from texcsd.original import Original, changing_part
-from texcsd.progress import Progress
+from texcsd.progress import Progress, StepListener
 from texcsd.rendering.cameras import Cameras, random_cameras
 from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh
 from texcsd.rendering.shading import downsample, random_lights, shade
@@ -76,7 +76,7 @@ def synthesize(
     denoiser: Denoiser,
     settings: PaintSettings,
     checkpoint_folder: Path,
-    progress: Progress,
+    progress: Progress | StepListener,
     original: Original | None = None,
 ) -> SynthesisResult:
     """Paint a texture by score distillation, going on from a checkpoint if there is one.

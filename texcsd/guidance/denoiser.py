@@ -72,6 +72,12 @@ def load_denoiser(
     return LatentDenoiser(pipeline, controlnet_scale, checkpoint_encoder)
 
 
+def check_embedded_prompt(prompt: str) -> list[str]:
+    """What the embedded model would say of a prompt, without loading it; see Vocabulary.check."""
+    vocabulary = _read_vocabulary(open_model("embedded", offline=True))
+    return [] if vocabulary is None else vocabulary.check(prompt)
+
+
 def open_model(model: str, offline: bool) -> ModelFolder:
     """The folder of a model, by what the user calls it."""
     path = EMBEDDED_FOLDER if model == "embedded" else resolve_model(model, offline)

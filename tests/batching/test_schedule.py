@@ -1,0 +1,143 @@
+"""Who does what next, and what is tried again. The crew is a script of news."""
+
+from collections import defaultdict, deque
+
+import pytest
+from batching_fakes import make_jobs
+
+from texcsd.batching import schedule
+from texcsd.batching.crews import Report
+from texcsd.batching.records import Job, Outcome
+from texcsd.batching.schedule import Event, run_jobs
+
+PAINTED = Outcome("painted", 1.0)
+
+
+def failed(kind) -> Outcome:
+    return Outcome("failed", 1.0, kind, "why")
+
+
+class ScriptedCrew:
+    """Ends every job at once, by default well."""
+
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
+        self.script: dict[str, deque] = defaultdict(deque)
+        """News by job; `None` is silence for ever."""
+        self.started: list[tuple[int, Job]] = []
+        self.at_work: dict[int, Job] = {}
+        self.stopped: list[int] = []
+        self.closed = False
+
+    def start(self, worker: int, job: Job) -> None:
+        assert worker not in self.at_work and not self.closed
+        self.started.append((worker, job))
+        self.at_work[worker] = job
+
+    def wait(self, seconds: float) -> list[Report]:
+        reports = []
+        for worker, job in list(self.at_work.items()):
+            news = self.script[job.name].popleft() if self.script[job.name] else PAINTED
+            if news is None:
+                self.script[job.name].append(None)
+                continue
+            if isinstance(news, Outcome):
+                del self.at_work[worker]
+            reports.append(Report(worker, news))
+        return reports
+
+    def stop(self, worker: int) -> None:
+        self.stopped.append(worker)
+        self.at_work.pop(worker, None)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def kinds(events: list[Event]) -> list[tuple[str, str]]:
+    return [(event.kind, event.job.name) for event in events]
+
+
+def test_every_job_is_started_and_ends_and_steps_are_passed_on() -> None:
+    crew = ScriptedCrew(size=2)
+    crew.script["job-0"].extend([1, 2, PAINTED])
+    events = list(run_jobs(make_jobs(3), crew))
+    assert kinds(events)[:2] == [("started", "job-0"), ("started", "job-1")]
+    assert [event.step for event in events if event.kind == "step"] == [1, 2]
+    ended = {event.job.name: event.outcome for event in events if event.kind == "ended"}
+    assert ended == dict.fromkeys(["job-0", "job-1", "job-2"], PAINTED)
+    assert crew.closed
+
+
+def test_a_failure_does_not_stop_the_rest() -> None:
+    crew = ScriptedCrew()
+    crew.script["job-0"].append(failed("problem"))
+    events = list(run_jobs(make_jobs(3), crew))
+    assert [e.outcome.status for e in events if e.outcome] == ["failed", "painted", "painted"]
+    assert len(crew.started) == 3
+
+
+@pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (1, 2), (3, 4)])
+def test_after_a_crash_a_job_is_tried_again_but_not_for_ever(retries, attempts) -> None:
+    crew = ScriptedCrew()
+    crew.script["job-0"].extend([failed("crash")] * 9)
+    events = list(run_jobs(make_jobs(2), crew, retries=retries))
+    names = [job.name for _, job in crew.started]
+    assert names.count("job-0") == attempts and names.count("job-1") == 1
+    assert [e.outcome.kind for e in events if e.kind == "ended"].count("crash") == 1
+
+
+def test_out_of_memory_it_is_tried_once_with_half_the_views() -> None:
+    crew = ScriptedCrew()
+    crew.script["job-0"].extend([failed("out of memory")] * 3)
+    jobs = make_jobs(1, views=6)
+    events = list(run_jobs(jobs, crew))
+    assert [job.settings.views for _, job in crew.started] == [6, 3]
+    assert crew.stopped == [0, 0], "the memory is free again"
+    assert crew.started[1][1].first_settings == jobs[0].settings
+    assert kinds(events)[-1] == ("ended", "job-0") and events[-1].outcome.kind == "out of memory"
+
+
+def test_one_view_cannot_be_halved() -> None:
+    crew = ScriptedCrew()
+    crew.script["job-0"].append(failed("out of memory"))
+    assert len(list(run_jobs(make_jobs(1, views=1), crew))) == 2
+
+
+def test_a_job_another_batch_is_at_comes_last_and_once_more() -> None:
+    crew = ScriptedCrew()
+    crew.script["job-0"].extend([failed("in use"), failed("in use")])
+    events = list(run_jobs(make_jobs(2), crew))
+    assert [job.name for _, job in crew.started] == ["job-0", "job-1", "job-0"]
+    assert events[-1].outcome.kind == "in use"
+
+
+def test_a_full_disk_ends_it_and_what_was_not_begun_is_left_out() -> None:
+    crew = ScriptedCrew(size=2)
+    crew.script["job-0"].append(failed("disk full"))
+    crew.script["job-1"].extend([1, 2, PAINTED])
+    events = list(run_jobs(make_jobs(4), crew))
+    assert [job.name for _, job in crew.started] == ["job-0", "job-1"]
+    left = [name for kind, name in kinds(events) if kind == "left out"]
+    assert left == ["job-2", "job-3"]
+    assert kinds(events)[-1] == ("ended", "job-1"), "who is at work may end"
+
+
+def test_a_worker_that_hangs_is_ended_some_time_after_the_limit() -> None:
+    crew = ScriptedCrew()
+    crew.script["job-0"].append(None)
+    clock = iter(range(0, 10_000, 10))
+    events = list(run_jobs(make_jobs(2), crew, time_limit=100, clock=lambda: next(clock)))
+    assert crew.stopped == [0]
+    (hung,) = [e for e in events if e.outcome and e.outcome.kind == "time limit"]
+    assert hung.job.name == "job-0"
+    assert 100 + schedule.SECONDS_OF_GRACE < hung.outcome.seconds < 130 + schedule.SECONDS_OF_GRACE
+    assert kinds(events)[-1] == ("ended", "job-1")
+
+
+def test_the_crew_is_closed_when_nobody_listens_any_more() -> None:
+    crew = ScriptedCrew()
+    events = run_jobs(make_jobs(2), crew)
+    next(events)
+    events.close()
+    assert crew.closed
