@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from texcsd.rendering import numba_rasterize, numba_shading, numba_texture
+from texcsd.rendering import numba_rasterize, numba_shading, numba_surface, numba_texture
 from texcsd.rendering.numba_kernel import run_pieces
 
 ROWS_PER_PIECE = 256
@@ -39,9 +39,49 @@ def rasterize(
         numba_rasterize.find_visible(*triangles, ids[rows])
         numba_rasterize.fill_visible(*triangles, ids[rows], rast[rows], rast_db[rows])
 
-    first_rows = range(0, height, ROWS_PER_PIECE)
-    run_pieces(run, [(view, first_row) for view in range(views) for first_row in first_rows])
+    run_pieces(run, _row_pieces(views, height))
     return torch.from_numpy(rast), torch.from_numpy(rast_db), torch.from_numpy(ids)
+
+
+def surface(
+    clip_positions: Tensor,
+    clip_faces: Tensor,
+    mesh: Sequence[Tensor],
+    resolution: tuple[int, int],
+    turn_normals: bool,
+) -> tuple[Tensor, ...]:
+    """Returns the triangle ids, int32[view, height, width], and images float32[..., channel].
+
+    Args:
+        clip_positions: float32[view, vertex, 4].
+        clip_faces: int[face, 3] into them.
+        mesh: vertices, faces, normals, their faces, uv, their faces.
+        resolution: Height and width.
+        turn_normals: Whether to turn normals to the side of their face that is seen.
+
+    Returns:
+        The ids; positions, unit normals, uv, uv derivatives, depth.
+    """
+    height, width = resolution
+    views = clip_positions.shape[0]
+    positions, faces = _array(clip_positions, np.float32), _array(clip_faces, np.int32)
+    kinds = (np.float32, np.int32) * 3
+    arrays = tuple(_array(tensor, kind) for tensor, kind in zip(mesh, kinds, strict=True))
+    ids = np.full((views, height, width), -1, np.int32)
+    images = [
+        np.empty((views, height, width, channels), np.float32) for channels in (3, 3, 2, 4, 1)
+    ]
+
+    def run(piece: tuple[int, int]) -> None:
+        view, first_row = piece
+        rows = (view, slice(first_row, first_row + ROWS_PER_PIECE))
+        triangles = (positions[view], faces, first_row, height)
+        numba_rasterize.find_visible(*triangles, ids[rows])
+        pictures = tuple(image[rows] for image in images)
+        numba_surface.fill_surface(*triangles, arrays, turn_normals, ids[rows], pictures)
+
+    run_pieces(run, _row_pieces(views, height))
+    return torch.from_numpy(ids), *(torch.from_numpy(image) for image in images)
 
 
 def interpolate(
@@ -240,6 +280,12 @@ def mip_levels(height: int, width: int) -> np.ndarray:
 
 def _mip_texels(levels: np.ndarray) -> int:
     return int((levels[1:, 0] * levels[1:, 1]).sum())
+
+
+def _row_pieces(views: int, height: int) -> list[tuple[int, int]]:
+    """Views and the first of a piece's rows in them."""
+    first_rows = range(0, height, ROWS_PER_PIECE)
+    return [(view, first_row) for view in range(views) for first_row in first_rows]
 
 
 def _pieces(count: int, size: int) -> list[tuple[int, int]]:

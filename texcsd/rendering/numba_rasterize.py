@@ -39,7 +39,7 @@ def _edges(positions, faces, face):
 
 
 @kernel
-def _centres(size):
+def centres(size):
     """Normalised coordinate of every pixel centre along one axis."""
     return (2 * np.arange(size) + 1 - size) / size
 
@@ -92,7 +92,7 @@ def find_visible(positions, faces, first_row, height, ids):
     rows, width = ids.shape
     nearest = np.full((rows, width), np.inf)
     pixels = _project(positions, height, width)
-    x_centres, y_centres = _centres(width), _centres(height)
+    x_centres, y_centres = centres(width), centres(height)
     for face in range(len(faces)):
         i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
         left, right = _pixel_range(pixels[i, 0], pixels[j, 0], pixels[k, 0], width)
@@ -132,34 +132,46 @@ def find_visible(positions, faces, first_row, height, ids):
 
 
 @kernel
+def barycentrics(positions, faces, face, x, y, width, height):
+    """(u, v), their change per pixel (du/dx, du/dy, dv/dx, dv/dy), and w, at normalised (x, y).
+
+    Not finite for what `find_visible` finds invisible.
+    """
+    (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = _edges(positions, faces, face)
+    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+    edge0, edge1 = a0 * x + (b0 * y + c0), a1 * x + (b1 * y + c1)
+    total = edge0 + edge1 + (a2 * x + (b2 * y + c2))
+    u, v = edge0 / total, edge1 / total
+    slope_x, slope_y = (a0 + a1 + a2), (b0 + b1 + b2)
+    per_column, per_row = 2 / (total * width), 2 / (total * height)
+    slopes = (
+        (a0 - u * slope_x) * per_column,
+        (b0 - u * slope_y) * per_row,
+        (a1 - v * slope_x) * per_column,
+        (b1 - v * slope_y) * per_row,
+    )
+    w = u * positions[i, 3] + v * positions[j, 3] + (1 - u - v) * positions[k, 3]
+    return (u, v), slopes, w
+
+
+@kernel
 def fill_visible(positions, faces, first_row, height, ids, rast, rast_db):
     """Barycentrics, z/w and barycentric slopes of the visible triangles of some rows."""
     rows, width = ids.shape
-    x_centres, y_centres = _centres(width), _centres(height)
+    x_centres, y_centres = centres(width), centres(height)
     for row in range(rows):
-        y = y_centres[first_row + row]
         for column in range(width):
             face = int(ids[row, column])
             if face < 0:
                 continue
-            x = x_centres[column]
-            (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = _edges(positions, faces, face)
+            x, y = x_centres[column], y_centres[first_row + row]
+            (u, v), slopes, w = barycentrics(positions, faces, face, x, y, width, height)
             i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-            edge0, edge1 = a0 * x + (b0 * y + c0), a1 * x + (b1 * y + c1)
-            edge2 = a2 * x + (b2 * y + c2)
-            total = edge0 + edge1 + edge2
-            u, v, w = edge0 / total, edge1 / total, edge2 / total
-            depth_numerator = u * positions[i, 2] + v * positions[j, 2] + w * positions[k, 2]
-            depth_denominator = u * positions[i, 3] + v * positions[j, 3] + w * positions[k, 3]
+            z = u * positions[i, 2] + v * positions[j, 2] + (1 - u - v) * positions[k, 2]
             rast[row, column, 0], rast[row, column, 1] = u, v
-            rast[row, column, 2] = depth_numerator / depth_denominator
-            rast[row, column, 3] = face + 1
-            slope_x, slope_y = (a0 + a1 + a2), (b0 + b1 + b2)
-            per_column, per_row = 2 / (total * width), 2 / (total * height)
-            rast_db[row, column, 0] = (a0 - u * slope_x) * per_column
-            rast_db[row, column, 1] = (b0 - u * slope_y) * per_row
-            rast_db[row, column, 2] = (a1 - v * slope_x) * per_column
-            rast_db[row, column, 3] = (b1 - v * slope_y) * per_row
+            rast[row, column, 2], rast[row, column, 3] = z / w, face + 1
+            for index in range(4):
+                rast_db[row, column, index] = slopes[index]
 
 
 @kernel
