@@ -1,10 +1,12 @@
+import dataclasses
+
 import pytest
 import torch
 from rendering_shapes import make_square
 
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.rasterize import rasterize_mesh, rasterize_uv
-from texcsd.rendering.texture import TexelPyramid, sample_map
+from texcsd.rendering.texture import TexelPyramid, count_pixels, sample_map
 
 RED, GREY = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.5, 0.5, 0.5])
 
@@ -130,3 +132,17 @@ def test_gradient_descent_paints_what_the_view_shows(square):
         optimizer.step()
     corners = pyramid.compose()[0, [2, 2, 13, 13], [2, 13, 2, 13]]
     torch.testing.assert_close(corners, torch.stack([RED, GREY, GREY, GREY]), atol=0.05, rtol=0)
+
+
+def test_pixels_count_where_their_uv_lies_and_those_beyond_the_texture_where_it_repeats(square):
+    surface = rasterize_mesh(square, orbit_cameras(1, 0.0, view_width=2.0), 16, 16)
+    repeated = dataclasses.replace(surface, uv=surface.uv + torch.tensor([2.0, -1.0]))
+    for each in (surface, repeated):
+        counts = torch.ones(4, 4, dtype=torch.int32)
+        count_pixels(each, counts)
+        assert torch.equal(counts, torch.full((4, 4), 1 + 8 * 8 // 16, dtype=torch.int32))
+    top_left = surface.triangle_ids.clone()
+    top_left[:, 8:], top_left[:, :, 8:] = -1, -1
+    counts = torch.zeros(2, 2, dtype=torch.int32)
+    count_pixels(dataclasses.replace(surface, triangle_ids=top_left), counts)
+    assert counts.tolist() == [[16, 0], [0, 0]]

@@ -69,7 +69,7 @@ def surface(
     arrays = tuple(_array(tensor, kind) for tensor, kind in zip(mesh, kinds, strict=True))
     ids = np.full((views, height, width), -1, np.int32)
     images = [
-        np.empty((views, height, width, channels), np.float32) for channels in (3, 3, 2, 4, 1)
+        np.zeros((views, height, width, channels), np.float32) for channels in (3, 3, 2, 4, 1)
     ]
 
     def run(piece: tuple[int, int]) -> None:
@@ -126,6 +126,12 @@ def relight(colors: Tensor, light: Tensor) -> Tensor:
     result = _Relight.apply(colors, light)
     assert isinstance(result, Tensor)
     return result
+
+
+def count_pixels(ids: Tensor, uv: Tensor, counts: Tensor) -> None:
+    """`texture.count_pixels` of ids int64[...] and uv float32[..., 2]."""
+    flat_uv = _array(uv, np.float32).reshape(-1, 2)
+    numba_texture.count_pixels(_array(ids, np.int64).reshape(-1), flat_uv, counts.numpy())
 
 
 class _Texture(torch.autograd.Function):

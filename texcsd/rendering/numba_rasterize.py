@@ -6,6 +6,9 @@ import numpy as np
 
 from texcsd.rendering.numba_kernel import kernel
 
+WIDE = 6
+"""Columns that must be more to make it worth while to find out, row by row, which matter."""
+
 
 @kernel
 def _edges(positions, faces, face):
@@ -83,6 +86,35 @@ def _owns_edge(a, b, sign):
 
 
 @kernel
+def _inner_sign(edge, opposite):
+    """Sign of the edge functions inside a triangle that is all in front of the eye, 0 if in doubt.
+
+    It is that of the determinant, the value of an edge function at the vertex opposite to it.
+    """
+    a, b, c = edge[0] * opposite[0], edge[1] * opposite[1], edge[2] * opposite[3]
+    determinant, doubt = a + b + c, 1e-9 * (abs(a) + abs(b) + abs(c))
+    return 1.0 if determinant > doubt else -1.0 if determinant < -doubt else 0.0
+
+
+@kernel
+def _cut_span(a, rest, sign, span, width):
+    """The first and last column of a span where sign * (a*x + rest) can be 0 or more.
+
+    The kernel evaluates the very same a*x + rest, so that the crossing is off by the rounding of
+    one product only, and a margin of a millionth of a pixel is plenty.
+    """
+    first, last = span
+    if a == 0:
+        return span
+    crossing = (-rest / a * width + width - 1) / 2
+    if sign * a > 0 and crossing > first:
+        first = int(np.ceil(min(crossing - 1e-6, np.float64(width))))
+    elif sign * a < 0 and crossing < last:
+        last = int(np.floor(max(crossing + 1e-6, -1.0)))
+    return first, last
+
+
+@kernel
 def find_visible(positions, faces, first_row, height, ids):
     """Nearest triangle at every pixel centre of some rows; ids int32[rows, width] come in as -1.
 
@@ -106,24 +138,31 @@ def find_visible(positions, faces, first_row, height, ids):
         z0, w0 = np.float64(positions[i, 2]), np.float64(positions[i, 3])
         z1, w1 = np.float64(positions[j, 2]), np.float64(positions[j, 3])
         z2, w2 = np.float64(positions[k, 2]), np.float64(positions[k, 3])
+        sign = _inner_sign((a0, b0, c0), positions[i]) if right - left > WIDE else 0.0
+        cut = sign != 0 and min(w0, w1, w2) > 0
         for row in range(bottom, top + 1):
             y = y_centres[row]
             row0, row1, row2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
-            for column in range(left, right + 1):
+            span = left, right
+            if cut:
+                span = _cut_span(a0, row0, sign, span, width)
+                span = _cut_span(a1, row1, sign, span, width)
+                span = _cut_span(a2, row2, sign, span, width)
+            for column in range(span[0], span[1] + 1):
                 x = x_centres[column]
                 edge0, edge1, edge2 = a0 * x + row0, a1 * x + row1, a2 * x + row2
                 lowest, highest = min(edge0, edge1, edge2), max(edge0, edge1, edge2)
                 if lowest < 0 < highest:
                     continue
-                sign = 1.0 if highest > 0 else -1.0
-                if edge0 == 0 and not _owns_edge(a0, b0, sign):
+                side = 1.0 if highest > 0 else -1.0
+                if edge0 == 0 and not _owns_edge(a0, b0, side):
                     continue
-                if edge1 == 0 and not _owns_edge(a1, b1, sign):
+                if edge1 == 0 and not _owns_edge(a1, b1, side):
                     continue
-                if edge2 == 0 and not _owns_edge(a2, b2, sign):
+                if edge2 == 0 and not _owns_edge(a2, b2, side):
                     continue
                 w = edge0 * w0 + edge1 * w1 + edge2 * w2
-                if not w * sign > 0:  # behind the eye
+                if not w * side > 0:  # behind the eye
                     continue
                 depth = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
                 if -1 <= depth <= 1 and depth < nearest[row - first_row, column]:
@@ -140,10 +179,10 @@ def barycentrics(positions, faces, face, x, y, width, height):
     (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = _edges(positions, faces, face)
     i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
     edge0, edge1 = a0 * x + (b0 * y + c0), a1 * x + (b1 * y + c1)
-    total = edge0 + edge1 + (a2 * x + (b2 * y + c2))
-    u, v = edge0 / total, edge1 / total
+    scale = 1 / (edge0 + edge1 + (a2 * x + (b2 * y + c2)))
+    u, v = edge0 * scale, edge1 * scale
     slope_x, slope_y = (a0 + a1 + a2), (b0 + b1 + b2)
-    per_column, per_row = 2 / (total * width), 2 / (total * height)
+    per_column, per_row = scale * (2 / width), scale * (2 / height)
     slopes = (
         (a0 - u * slope_x) * per_column,
         (b0 - u * slope_y) * per_row,

@@ -13,7 +13,7 @@ from texcsd.rendering.numba_rasterize import barycentrics, centres
 
 @kernel
 def fill_surface(clip_positions, clip_faces, first_row, height, mesh, turn_normals, ids, images):
-    """Fills some rows of one view with what lies there, and with zeros where nothing does.
+    """Fills some rows of one view with what lies there, and leaves the rest.
 
     Args:
         clip_positions: float32[vertex, 4].
@@ -33,68 +33,62 @@ def fill_surface(clip_positions, clip_faces, first_row, height, mesh, turn_norma
         for column in range(width):
             face = int(ids[row, column])
             if face < 0:
-                position_image[row, column] = 0
-                normal_image[row, column] = 0
-                uv_image[row, column] = 0
-                uv_slope_image[row, column] = 0
-                depth_image[row, column] = 0
                 continue
             x, y = x_centres[column], y_centres[first_row + row]
             (u, v), slopes, w = barycentrics(clip_positions, clip_faces, face, x, y, width, height)
             depth_image[row, column, 0] = w
+            corners = _corners(vertices, faces, face)
+            position = _blend(corners, u, v)
+            normal = _blend(_corners(normals, normal_faces, face), u, v)
+            length = max(np.sqrt(_dot(normal, normal)), 1e-12)
+            if turn_normals and _is_turned_away(corners, normal, slopes):
+                length = -length
             for axis in range(3):
-                along_u, along_v, third = _differences(vertices, faces, face, axis)
-                position_image[row, column, axis] = third + (u * along_u + v * along_v)
-            backwards = turn_normals and _is_turned_away(
-                vertices, faces, normals, normal_faces, face, u, v, slopes
-            )
-            _fill_normal(normals, normal_faces, face, u, v, backwards, normal_image[row, column])
+                position_image[row, column, axis] = position[axis]
+                normal_image[row, column, axis] = normal[axis] / length
             _fill_uv(
                 uv, uv_faces, face, u, v, slopes, uv_image[row, column], uv_slope_image[row, column]
             )
 
 
 @kernel
-def _differences(values, faces, face, axis):
-    """How a value changes with u and with v, and what it is where both are 0."""
-    third = np.float64(values[faces[face, 2], axis])
-    return values[faces[face, 0], axis] - third, values[faces[face, 1], axis] - third, third
+def _corners(values, faces, face):
+    """How three values change with u and with v, and what they are where both are 0."""
+    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+    x, y, z = np.float64(values[k, 0]), np.float64(values[k, 1]), np.float64(values[k, 2])
+    along_u = values[i, 0] - x, values[i, 1] - y, values[i, 2] - z
+    along_v = values[j, 0] - x, values[j, 1] - y, values[j, 2] - z
+    return along_u, along_v, (x, y, z)
 
 
 @kernel
-def _normal(normals, normal_faces, face, u, v):
-    x_u, x_v, x = _differences(normals, normal_faces, face, 0)
-    y_u, y_v, y = _differences(normals, normal_faces, face, 1)
-    z_u, z_v, z = _differences(normals, normal_faces, face, 2)
+def _blend(corners, u, v):
+    (x_u, y_u, z_u), (x_v, y_v, z_v), (x, y, z) = corners
     return x + (u * x_u + v * x_v), y + (u * y_u + v * y_v), z + (u * z_u + v * z_v)
 
 
 @kernel
-def _is_turned_away(vertices, faces, normals, normal_faces, face, u, v, slopes):
+def _dot(first, second):
+    return first[0] * second[0] + first[1] * second[1] + first[2] * second[2]
+
+
+@kernel
+def _is_turned_away(corners, normal, slopes):
     """Whether the normal is on the side of its face that is not seen."""
+    (x_u, y_u, z_u), (x_v, y_v, z_v), _ = corners
     u_x, u_y, v_x, v_y = slopes
-    x_u, x_v, _ = _differences(vertices, faces, face, 0)
-    y_u, y_v, _ = _differences(vertices, faces, face, 1)
-    z_u, z_v, _ = _differences(vertices, faces, face, 2)
-    x, y, z = _normal(normals, normal_faces, face, u, v)
-    volume = (y_u * z_v - z_u * y_v) * x + (z_u * x_v - x_u * z_v) * y + (x_u * y_v - y_u * x_v) * z
+    cross = y_u * z_v - z_u * y_v, z_u * x_v - x_u * z_v, x_u * y_v - y_u * x_v
     # Down the image times right: towards the camera.
-    return (u_y * v_x - v_y * u_x) * volume < 0
+    return (u_y * v_x - v_y * u_x) * _dot(cross, normal) < 0
 
 
 @kernel
-def _fill_normal(normals, normal_faces, face, u, v, backwards, output):
-    x, y, z = _normal(normals, normal_faces, face, u, v)
-    length = max(np.sqrt(x * x + y * y + z * z), 1e-12)
-    scale = -1 / length if backwards else 1 / length
-    output[0], output[1], output[2] = x * scale, y * scale, z * scale
-
-
-@kernel
-def _fill_uv(uv, uv_faces, face, u, v, slopes, output, output_slopes):
+def _fill_uv(uv, faces, face, u, v, slopes, output, output_slopes):
+    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
     u_x, u_y, v_x, v_y = slopes
     for axis in range(2):
-        along_u, along_v, third = _differences(uv, uv_faces, face, axis)
+        third = np.float64(uv[k, axis])
+        along_u, along_v = uv[i, axis] - third, uv[j, axis] - third
         output[axis] = third + (u * along_u + v * along_v)
         output_slopes[2 * axis] = u_x * along_u + v_x * along_v
         output_slopes[2 * axis + 1] = u_y * along_u + v_y * along_v

@@ -224,22 +224,40 @@ def _enlarged_axis(fine, coarse):
 
 @kernel
 def add_enlarged(coarse, fine, channels, first_row, last_row, output):
-    """Rows of output = fine + coarse enlarged bilinearly; all float32[row, column, channel]."""
+    """Rows of output = fine + coarse enlarged bilinearly; all float32[row, column, channel].
+
+    Coarse rows are enlarged first, each once, as there are fewer; what remains for the fine ones is
+    a loop over neighbouring numbers, which the compiler makes fast.
+    """
     above, below, down = _enlarged_axis(fine.shape[0], coarse.shape[0])
-    left, right, across = _enlarged_axis(fine.shape[1], coarse.shape[1])
-    row = np.empty(coarse.shape[1:], np.float32)
+    axis = _enlarged_axis(fine.shape[1], coarse.shape[1])
+    enlarged = np.empty((2, fine.shape[1] * len(channels)), np.float32)
+    held = np.full(2, -1)  # which coarse rows: neighbours, one even and one odd
     for y in range(first_row, last_row):
-        upper, lower, share = coarse[above[y]], coarse[below[y]], down[y]
-        for x in range(len(row)):
-            for channel in channels:
-                row[x, channel] = upper[x, channel] + share * (
-                    lower[x, channel] - upper[x, channel]
-                )
-        for x in range(fine.shape[1]):
-            first, second, share = row[left[x]], row[right[x]], across[x]
-            for channel in channels:
-                value = first[channel] + share * (second[channel] - first[channel])
-                output[y, x, channel] = fine[y, x, channel] + value
+        for row in (above[y], below[y]):
+            if held[row % 2] != row:
+                _enlarge_row(coarse[row], axis, channels, enlarged[row % 2])
+                held[row % 2] = row
+        _add_between(
+            fine[y].reshape(-1), enlarged[above[y] % 2], enlarged[below[y] % 2], down[y],
+            output[y].reshape(-1),
+        )  # fmt: skip
+
+
+@kernel
+def _enlarge_row(row, axis, channels, output):
+    left, right, across = axis
+    for x in range(len(left)):
+        first, second, share = row[left[x]], row[right[x]], across[x]
+        for channel in channels:
+            difference = second[channel] - first[channel]
+            output[x * len(channels) + channel] = first[channel] + share * difference
+
+
+@kernel
+def _add_between(values, upper, lower, share, output):
+    for index in range(len(values)):
+        output[index] = values[index] + (upper[index] + share * (lower[index] - upper[index]))
 
 
 @kernel
@@ -276,3 +294,15 @@ def sigmoid_gradient(colors, upstream, output):
     """Gradient through colors = sigmoid(logits), on flat float32 arrays."""
     for index in range(len(colors)):
         output[index] = upstream[index] * (colors[index] * (ONE - colors[index]))
+
+
+@kernel
+def count_pixels(ids, uv, counts):
+    """Adds pixels with ids of at least 0 to int32[size, size] where their uv is, row 0 on top."""
+    size = len(counts)
+    for pixel in range(len(ids)):
+        if ids[pixel] >= 0:
+            # In float32 and 1 - v first, as on other devices.
+            column = int(np.floor(uv[pixel, 0] * np.float32(size)))
+            row = int(np.floor((ONE - uv[pixel, 1]) * np.float32(size)))
+            counts[row % size, column % size] += 1

@@ -95,6 +95,23 @@ def sample_map(base_color_map: Tensor, surface: Surface) -> Material:
     return Material(operations.texture(base_color_map, rows, row_derivatives))
 
 
+def count_pixels(surface: Surface, counts: Tensor) -> None:
+    """Adds to each texel the number of pixels whose centre shows it.
+
+    Args:
+        surface: Any.
+        counts: int32[size, size], row 0 on top; changed.
+    """
+    if counts.device.type == "cpu":
+        from texcsd.rendering import numba_operations
+
+        return numba_operations.count_pixels(surface.triangle_ids, surface.uv, counts)
+    uv, size = surface.uv[surface.triangle_ids >= 0], len(counts)
+    column, row = (uv[:, 0] * size).floor().long(), ((1 - uv[:, 1]) * size).floor().long()
+    place = row % size * size + column % size
+    counts += torch.bincount(place, minlength=size**2).view(size, size)
+
+
 def _default_levels(size: int) -> list[int]:
     candidates = (size // 32, size // 8, size // 2)
     return [coarse for coarse in candidates if coarse >= SMALLEST_LEVEL] + [size]
