@@ -7,6 +7,7 @@ import rendering_oracles as oracles
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rendering_shapes import random_lookup
 from scipy.spatial import Delaunay
 
 from texcsd.errors import TexcsdError
@@ -223,140 +224,6 @@ def test_attributes_may_differ_between_views():
     assert (values[0] == 1).all() and (values[1] == 5).all()
 
 
-# --- texture -----------------------------------------------------------------------------------
-
-
-def random_lookup(random, samples, spread=1.0):
-    uv = torch.as_tensor(random.uniform(-spread, 1 + spread, (1, 1, samples, 2))).float()
-    scale = 2.0 ** random.uniform(-12, 1, (1, 1, samples, 1))
-    slopes = torch.as_tensor(random.normal(size=(1, 1, samples, 4)) * scale).float()
-    return uv, slopes
-
-
-@pytest.mark.parametrize("boundary", ["wrap", "clamp"])
-@pytest.mark.parametrize("height, width", [(64, 64), (16, 4), (1, 1), (7, 7), (100, 30), (33, 1)])
-def test_lookups_equal_the_oracle_at_any_size(height, width, boundary):
-    random = np.random.default_rng(height)
-    image = torch.as_tensor(random.normal(size=(1, height, width, 3))).float()
-    uv, slopes = random_lookup(random, 200)
-    result = operations.texture(image, uv, slopes, boundary)
-    expected = oracles.texture(image[0], uv[0, 0], slopes[0, 0], boundary)
-    torch.testing.assert_close(result[0, 0], expected, atol=3e-5, rtol=0)
-
-
-@pytest.mark.parametrize("boundary", ["wrap", "clamp"])
-@pytest.mark.parametrize("size", [(1, 1), (5, 8), (16, 16), (31, 17)])
-def test_a_constant_texture_looks_constant_everywhere(size, boundary):
-    color = torch.tensor([0.1, 0.5, 0.9])
-    uv, slopes = random_lookup(np.random.default_rng(1), 500)
-    result = operations.texture(color.expand(1, *size, 3), uv, slopes, boundary)
-    torch.testing.assert_close(result, color.expand_as(result), atol=3e-7, rtol=0)
-
-
-@pytest.mark.parametrize("boundary", ["wrap", "clamp"])
-@pytest.mark.parametrize("size", [(8, 8), (1, 1), (5, 12), (31, 17)])
-def test_the_gradient_is_the_transpose_of_the_lookup(size, boundary):
-    """A lookup is linear in the texture, so <A x, y> = <x, A' y> for all x, y is everything."""
-    random = np.random.default_rng(2)
-    uv, slopes = random_lookup(random, 60)
-    image = torch.randn(1, *size, 3, requires_grad=True)
-    output = operations.texture(image, uv, slopes, boundary)
-    for seed in range(5):
-        upstream = torch.randn(output.shape, generator=torch.Generator().manual_seed(seed))
-        (gradient,) = torch.autograd.grad(output, image, upstream, retain_graph=True)
-        forward = (output.double() * upstream.double()).sum()
-        backward = (image.double() * gradient.double()).sum()
-        torch.testing.assert_close(forward, backward, atol=1e-4, rtol=1e-5)
-
-
-def test_gradients_equal_finite_differences():
-    uv, slopes = random_lookup(np.random.default_rng(3), 20)
-    image = torch.randn(1, 6, 4, 3, generator=torch.Generator().manual_seed(0))
-    weights = torch.randn(1, 1, 20, 3, generator=torch.Generator().manual_seed(1))
-    leaf = image.clone().requires_grad_()
-    (operations.texture(leaf, uv, slopes) * weights).sum().backward()
-    for row, column in ((0, 0), (2, 3), (5, 1)):
-        changed = image.clone()
-        changed[0, row, column, 1] += 1  # linear: the size of the step does not matter
-        change = operations.texture(changed, uv, slopes) - operations.texture(image, uv, slopes)
-        expected = (change * weights).sum()
-        torch.testing.assert_close(leaf.grad[0, row, column, 1], expected, atol=1e-5, rtol=0)
-
-
-def test_the_gradient_of_a_sum_sums_to_the_number_of_lookups():
-    image = torch.zeros(1, 13, 20, 3, requires_grad=True)
-    uv, slopes = random_lookup(np.random.default_rng(4), 300)
-    operations.texture(image, uv, slopes).sum().backward()
-    torch.testing.assert_close(
-        image.grad.sum((0, 1, 2)), torch.full((3,), 300.0), rtol=1e-5, atol=0
-    )
-
-
-def test_the_level_follows_the_major_axis_of_the_footprint():
-    """Stripes of one texel, one channel: grey once the footprint is 2 texels either way."""
-    image = torch.tensor([0.0, 1.0]).repeat(8)[None, None, :, None].expand(1, 16, 16, 1)
-    uv = torch.tensor([[[[0.5 / 16, 0.5 / 16]]]])
-    for slopes, grey in (
-        ([1 / 16, 0, 0, 0], False),
-        ([0, 0, 0, 2 / 16], True),
-        ([0, 2 / 16, 0, 0], True),
-    ):
-        color = operations.texture(image, uv, torch.tensor(slopes).view(1, 1, 1, 4)).item()
-        assert color == (0.5 if grey else 0.0)
-
-
-def test_each_view_may_have_its_own_texture_and_its_own_gradient():
-    images = torch.stack([torch.full((4, 4, 3), 1.0), torch.full((4, 4, 3), 2.0)]).requires_grad_()
-    uv, slopes = torch.full((2, 1, 3, 2), 0.4), torch.zeros(2, 1, 3, 4)
-    result = operations.texture(images, uv, slopes)
-    assert (result[0] == 1).all() and (result[1] == 2).all()
-    result[1].sum().backward()
-    assert (images.grad[0] == 0).all()
-    torch.testing.assert_close(images.grad[1].sum((0, 1)), torch.full((3,), 3.0))
-
-
-def test_lookups_that_are_not_finite_are_black_and_have_no_gradient():
-    image = torch.ones(1, 4, 4, 3, requires_grad=True)
-    bad = [float("nan"), float("inf"), -float("inf")]
-    uv = torch.tensor([[[[b, 0.5] for b in bad] + [[0.5, b] for b in bad]]])
-    result = operations.texture(image, uv, torch.zeros(1, 1, 6, 4))
-    result.sum().backward()
-    assert (result == 0).all() and (image.grad == 0).all()
-    slopes = torch.full((1, 1, 1, 4), float("nan"))
-    assert operations.texture(image, torch.full((1, 1, 1, 2), 1e30), slopes).sum() == 3
-
-
-# --- compose_pyramid ---------------------------------------------------------------------------
-
-
-def composed_by_torch(levels):
-    total = levels[0].permute(0, 3, 1, 2)
-    for level in levels[1:]:
-        larger = torch.nn.functional.interpolate(total, size=level.shape[1:3], mode="bilinear")
-        total = larger + level.permute(0, 3, 1, 2)
-    return torch.sigmoid(total.permute(0, 2, 3, 1))
-
-
-@pytest.mark.parametrize("sizes", [[1], [4, 16, 64], [3, 7, 30], [1, 2], [16, 100], [300, 301]])
-def test_the_composed_pyramid_and_its_gradients_equal_torch(sizes):
-    generator = torch.Generator().manual_seed(0)
-    levels = [torch.randn(1, s, s, 3, generator=generator).requires_grad_() for s in sizes]
-    composed = operations.compose_pyramid(levels)
-    expected = composed_by_torch([level.double() for level in levels])
-    torch.testing.assert_close(composed.double(), expected, atol=1e-6, rtol=0)
-    upstream = torch.randn(composed.shape, generator=generator)
-    gradients = torch.autograd.grad(composed, levels, upstream)
-    expected_gradients = torch.autograd.grad(expected, levels, upstream.double())
-    for gradient, correct in zip(gradients, expected_gradients, strict=True):
-        torch.testing.assert_close(gradient, correct, atol=1e-5, rtol=1e-5)
-
-
-def test_composing_one_level_leaves_it_as_it_is():
-    level = torch.full((1, 2, 2, 3), 3.0)
-    operations.compose_pyramid([level])
-    assert (level == 3).all()
-
-
 # --- all of them -------------------------------------------------------------------------------
 
 
@@ -390,8 +257,6 @@ def test_asking_for_a_gradient_that_does_not_exist_fails():
         operations.rasterize(needs, torch.tensor([[0, 1, 2]]), (2, 2))
     with pytest.raises(NotImplementedError, match="attributes"):
         operations.interpolate(needs, result, torch.tensor([[0, 1, 2]]))
-    with pytest.raises(NotImplementedError, match="uv"):
-        operations.texture(torch.zeros(1, 2, 2, 3), needs[..., None, :2], torch.zeros(1, 3, 1, 4))
 
 
 def test_without_nvdiffrast_other_devices_get_one_line_that_says_how_to_install_it(monkeypatch):
@@ -408,7 +273,7 @@ class LevelByLevel:
     @staticmethod
     def texture(image, uv, filter_mode, boundary_mode):
         assert filter_mode == "linear"
-        return operations.texture(image, uv, torch.zeros(*uv.shape[:3], 4), boundary_mode)
+        return operations.texture(image, uv, boundary=boundary_mode)
 
 
 @pytest.mark.parametrize("height, width", [(31, 17), (100, 60)])
@@ -419,7 +284,9 @@ def test_sizes_nvdiffrast_cannot_halve_are_blended_from_its_single_levels(
     image = torch.randn(1, height, width, 3)
     expected = operations.texture(image, uv, slopes)
     monkeypatch.setattr(operations, "_nvdiffrast", lambda: LevelByLevel)
-    result = operations._cuda_texture(image, uv, slopes, "wrap")
+    result = operations._cuda_texture(
+        image, uv, slopes, None, None, "linear-mipmap-linear", "wrap", None
+    )
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
 
 

@@ -11,16 +11,25 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import torch
 from numba import njit
+from torch import Tensor
+
+ROWS_PER_PIECE = 256
+PIXELS_PER_PIECE = 1 << 14
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compiles at the first call and caches on disk, if any folder for that is writable."""
+    """Compiles at the first call and caches on disk, if any folder for that is writable.
+
+    Division by zero gives an infinity. Small helpers take numbers rather than arrays, where they
+    are called for every pixel: counting the references to an array costs more than their work.
+    """
     try:
-        return njit(nogil=True, cache=True)(function)
+        return njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:
-        return njit(nogil=True)(function)
+        return njit(nogil=True, error_model="numpy")(function)
 
 
 def run_pieces(run: Callable[[Any], object], pieces: Iterable[Any]) -> None:
@@ -36,3 +45,13 @@ def run_pieces(run: Callable[[Any], object], pieces: Iterable[Any]) -> None:
         return
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(run, pieces))
+
+
+def cut(count: int, size: int) -> list[tuple[int, int]]:
+    """First and last plus one of pieces of 0..count-1; independent of the number of threads."""
+    return [(first, min(first + size, count)) for first in range(0, count, size)]
+
+
+def as_array(tensor: Tensor, dtype: Any) -> np.ndarray:
+    """The tensor's numbers, copied only if they have another type or lie scattered."""
+    return np.ascontiguousarray(tensor.detach().numpy(), dtype)

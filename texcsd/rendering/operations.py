@@ -16,6 +16,8 @@ from torch import Tensor
 
 from texcsd.errors import TexcsdError
 
+FilterMode = Literal["auto", "nearest", "linear", "linear-mipmap-nearest", "linear-mipmap-linear"]
+Boundary = Literal["wrap", "clamp", "zero"]
 MOST_CUDA_TRIANGLES = 1 << 24
 """float32 holds triangle_id + 1 exactly up to here, and nvdiffrast returns nothing else."""
 
@@ -98,31 +100,57 @@ def interpolate(
 
 
 def texture(
-    image: Tensor, uv: Tensor, uv_derivatives: Tensor, boundary: Literal["wrap", "clamp"] = "wrap"
+    image: Tensor,
+    uv: Tensor,
+    uv_derivatives: Tensor | None = None,
+    mip_level_bias: Tensor | None = None,
+    *,
+    mask: Tensor | None = None,
+    mips: Sequence[Tensor] | None = None,
+    filter_mode: FilterMode = "auto",
+    boundary: Boundary = "wrap",
+    max_mip_level: int | None = None,
 ) -> Tensor:
-    """Looks colours up in a mip chain (linear-mipmap-linear); differentiable in the image only.
+    """Looks colours up in a texture or its mip chain; differentiable in every float argument.
 
     Each mip level has half the texels per axis, rounded down, and each of its texels averages the
-    area it covers: the 2 x 2 box where the size is even, parts of three texels where it is odd. The
-    level is log2 of the major axis of the ellipse that a pixel covers, in texels of the image. A
-    lookup at a non-finite uv is 0.
+    area it covers: the 2 x 2 box where the size is even, parts of three texels where it is odd
+    (nvdiffrast refuses odd sizes). The level is log2 of the major axis of the ellipse that a pixel
+    covers, in texels of the image, plus the bias, clamped to the levels there are. A lookup at a
+    non-finite uv is 0 and has no gradient; non-finite derivatives count as level 0. Gradients to
+    derivatives and bias are those of blending two levels; "nearest" has none to uv.
 
     Args:
         image: float32[view or 1, rows, columns, channel]; row 0 is at v = 0.
         uv: float32[view, height, width, 2].
         uv_derivatives: float32[view, height, width, 4]: du/dx, du/dy, dv/dx, dv/dy per pixel.
-        boundary: What lies beyond [0, 1]: the image again, or its border texels.
+        mip_level_bias: float32[view, height, width], added to the level.
+        mask: bool[view, height, width], where to look up; 0 elsewhere. Saves time.
+        mips: Levels from 1 on, float32[view or 1, rows, columns, channel] each, instead of those
+            that are computed. The gradient goes to them, and not through them to the image.
+        filter_mode: "nearest" texel, bilinear ("linear"), bilinear in the nearest level
+            ("linear-mipmap-nearest"), blended between two levels ("linear-mipmap-linear"), or
+            "auto": the last if derivatives or a bias are given, else "linear".
+        boundary: What lies beyond [0, 1]: the image again, its border texels, or zeros.
+        max_mip_level: The coarsest level to use, 0 for the image alone.
 
     Returns:
         float32[view, height, width, channel].
     """
-    _refuse_gradient(uv, "texture", "uv")
-    _refuse_gradient(uv_derivatives, "texture", "uv_derivatives")
+    if filter_mode == "auto":
+        plain = uv_derivatives is None and mip_level_bias is None
+        filter_mode = "linear" if plain else "linear-mipmap-linear"
     if image.device.type == "cpu":
-        from texcsd.rendering import numba_operations
+        from texcsd.rendering import numba_texturing
 
-        return numba_operations.texture(image, uv, uv_derivatives, boundary)
-    return _cuda_texture(image, uv, uv_derivatives, boundary)
+        return numba_texturing.texture(
+            image, uv, uv_derivatives, mip_level_bias, mask, mips,
+            filter_mode, boundary, max_mip_level,
+        )  # fmt: skip
+    colors = _cuda_texture(
+        image, uv, uv_derivatives, mip_level_bias, mips, filter_mode, boundary, max_mip_level
+    )
+    return colors if mask is None else torch.where(mask[..., None], colors, 0.0)
 
 
 def compose_pyramid(levels: Sequence[Tensor]) -> Tensor:
@@ -138,9 +166,9 @@ def compose_pyramid(levels: Sequence[Tensor]) -> Tensor:
         float32[1, rows, columns, channel] of the finest level.
     """
     if levels[0].device.type == "cpu":
-        from texcsd.rendering import numba_operations
+        from texcsd.rendering import numba_texturing
 
-        return numba_operations.compose_pyramid(levels)
+        return numba_texturing.compose_pyramid(levels)
     total = levels[0].permute(0, 3, 1, 2)
     for level in levels[1:]:
         total = torch.nn.functional.interpolate(total, size=level.shape[1:3], mode="bilinear")
@@ -170,18 +198,40 @@ def _cuda_context(device: torch.device) -> Any:
     return _nvdiffrast().RasterizeCudaContext(device=device)
 
 
-def _cuda_texture(image: Tensor, uv: Tensor, uv_derivatives: Tensor, boundary: str) -> Tensor:
+def _cuda_texture(
+    image: Tensor,
+    uv: Tensor,
+    uv_derivatives: Tensor | None,
+    bias: Tensor | None,
+    mips: Sequence[Tensor] | None,
+    filter_mode: str,
+    boundary: str,
+    max_mip_level: int | None,
+) -> Tensor:
     """The lookup of nvdiffrast; a level at a time where its mip chain would stop at an odd size."""
     nvdiffrast = _nvdiffrast()
-    uv, uv_derivatives = uv.contiguous(), uv_derivatives.contiguous()
+    uv = uv.contiguous()
     height, width = image.shape[1:3]
-    if height & (height - 1) == 0 and width & (width - 1) == 0:
+    halves = height & (height - 1) == 0 and width & (width - 1) == 0 and mips is None
+    if "mipmap" not in filter_mode:
         return nvdiffrast.texture(
-            image.contiguous(), uv, uv_da=uv_derivatives,
-            filter_mode="linear-mipmap-linear", boundary_mode=boundary,
+            image.contiguous(), uv, filter_mode=filter_mode, boundary_mode=boundary
+        )
+    if halves:
+        return nvdiffrast.texture(
+            image.contiguous(), uv,
+            uv_da=None if uv_derivatives is None else uv_derivatives.contiguous(),
+            mip_level_bias=None if bias is None else bias.contiguous(),
+            filter_mode=filter_mode, boundary_mode=boundary, max_mip_level=max_mip_level,
         )  # fmt: skip
-    levels = mip_chain(image)
-    detail = level_of_detail(uv_derivatives, height, width).clamp(max=len(levels) - 1)
+    levels = mip_chain(image) if mips is None else [image, *mips]
+    levels = levels if max_mip_level is None else levels[: max_mip_level + 1]
+    detail = uv.new_zeros(uv.shape[:3]) if bias is None else bias
+    if uv_derivatives is not None:
+        detail = detail + level_of_detail(uv_derivatives, height, width)
+    detail = detail.clamp(0, len(levels) - 1)
+    if filter_mode == "linear-mipmap-nearest":
+        detail = (detail + 0.5).floor()
     colors = torch.zeros(*uv.shape[:3], image.shape[3], device=image.device)
     for index, level in enumerate(levels):
         share = (1 - (detail - index).abs()).clamp(min=0)
@@ -212,9 +262,9 @@ def _area_matrix(size: int) -> Tensor:
 
 
 def level_of_detail(uv_derivatives: Tensor, height: int, width: int) -> Tensor:
-    """Mip level float[...], at least 0, for derivatives float[..., 4] in an image of this size."""
+    """Mip level float[...], any sign, for derivatives float[..., 4] in an image of this size."""
     scale = torch.tensor([width, width, height, height], device=uv_derivatives.device)
     u_x, u_y, v_x, v_y = (uv_derivatives * scale).unbind(-1)
     along_x, along_y, mixed = u_x**2 + v_x**2, u_y**2 + v_y**2, u_x * u_y + v_x * v_y
     major = (along_x + along_y + torch.sqrt((along_x - along_y) ** 2 + 4 * mixed**2)) / 2
-    return 0.5 * torch.log2(major.clamp(min=1))
+    return 0.5 * torch.log2(major.clamp(min=1e-30))

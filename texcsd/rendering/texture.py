@@ -92,7 +92,8 @@ def sample_map(base_color_map: Tensor, surface: Surface) -> Material:
     upside_down = torch.tensor([1.0, -1.0], device=surface.uv.device)
     rows = (1 - upside_down) / 2 + upside_down * surface.uv
     row_derivatives = surface.uv_derivatives * upside_down.repeat_interleave(2)
-    return Material(operations.texture(base_color_map, rows, row_derivatives))
+    seen = surface.triangle_ids >= 0
+    return Material(operations.texture(base_color_map, rows, row_derivatives, mask=seen))
 
 
 def count_pixels(surface: Surface, counts: Tensor) -> None:
@@ -103,9 +104,9 @@ def count_pixels(surface: Surface, counts: Tensor) -> None:
         counts: int32[size, size], row 0 on top; changed.
     """
     if counts.device.type == "cpu":
-        from texcsd.rendering import numba_operations
+        from texcsd.rendering import numba_texturing
 
-        return numba_operations.count_pixels(surface.triangle_ids, surface.uv, counts)
+        return numba_texturing.count_pixels(surface.triangle_ids, surface.uv, counts)
     uv, size = surface.uv[surface.triangle_ids >= 0], len(counts)
     column, row = (uv[:, 0] * size).floor().long(), ((1 - uv[:, 1]) * size).floor().long()
     place = row % size * size + column % size
