@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 import logging
 import time
@@ -26,6 +25,7 @@ from texcsd.output.gltf import png_bytes
 from texcsd.output.mesh_files import mesh_file_contents, mesh_file_names
 from texcsd.output.preview import preview_png, turntable_gif
 from texcsd.progress import Progress
+from texcsd.rendering.operations import select_rasterizer
 from texcsd.report import describe_input, describe_versions, input_sha256
 from texcsd.result_folder import (
     REPORT,
@@ -146,6 +146,7 @@ def _paint(
     refuse_foreign_files(folder, outputs.values(), mesh_path)
     unfinished = None if overwrite else load_unfinished(folder, request)
     device = _resolve_device(settings.device)
+    select_rasterizer(settings.rasterizer, torch.device(device))
     mesh = load_mesh(mesh_path)
     denoiser = load_denoiser(
         settings.model,
@@ -278,10 +279,9 @@ def _measure_damage(
 
 
 def _resolve_device(device: str) -> str:
-    """The device in PyTorch's words; "auto" takes a GPU if all that painting needs is there."""
+    """The device in PyTorch's words; "auto" takes a GPU if PyTorch sees one."""
     if device == "auto":
-        ready = torch.cuda.is_available() and importlib.util.find_spec("nvdiffrast") is not None
-        return "cuda" if ready else "cpu"
+        return "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise TexcsdError(
             f"device is cuda, but PyTorch {torch.__version__} sees no NVIDIA GPU; use --device cpu,"

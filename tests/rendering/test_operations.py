@@ -11,7 +11,7 @@ from rendering_shapes import random_lookup
 from scipy.spatial import Delaunay
 
 from texcsd.errors import TexcsdError
-from texcsd.rendering import operations
+from texcsd.rendering import operations, torch_operations
 
 FEW = settings(max_examples=25, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -224,6 +224,127 @@ def test_attributes_may_differ_between_views():
     assert (values[0] == 1).all() and (values[1] == 5).all()
 
 
+# --- gradients to geometry ---------------------------------------------------------------------
+
+
+def visible_scene(seed, views=2):
+    """A few large triangles in perspective, some cut by the near plane, and attributes for them."""
+    random = np.random.default_rng(seed)
+    clip = random.normal(size=(views, 12, 4))
+    clip[..., 3] = random.uniform(0.5, 2, (views, 12))
+    clip[:, 0, 3] = -0.3  # behind the eye
+    triangles = torch.as_tensor(random.permuted(np.tile(np.arange(12), (6, 1)), axis=1)[:, :3])
+    attributes = torch.as_tensor(random.normal(size=(1, 12, 3)))
+    return torch.as_tensor(clip), triangles.contiguous(), attributes
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_gradients_to_positions_and_attributes_equal_those_of_torch(shared):
+    """Torch differentiates the formulas from the visible triangles on, in float64."""
+    clip, triangles, attributes = visible_scene(3)
+    attributes = attributes if shared else torch.cat([attributes, attributes + 1])
+    ours = [tensor.float().requires_grad_() for tensor in (clip, attributes)]
+    rasterized = operations.rasterize(ours[0], triangles, (19, 23))
+    assert 0.3 < (rasterized.triangle_ids >= 0).float().mean() < 1
+    values, slopes = operations.interpolate(ours[1], rasterized, triangles, [2, 0])
+    exact = [tensor.detach().double().requires_grad_() for tensor in ours]
+    rast, rast_db = torch_operations.barycentrics(exact[0], triangles, rasterized.triangle_ids)
+    expected, every = torch_operations.interpolate(
+        exact[1], rast, rast_db, rasterized.triangle_ids, triangles
+    )
+    chosen = every[..., [4, 5, 0, 1]]
+    torch.testing.assert_close(rasterized.rast, rast, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(rasterized.rast_db, rast_db, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(values, expected.float(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(slopes, chosen.float(), atol=1e-4, rtol=1e-4)
+    generator = torch.Generator().manual_seed(0)
+    upstream = [torch.randn(t.shape, generator=generator) for t in (values, slopes)]
+    gradients = torch.autograd.grad([values, slopes], ours, upstream)
+    correct = torch.autograd.grad([expected, chosen], exact, [u.double() for u in upstream])
+    for gradient, right in zip(gradients, correct, strict=True):
+        assert right.abs().max() > 0.1
+        scale = float(right.abs().max())
+        torch.testing.assert_close(gradient.double() / scale, right / scale, atol=1e-5, rtol=1e-4)
+
+
+def test_the_gradient_to_positions_equals_finite_differences():
+    """Independent of any formula; of pixels that see the same triangle before and after."""
+    clip, triangles, attributes = visible_scene(4, views=1)
+    clip, attributes = clip.float(), attributes.float()
+    weights = torch.randn(1, 15, 15, 9, generator=torch.Generator().manual_seed(1))
+
+    def images(positions):
+        result = operations.rasterize(positions, triangles, (15, 15))
+        values, slopes = operations.interpolate(attributes, result, triangles, True)
+        return torch.cat([values, slopes], -1), result.triangle_ids
+
+    _, ids = images(clip)
+    step, compared = 1e-3, 0
+    for vertex in range(12):
+        for axis in (0, 1, 3):
+            moved = [clip.clone(), clip.clone()]
+            moved[0][0, vertex, axis] -= step
+            moved[1][0, vertex, axis] += step
+            (before, ids_before), (after, ids_after) = map(images, moved)
+            same = ((ids == ids_before) & (ids == ids_after))[..., None]
+            difference = ((after - before).double() * weights * same).sum() / (2 * step)
+            leaf = clip.clone().requires_grad_()
+            (images(leaf)[0] * weights * same).sum().backward()
+            gradient = leaf.grad[0, vertex, axis].double()
+            compared += abs(difference) > 1
+            assert abs(gradient - difference) < 0.02 * (1 + abs(difference)), (vertex, axis)
+    assert compared > 10
+
+
+def test_without_grad_db_the_derivatives_have_no_gradient_to_positions():
+    clip, triangles, _ = visible_scene(5)
+    positions = clip.float().requires_grad_()
+    assert not operations.rasterize(positions, triangles, (8, 8), grad_db=False)[1].requires_grad
+    assert operations.rasterize(positions, triangles, (8, 8))[1].requires_grad
+
+
+def test_nothing_behind_the_visible_triangles_has_a_gradient():
+    clip = torch.tensor([[[-3.0, -1, 0, 1], [3, -1, 0, 1], [0, 3, 0, 1]]]).repeat(1, 2, 1)
+    clip[:, 3:, 2] = 0.5
+    positions = clip.requires_grad_()
+    triangles = torch.arange(6).view(2, 3)
+    operations.rasterize(positions, triangles, (8, 8)).rast[..., :2].square().sum().backward()
+    assert (positions.grad[:, :3] != 0).any() and (positions.grad[:, 3:] == 0).all()
+    assert (positions.grad[..., 2] == 0).all()
+
+
+def test_ranges_render_some_triangles_of_one_vertex_buffer_in_each_view():
+    clip, triangles, attributes = visible_scene(6, views=1)
+    ranges = torch.tensor([[0, 2], [2, 4], [5, 0]])
+    shared = clip[0].float().requires_grad_()
+    ranged = operations.rasterize(shared, triangles, (16, 16), ranges)
+    values = operations.interpolate(attributes[0].float(), ranged, triangles)[0]
+    assert (ranged.triangle_ids[2] == -1).all()
+    total = torch.zeros_like(shared)
+    for view, (first, count) in enumerate(ranges.tolist()):
+        alone = clip.float().requires_grad_()
+        part = triangles[first : first + count]
+        single = operations.rasterize(alone, part, (16, 16))
+        seen = single.triangle_ids >= 0
+        expected = torch.where(seen, single.triangle_ids + first, -1)
+        assert torch.equal(ranged.triangle_ids[view : view + 1], expected)
+        assert torch.equal(ranged.rast[view, ..., :3], single.rast[0, ..., :3])
+        picture = operations.interpolate(attributes.float(), single, part)[0]
+        assert torch.equal(picture[0], values[view])
+        single.rast[..., 0].square().sum().backward()
+        total += alone.grad[0]
+    ranged.rast[..., 0].square().sum().backward()
+    torch.testing.assert_close(shared.grad, total)
+
+
+def test_shapes_and_ranges_that_do_not_fit_are_refused():
+    triangles = torch.tensor([[0, 1, 2]])
+    with pytest.raises(ValueError, match=r"shape \(3, 4\)"):
+        operations.rasterize(torch.zeros(3, 4), triangles, (4, 4))
+    with pytest.raises(ValueError, match="reach from 0 to 2; triangles are 1"):
+        operations.rasterize(torch.zeros(3, 4), triangles, (4, 4), torch.tensor([[0, 2]]))
+
+
 # --- all of them -------------------------------------------------------------------------------
 
 
@@ -231,12 +352,15 @@ def everything(seed):
     """All results and gradients of a step with three views, 300 rows high: more than one piece."""
     clips = torch.stack([torch.as_tensor(random_triangles(seed + view)[0]) for view in range(3)])
     triangles = torch.as_tensor(random_triangles(seed)[1])
+    clips, corners = clips.requires_grad_(), torch.rand(1, 60, 2).requires_grad_()
     result = operations.rasterize(clips, triangles, (300, 50))
-    uv, slopes = operations.interpolate(torch.rand(1, 60, 2), result, triangles, True)
+    uv, slopes = operations.interpolate(corners, result, triangles, True)
     levels = [torch.randn(1, s, s, 3).requires_grad_() for s in (20, 80, 320)]
     composed = operations.compose_pyramid(levels)
     colors = operations.texture(composed, uv, slopes)
-    gradients = torch.autograd.grad(colors, [composed, *levels], torch.randn(colors.shape))
+    gradients = torch.autograd.grad(
+        colors, [clips, corners, composed, *levels], torch.randn(colors.shape)
+    )
     return [*result, uv, slopes, composed, colors, *gradients]
 
 
@@ -250,21 +374,30 @@ def test_the_number_of_threads_does_not_change_a_bit(with_threads):
             assert torch.equal(one_thread, more_threads)
 
 
-def test_asking_for_a_gradient_that_does_not_exist_fails():
-    result = operations.rasterize(torch.zeros(1, 3, 4), torch.tensor([[0, 1, 2]]), (2, 2))
-    needs = torch.zeros(1, 3, 4, requires_grad=True)
-    with pytest.raises(NotImplementedError, match="clip_positions"):
-        operations.rasterize(needs, torch.tensor([[0, 1, 2]]), (2, 2))
-    with pytest.raises(NotImplementedError, match="attributes"):
-        operations.interpolate(needs, result, torch.tensor([[0, 1, 2]]))
+@pytest.fixture
+def rasterizer_as_it_was():
+    yield
+    operations.select_rasterizer("auto", torch.device("cpu"))
 
 
-def test_without_nvdiffrast_other_devices_get_one_line_that_says_how_to_install_it(monkeypatch):
+def test_wanting_nvdiffrast_without_it_gives_one_line_that_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "nvdiffrast", None)
-    elsewhere = torch.zeros(1, 3, 4, device="meta")
     with pytest.raises(TexcsdError, match=r"(?=.*non-commercial)(?=.*pip install git).*") as caught:
-        operations.rasterize(elsewhere, torch.zeros(1, 3, dtype=torch.int64, device="meta"), (4, 4))
+        operations.select_rasterizer("nvdiffrast", torch.device("cuda"))
     assert "\n" not in str(caught.value)
+    with pytest.raises(TexcsdError, match="device is cpu; choose --rasterizer auto"):
+        operations.select_rasterizer("nvdiffrast", torch.device("cpu"))
+
+
+def test_without_nvdiffrast_it_is_said_once_that_the_cpu_rasterizes(
+    monkeypatch, caplog, rasterizer_as_it_was
+):
+    monkeypatch.setitem(sys.modules, "nvdiffrast", None)
+    operations.select_rasterizer("auto", torch.device("cuda"))
+    assert not operations._takes_nvdiffrast() and not operations._takes_nvdiffrast()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    operations.select_rasterizer("numba", torch.device("cuda"))
+    assert not operations._takes_nvdiffrast() and len(caplog.records) == 1
 
 
 class LevelByLevel:
@@ -284,7 +417,7 @@ def test_sizes_nvdiffrast_cannot_halve_are_blended_from_its_single_levels(
     image = torch.randn(1, height, width, 3)
     expected = operations.texture(image, uv, slopes)
     monkeypatch.setattr(operations, "_nvdiffrast", lambda: LevelByLevel)
-    result = operations._cuda_texture(
+    result = operations._nvdiffrast_texture(
         image, uv, slopes, None, None, "linear-mipmap-linear", "wrap", None
     )
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
@@ -305,7 +438,7 @@ import numba.core.caching as caching, torch
 for name in vars(caching).values():
     if isinstance(name, type) and hasattr(name, "_locator_classes"):
         name._locator_classes = []
-from texcsd.rendering import operations
+from texcsd.rendering import operations, torch_operations
 corners = torch.tensor([[[-1.0, -1, 0, 1], [3, -1, 0, 1], [-1, 3, 0, 1]]])
 result = operations.rasterize(corners, torch.tensor([[0, 1, 2]]), (2, 2))
 assert (result.triangle_ids == 0).all()

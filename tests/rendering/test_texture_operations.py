@@ -49,6 +49,30 @@ def test_lookups_and_their_gradients_equal_the_oracle(height, width, filter_mode
         torch.testing.assert_close(ours.grad.double() / scale, correct / scale, atol=2e-4, rtol=0)
 
 
+@pytest.mark.parametrize("boundary", ["wrap", "clamp", "zero"])
+@pytest.mark.parametrize("filter_mode", FILTER_MODES)
+def test_plain_torch_gives_the_same_lookups_and_gradients(filter_mode, boundary):
+    """What CUDA takes without nvdiffrast, here on the CPU."""
+    random = np.random.default_rng(9)
+    image = torch.as_tensor(random.normal(size=(2, 12, 7, 3))).float()
+    uv, slopes = (t.view(2, 1, 100, -1) for t in random_lookup(random, 200))
+    bias = torch.as_tensor(random.normal(size=(2, 1, 100))).float()
+    results = []
+    for look_up in (operations.texture, None):
+        leaves = [t.clone().requires_grad_() for t in (image, uv, slopes, bias)]
+        if look_up is None:
+            arguments = (*leaves, None, filter_mode, boundary, None)
+            colors = operations._torch_texture(*arguments)
+        else:
+            colors = look_up(*leaves, filter_mode=filter_mode, boundary=boundary)
+        colors.square().sum().backward()
+        grads = [torch.zeros_like(t) if t.grad is None else t.grad for t in leaves]
+        results.append([colors.detach(), *grads])
+    for one, other in zip(*results, strict=True):
+        scale = max(1.0, float(other.abs().max()))
+        torch.testing.assert_close(one / scale, other / scale, atol=1e-3, rtol=0)
+
+
 def test_given_mip_levels_are_used_and_get_their_own_gradients():
     random = np.random.default_rng(8)
     sizes = [(8, 12), (4, 6), (2, 3)]

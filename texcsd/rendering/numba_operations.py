@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from texcsd.rendering import numba_rasterize, numba_shading, numba_surface
+from texcsd.rendering import numba_interpolate, numba_rasterize, numba_shading, numba_surface
 from texcsd.rendering.numba_kernel import (
     PIXELS_PER_PIECE,
     ROWS_PER_PIECE,
@@ -23,25 +24,14 @@ from texcsd.rendering.numba_kernel import (
 
 
 def rasterize(
-    clip_positions: Tensor, triangles: Tensor, resolution: tuple[int, int]
+    clip_positions: Tensor,
+    triangles: Tensor,
+    resolution: tuple[int, int],
+    ranges: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns rast, rast_db and the triangle ids, int32[view, height, width]."""
-    height, width = resolution
-    views = clip_positions.shape[0]
-    positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
-    ids = np.full((views, height, width), -1, np.int32)
-    rast = np.zeros((views, height, width, 4), np.float32)
-    rast_db = np.zeros((views, height, width, 4), np.float32)
-
-    def run(piece: tuple[int, int]) -> None:
-        view, first_row = piece
-        rows = (view, slice(first_row, first_row + ROWS_PER_PIECE))
-        triangles = (positions[view], faces, first_row, height)
-        numba_rasterize.find_visible(*triangles, ids[rows])
-        numba_rasterize.fill_visible(*triangles, ids[rows], rast[rows], rast_db[rows])
-
-    run_pieces(run, _row_pieces(views, height))
-    return torch.from_numpy(rast), torch.from_numpy(rast_db), torch.from_numpy(ids)
+    """Returns rast, rast_db, both differentiable, and ids, int32[view, height, width]."""
+    rast, rast_db, ids = _Rasterize.apply(clip_positions, triangles, resolution, ranges)
+    return rast, rast_db, ids
 
 
 def surface(
@@ -77,7 +67,9 @@ def surface(
         view, first_row = piece
         rows = (view, slice(first_row, first_row + ROWS_PER_PIECE))
         triangles = (positions[view], faces, first_row, height)
-        numba_rasterize.find_visible(*triangles, ids[rows])
+        numba_rasterize.find_visible(
+            positions[view], faces, 0, len(faces), first_row, height, ids[rows]
+        )
         pictures = tuple(image[rows] for image in images)
         numba_surface.fill_surface(*triangles, arrays, turn_normals, ids[rows], pictures)
 
@@ -86,26 +78,17 @@ def surface(
 
 
 def interpolate(
-    attributes: Tensor, rast: Tensor, rast_db: Tensor | None, ids: Tensor, triangles: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    """Returns the values, and their slopes if rast_db is given."""
-    values, faces = as_array(attributes, np.float32), as_array(triangles, np.int32)
-    channels, pixels = values.shape[2], ids.numel()
-    weights = as_array(rast, np.float32).reshape(-1, 4)
-    weight_slopes = weights if rast_db is None else as_array(rast_db, np.float32).reshape(-1, 4)
-    visible = (as_array(ids, np.int32).reshape(-1), weights, weight_slopes)
-    output = np.empty((pixels, channels), np.float32)
-    slopes = np.empty((0 if rast_db is None else pixels, 2 * channels), np.float32)
-    pixels_per_view = ids.shape[1] * ids.shape[2]
-
-    def run(piece: tuple[int, int]) -> None:
-        numba_rasterize.interpolate_attributes(
-            values, faces, *visible, pixels_per_view, *piece, output, slopes
-        )
-
-    run_pieces(run, cut(pixels, PIXELS_PER_PIECE))
-    result = torch.from_numpy(output).view(*ids.shape, channels)
-    return result, None if rast_db is None else torch.from_numpy(slopes).view(*ids.shape, -1)
+    attributes: Tensor,
+    rast: Tensor,
+    rast_db: Tensor,
+    ids: Tensor,
+    triangles: Tensor,
+    channels: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    """Returns the values, and the slopes of some channels, differentiable in all float tensors."""
+    chosen = np.array(channels, np.int64)
+    values, slopes = _Interpolate.apply(attributes, rast, rast_db, ids, triangles, chosen)
+    return values, slopes
 
 
 def relight(colors: Tensor, light: Tensor) -> Tensor:
@@ -113,6 +96,163 @@ def relight(colors: Tensor, light: Tensor) -> Tensor:
     result = _Relight.apply(colors, light)
     assert isinstance(result, Tensor)
     return result
+
+
+class _Rasterize(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        clip_positions: Tensor,
+        triangles: Tensor,
+        resolution: tuple[int, int],
+        ranges: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        height, width = resolution
+        positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
+        views = len(positions) if ranges is None else len(ranges)
+        spans = _face_spans(ranges, views, len(faces))
+        ids = np.full((views, height, width), -1, np.int32)
+        rast = np.zeros((views, height, width, 4), np.float32)
+        rast_db = np.zeros((views, height, width, 4), np.float32)
+
+        def run(piece: tuple[int, int]) -> None:
+            view, first_row = piece
+            rows = (view, slice(first_row, first_row + ROWS_PER_PIECE))
+            triangles = (_of_view(positions, view), faces)
+            numba_rasterize.find_visible(*triangles, *spans[view], first_row, height, ids[rows])
+            numba_rasterize.fill_visible(
+                *triangles, first_row, height, ids[rows], rast[rows], rast_db[rows]
+            )
+
+        run_pieces(run, _row_pieces(views, height))
+        outputs = torch.from_numpy(rast), torch.from_numpy(rast_db), torch.from_numpy(ids)
+        ctx.save_for_backward(clip_positions, triangles, outputs[2])
+        ctx.mark_non_differentiable(outputs[2])
+        return outputs
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        clip_positions, triangles, ids = ctx.saved_tensors
+        positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
+        to_rast, to_rast_db = (as_array(gradient, np.float32) for gradient in gradients[:2])
+        views, ids = len(ids), ids.numpy()
+        gradient = np.zeros((views, *positions.shape[-2:]), np.float64)
+
+        def run(view: int) -> None:
+            numba_rasterize.scatter_gradient(
+                _of_view(positions, view),
+                faces,
+                ids[view],
+                to_rast[view],
+                to_rast_db[view],
+                gradient[view],
+            )
+
+        run_pieces(run, range(views))
+        if clip_positions.ndim == 2:
+            gradient = gradient.sum(0)
+        return torch.from_numpy(gradient.astype(np.float32)), None, None, None
+
+
+class _Interpolate(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        attributes: Tensor,
+        rast: Tensor,
+        rast_db: Tensor,
+        ids: Tensor,
+        triangles: Tensor,
+        channels: np.ndarray,
+    ) -> tuple[Tensor, Tensor]:
+        visible = _visible(attributes, rast, rast_db, ids, triangles)
+        pixels, pixels_per_view = ids.numel(), ids.shape[1] * ids.shape[2]
+        output = np.empty((pixels, attributes.shape[2]), np.float32)
+        slopes = np.empty((pixels, 2 * len(channels)), np.float32)
+
+        def run(piece: tuple[int, int]) -> None:
+            numba_interpolate.interpolate(
+                *visible, channels, pixels_per_view, *piece, output, slopes
+            )
+
+        run_pieces(run, cut(pixels, PIXELS_PER_PIECE))
+        ctx.save_for_backward(attributes, rast, rast_db, ids, triangles)
+        ctx.channels = channels
+        shape = ids.shape
+        return torch.from_numpy(output).view(*shape, -1), torch.from_numpy(slopes).view(*shape, -1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        attributes, rast, rast_db, ids, triangles = ctx.saved_tensors
+        visible = _visible(attributes, rast, rast_db, ids, triangles)
+        upstream = tuple(as_array(g, np.float32).reshape(-1, g.shape[-1]) for g in gradients)
+        pixels_per_view = ids.shape[1] * ids.shape[2]
+        to_values = to_rast = to_rast_db = None
+        if ctx.needs_input_grad[0]:
+            to_values = _value_gradients(
+                attributes.shape, len(ids), visible, ctx.channels, upstream
+            )
+        if any(ctx.needs_input_grad[1:3]):
+            to_rast, to_rast_db = torch.zeros_like(rast), torch.zeros_like(rast_db)
+            outputs = to_rast.view(-1, 4).numpy(), to_rast_db.view(-1, 4).numpy()
+
+            def run(piece: tuple[int, int]) -> None:
+                numba_interpolate.rast_gradient(
+                    *visible[:3], ctx.channels, pixels_per_view, *upstream, *piece, *outputs
+                )
+
+            run_pieces(run, cut(ids.numel(), PIXELS_PER_PIECE))
+        return to_values, to_rast, to_rast_db, None, None, None
+
+
+def _visible(
+    attributes: Tensor, rast: Tensor, rast_db: Tensor, ids: Tensor, triangles: Tensor
+) -> tuple[np.ndarray, ...]:
+    """Values, faces, and per pixel of all views: ids, rast, rast_db."""
+    return (
+        as_array(attributes, np.float32),
+        as_array(triangles, np.int32),
+        as_array(ids, np.int32).reshape(-1),
+        as_array(rast, np.float32).reshape(-1, 4),
+        as_array(rast_db, np.float32).reshape(-1, 4),
+    )
+
+
+def _value_gradients(
+    shape: torch.Size,
+    views: int,
+    visible: tuple[np.ndarray, ...],
+    channels: np.ndarray,
+    upstream: tuple[np.ndarray, ...],
+) -> Tensor:
+    """Gradient to attributes of this shape; each view sums for itself."""
+    gradient = np.zeros((views, *shape[1:]), np.float64)
+    pixels_per_view = len(visible[2]) // max(views, 1)
+
+    def run(view: int) -> None:
+        first = view * pixels_per_view
+        numba_interpolate.value_gradient(
+            *visible[1:], channels, *upstream, first, first + pixels_per_view, gradient[view]
+        )
+
+    run_pieces(run, range(views))
+    if shape[0] != views:
+        gradient = gradient.sum(0, keepdims=True)
+    return torch.from_numpy(gradient.astype(np.float32))
+
+
+def _of_view(positions: np.ndarray, view: int) -> np.ndarray:
+    """Vertices of one view, of float32[view, vertex, 4] or the same float32[vertex, 4] for all."""
+    return positions if positions.ndim == 2 else positions[view]
+
+
+def _face_spans(ranges: Tensor | None, views: int, faces: int) -> list[tuple[int, int]]:
+    """First face and last plus one of every view."""
+    if ranges is None:
+        return [(0, faces)] * views
+    return [(first, first + count) for first, count in ranges.tolist()]
 
 
 class _Relight(torch.autograd.Function):

@@ -115,8 +115,10 @@ def _cut_span(a, rest, sign, span, width):
 
 
 @kernel
-def find_visible(positions, faces, first_row, height, ids):
+def find_visible(positions, faces, first_face, last_face, first_row, height, ids):
     """Nearest triangle at every pixel centre of some rows; ids int32[rows, width] come in as -1.
+
+    Only faces first_face..last_face-1 are looked at.
 
     Of equally near triangles the first wins. Triangles that are not finite, or lie between no pixel
     centres, cover nothing.
@@ -125,7 +127,7 @@ def find_visible(positions, faces, first_row, height, ids):
     nearest = np.full((rows, width), np.inf)
     pixels = _project(positions, height, width)
     x_centres, y_centres = centres(width), centres(height)
-    for face in range(len(faces)):
+    for face in range(first_face, last_face):
         i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
         left, right = _pixel_range(pixels[i, 0], pixels[j, 0], pixels[k, 0], width)
         if left > right:
@@ -214,32 +216,45 @@ def fill_visible(positions, faces, first_row, height, ids, rast, rast_db):
 
 
 @kernel
-def interpolate_attributes(
-    values, faces, ids, rast, rast_db, pixels_per_view, first, last, output, output_slopes
-):
-    """Attributes of pixels first..last-1; values float[1 or views, vertex, channel], ids flat."""
-    channels, with_slopes = values.shape[2], len(output_slopes) > 0
-    for pixel in range(first, last):
-        face = ids[pixel]
-        if face < 0:
-            for channel in range(channels):
-                output[pixel, channel] = 0
-                if with_slopes:
-                    output_slopes[pixel, 2 * channel] = 0
-                    output_slopes[pixel, 2 * channel + 1] = 0
-            continue
-        view = pixel // pixels_per_view if len(values) > 1 else 0
-        i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-        u, v = rast[pixel, 0], rast[pixel, 1]
-        for channel in range(channels):
-            third = values[view, k, channel]
-            along_u = values[view, i, channel] - third
-            along_v = values[view, j, channel] - third
-            output[pixel, channel] = third + (u * along_u + v * along_v)
-            if with_slopes:
-                output_slopes[pixel, 2 * channel] = (
-                    rast_db[pixel, 0] * along_u + rast_db[pixel, 2] * along_v
-                )
-                output_slopes[pixel, 2 * channel + 1] = (
-                    rast_db[pixel, 1] * along_u + rast_db[pixel, 3] * along_v
-                )
+def scatter_gradient(positions, faces, ids, to_rast, to_rast_db, gradient):
+    """Adds the gradient of one view to that of its clip positions, float64[vertex, 4].
+
+    The barycentrics b of a pixel solve sum(b p) = sum(b q) = 0 and sum(b) = 1, where p = X - x W
+    and q = Y - y W of each vertex. Differentiating these, and those that their slopes along x and y
+    solve, gives the factors of dp, dq and dw; nothing has to be inverted, as the slopes over w are
+    columns of the inverse. z has no gradient.
+    """
+    height, width = ids.shape
+    x_centres, y_centres = centres(width), centres(height)
+    for row in range(height):
+        for column in range(width):
+            face = int(ids[row, column])
+            if face < 0:
+                continue
+            x, y = x_centres[column], y_centres[row]
+            (u, v), slopes, w = barycentrics(positions, faces, face, x, y, width, height)
+            # Everything below is per unit of x and y, not per pixel.
+            u_x, v_x = slopes[0] * width / 2, slopes[2] * width / 2
+            u_y, v_y = slopes[1] * height / 2, slopes[3] * height / 2
+            to_u, to_v = to_rast[row, column, 0], to_rast[row, column, 1]
+            to_db, per_column, per_row = to_rast_db[row, column], 2 / width, 2 / height
+            to_u_x, to_u_y = to_db[0] * per_column, to_db[1] * per_row
+            to_v_x, to_v_y = to_db[2] * per_column, to_db[3] * per_row
+            xx, xy = (to_u_x * u_x + to_v_x * v_x) / w, (to_u_x * u_y + to_v_x * v_y) / w
+            yx, yy = (to_u_y * u_x + to_v_y * v_x) / w, (to_u_y * u_y + to_v_y * v_y) / w
+            i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+            w_i, w_j, w_k = positions[i, 3], positions[j, 3], positions[k, 3]
+            w_x = u_x * (w_i - w_k) + v_x * (w_j - w_k)
+            w_y = u_y * (w_i - w_k) + v_y * (w_j - w_k)
+            along_x = (to_u * u_x + to_v * v_x + (xx + yy) * w_x) / w
+            along_y = (to_u * u_y + to_v * v_y + (xx + yy) * w_y) / w
+            for vertex, b, b_x, b_y in (
+                (i, u, u_x, u_y),
+                (j, v, v_x, v_y),
+                (k, 1 - u - v, -u_x - v_x, -u_y - v_y),
+            ):
+                to_p = -(along_x * b + xx * b_x + yx * b_y)
+                to_q = -(along_y * b + xy * b_x + yy * b_y)
+                gradient[vertex, 0] += to_p
+                gradient[vertex, 1] += to_q
+                gradient[vertex, 3] += (xx + yy) * b - x * to_p - y * to_q
