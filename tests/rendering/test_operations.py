@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -7,11 +8,12 @@ import rendering_oracles as oracles
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rendering_shapes import random_lookup
+from rendering_shapes import make_sphere, random_lookup
 from scipy.spatial import Delaunay
 
 from texcsd.errors import TexcsdError
 from texcsd.rendering import operations, torch_operations
+from texcsd.rendering.cameras import orbit_cameras
 
 FEW = settings(max_examples=25, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -296,6 +298,30 @@ def test_the_gradient_to_positions_equals_finite_differences():
     assert compared > 10
 
 
+@FEW
+@given(seeds)
+def test_gradients_are_finite_for_triangles_of_all_kinds(seed):
+    clip, triangles = random_triangles(seed)
+    clip[0], clip[1, 3], clip[2] = np.nan, 0, clip[3]
+    leaf = torch.as_tensor(clip)[None].requires_grad_()
+    result = operations.rasterize(leaf, torch.as_tensor(triangles), (17, 23))
+    result.rast[..., :2].sum().backward()
+    assert torch.isfinite(leaf.grad).all() and (leaf.grad[0, 0] == 0).all()
+
+
+@FEW
+@given(seeds)
+def test_the_gradient_of_a_sum_of_attributes_counts_the_pixels_covered(seed):
+    """Barycentrics sum to 1, so what goes to the vertices must, too."""
+    clip, triangles = random_triangles(seed)
+    faces = torch.as_tensor(triangles)
+    result = operations.rasterize(torch.as_tensor(clip)[None], faces, (17, 23))
+    attributes = torch.rand(1, len(clip), 2).requires_grad_()
+    operations.interpolate(attributes, result, faces)[0].sum().backward()
+    covered = (result.triangle_ids >= 0).sum().float()
+    torch.testing.assert_close(attributes.grad.sum((0, 1)), covered.expand(2), atol=1e-2, rtol=1e-4)
+
+
 def test_without_grad_db_the_derivatives_have_no_gradient_to_positions():
     clip, triangles, _ = visible_scene(5)
     positions = clip.float().requires_grad_()
@@ -439,12 +465,63 @@ for name in vars(caching).values():
     if isinstance(name, type) and hasattr(name, "_locator_classes"):
         name._locator_classes = []
 from texcsd.rendering import operations, torch_operations
+from texcsd.rendering.cameras import orbit_cameras
 corners = torch.tensor([[[-1.0, -1, 0, 1], [3, -1, 0, 1], [-1, 3, 0, 1]]])
 result = operations.rasterize(corners, torch.tensor([[0, 1, 2]]), (2, 2))
 assert (result.triangle_ids == 0).all()
 """
     finished = run_python(code)
     assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_renders_on_threads_of_its_own():
+    code = """
+import os, torch
+from texcsd.rendering import operations
+torch.set_num_threads(3)
+corners = torch.tensor([[[-1.0, -1, 0, 1], [3, -1, 0, 1], [-1, 3, 0, 1]]]).repeat(4, 1, 1)
+def covered():
+    return bool((operations.rasterize(corners, torch.tensor([[0, 1, 2]]), (9, 9))[2] == 0).all())
+assert covered()
+child = os.fork()
+if child == 0:
+    os._exit(0 if covered() else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert covered()
+"""
+    finished = run_python(code)
+    assert finished.returncode == 0, finished.stderr
+
+
+# --- other renderers ---------------------------------------------------------------------------
+
+
+def test_rays_of_embree_hit_the_same_triangles():
+    """All but a few on edges, where a ray in float32 may go either way."""
+    embree = pytest.importorskip("embreex.rtcore_scene")
+    from embreex.mesh_construction import TriangleMesh
+
+    sphere = make_sphere(60)
+    bumps = 1 + 0.2 * torch.sin(9 * sphere.vertices).prod(1, keepdim=True)
+    vertices, size = bumps * sphere.vertices / 1.2, 96
+    scene = embree.EmbreeScene()
+    TriangleMesh(scene, vertices[sphere.faces].numpy())
+    cameras = orbit_cameras(3, elevation_degrees=25)
+    ids = operations.rasterize(
+        cameras.clip_positions(vertices), sphere.faces, (size, size)
+    ).triangle_ids.numpy()
+    y, x = np.meshgrid(oracles.pixel_centres(size), oracles.pixel_centres(size), indexing="ij")
+    for view in range(3):
+        tangent = np.tan(np.radians(cameras.fov_degrees[view].item()) / 2)
+        rays = np.stack([x * tangent, y * tangent, -np.ones_like(x)], -1).reshape(-1, 3)
+        rays = rays @ cameras.camera_to_world[view, :3, :3].numpy().T
+        origins = np.repeat(cameras.eyes[view].numpy()[None], len(rays), 0)
+        hits = scene.run(origins.astype(np.float32), rays.astype(np.float32))
+        same = ids[view].reshape(-1) == hits
+        assert 0.2 < (hits >= 0).mean() < 0.9
+        assert same.mean() > 0.999
 
 
 # --- nvdiffrast --------------------------------------------------------------------------------

@@ -165,7 +165,7 @@ class _Interpolate(torch.autograd.Function):
         ids: Tensor,
         triangles: Tensor,
         channels: np.ndarray,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         visible = _visible(attributes, rast, rast_db, ids, triangles)
         pixels, pixels_per_view = ids.numel(), ids.shape[1] * ids.shape[2]
         output = np.empty((pixels, attributes.shape[2]), np.float32)
@@ -179,15 +179,16 @@ class _Interpolate(torch.autograd.Function):
         run_pieces(run, cut(pixels, PIXELS_PER_PIECE))
         ctx.save_for_backward(attributes, rast, rast_db, ids, triangles)
         ctx.channels = channels
-        shape = ids.shape
-        return torch.from_numpy(output).view(*shape, -1), torch.from_numpy(slopes).view(*shape, -1)
+        return tuple(torch.from_numpy(a).view(*ids.shape, a.shape[1]) for a in (output, slopes))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         attributes, rast, rast_db, ids, triangles = ctx.saved_tensors
         visible = _visible(attributes, rast, rast_db, ids, triangles)
-        upstream = tuple(as_array(g, np.float32).reshape(-1, g.shape[-1]) for g in gradients)
+        upstream = tuple(
+            as_array(g, np.float32).reshape(ids.numel(), g.shape[-1]) for g in gradients
+        )
         pixels_per_view = ids.shape[1] * ids.shape[2]
         to_values = to_rast = to_rast_db = None
         if ctx.needs_input_grad[0]:

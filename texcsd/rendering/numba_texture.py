@@ -4,8 +4,7 @@ A lookup is a tuple of what tells where and how to look:
     levels: int64[level, 3], height, width and first texel of each; level 0 is the texture itself
         and has a buffer of its own, the others lie one behind another in one buffer.
     uv: float32[sample, 2].
-    slopes: float32[sample, 4], du/dx, du/dy, dv/dx, dv/dy per pixel; or empty.
-    bias: float32[sample], added to the level of detail; or empty.
+    details: float32[sample], the level of detail, any number; or empty: level 0.
     mask: bool[sample], samples to look up; or empty.
     samples_per_image: That many samples in a row look at one image.
     modes: One of WRAP, CLAMP, ZERO; whether to take the nearest texel; one of NO_MIPS, NEAREST_MIP,
@@ -43,6 +42,22 @@ def _level_of_detail(u_x, u_y, v_x, v_y, height, width):
     """Log2 of the major axis of a footprint; 0 where it is not finite."""
     major = _footprint(u_x, u_y, v_x, v_y, height, width)[3]
     return 0.5 * np.log2(max(major, 1e-60)) if major < np.inf else 0.0
+
+
+@kernel
+def fill_details(slopes, bias, height, width, first, last, details):
+    """Levels of detail of samples first..last-1 in a texture of this size.
+
+    slopes are float32[sample, 4], du/dx, du/dy, dv/dx, dv/dy per pixel; bias is float32[sample];
+    either may be empty.
+    """
+    for sample in range(first, last):
+        detail = 0.0
+        if len(slopes) > 0:
+            u_x, u_y = slopes[sample, 0], slopes[sample, 1]
+            v_x, v_y = slopes[sample, 2], slopes[sample, 3]
+            detail = _level_of_detail(u_x, u_y, v_x, v_y, height, width)
+        details[sample] = detail + (bias[sample] if len(bias) > 0 else NOTHING)
 
 
 @kernel
@@ -95,7 +110,7 @@ def _weights(weight, counts_first, counts_second):
 @kernel
 def sample_texture(base, mips, lookup, first, last, output):
     """Looks samples first..last-1 up; zeros where the mask is false or the uv is not finite."""
-    levels, uv, slopes, bias, mask, samples_per_image, modes, channels = lookup
+    levels, uv, details, mask, samples_per_image, modes, channels = lookup
     boundary, nearest, mip_mode = modes
     for sample in range(first, last):
         for channel in channels:
@@ -104,13 +119,7 @@ def sample_texture(base, mips, lookup, first, last, output):
         if not np.isfinite(u + v) or (len(mask) > 0 and not mask[sample]):
             continue
         image = sample // samples_per_image if len(base) > 1 else 0
-        detail = 0.0
-        if len(slopes) > 0:
-            u_x, u_y = slopes[sample, 0], slopes[sample, 1]
-            v_x, v_y = slopes[sample, 2], slopes[sample, 3]
-            detail = _level_of_detail(u_x, u_y, v_x, v_y, levels[0, 0], levels[0, 1])
-        if len(bias) > 0:
-            detail += bias[sample]
+        detail = details[sample] if len(details) > 0 else NOTHING
         finer, blend, _ = _two_levels(detail, len(levels) - 1, mip_mode)
         for step in range(2 if blend > 0 else 1):
             level = finer + step
@@ -140,7 +149,7 @@ def scatter_gradient(upstream, lookup, band, bands, base, mips):
     Every texel has one owner who adds to it in the order of the samples, so the sum has the same
     bits for any number of bands, and no band needs a buffer of its own.
     """
-    levels, uv, slopes, bias, mask, samples_per_image, modes, channels = lookup
+    levels, uv, details, mask, samples_per_image, modes, channels = lookup
     boundary, nearest, mip_mode = modes
     limits = np.empty((len(levels), 2), np.int64)
     for level in range(len(levels)):
@@ -155,13 +164,7 @@ def scatter_gradient(upstream, lookup, band, bands, base, mips):
         if not (anything and np.isfinite(u + v)) or (len(mask) > 0 and not mask[sample]):
             continue
         image = sample // samples_per_image if len(base) > 1 else 0
-        detail = 0.0
-        if len(slopes) > 0:
-            u_x, u_y = slopes[sample, 0], slopes[sample, 1]
-            v_x, v_y = slopes[sample, 2], slopes[sample, 3]
-            detail = _level_of_detail(u_x, u_y, v_x, v_y, levels[0, 0], levels[0, 1])
-        if len(bias) > 0:
-            detail += bias[sample]
+        detail = details[sample] if len(details) > 0 else NOTHING
         finer, blend, _ = _two_levels(detail, len(levels) - 1, mip_mode)
         for step in range(2 if blend > 0 else 1):
             level = finer + step
@@ -169,30 +172,22 @@ def scatter_gradient(upstream, lookup, band, bands, base, mips):
             height, width, start = levels[level, 0], levels[level, 1], levels[level, 2]
             texels = mips[image] if level else base[image]
             y0, y1, down, y_first, y_second = _texels(v, height, boundary, nearest)
+            owns_upper = limits[level, 0] <= y0 < limits[level, 1]
+            owns_lower = limits[level, 0] <= y1 < limits[level, 1]
+            if not (owns_upper or owns_lower):
+                continue
             x0, x1, across, x_first, x_second = _texels(u, width, boundary, nearest)
             left, right = _weights(across, x_first, x_second)
             upper, lower = _weights(down, y_first, y_second)
-            if limits[level, 0] <= y0 < limits[level, 1]:
-                row = start + y0 * width
+            if owns_upper:
+                weight, row = share * upper, start + y0 * width
                 _add_pair(
-                    texels[row + x0],
-                    texels[row + x1],
-                    share * upper,
-                    left,
-                    right,
-                    gradient,
-                    channels,
+                    texels[row + x0], texels[row + x1], weight, left, right, gradient, channels
                 )
-            if limits[level, 0] <= y1 < limits[level, 1]:
-                row = start + y1 * width
+            if owns_lower:
+                weight, row = share * lower, start + y1 * width
                 _add_pair(
-                    texels[row + x0],
-                    texels[row + x1],
-                    share * lower,
-                    left,
-                    right,
-                    gradient,
-                    channels,
+                    texels[row + x0], texels[row + x1], weight, left, right, gradient, channels
                 )
 
 
@@ -207,7 +202,7 @@ def _add_pair(first, second, share, left, right, gradient, channels):
 @kernel
 def lookup_gradient(upstream, base, mips, lookup, first, last, uv_gradient, detail_gradient):
     """Gradients of samples first..last-1 to uv, and to the level of detail."""
-    levels, uv, slopes, bias, mask, samples_per_image, modes, channels = lookup
+    levels, uv, details, mask, samples_per_image, modes, channels = lookup
     boundary, nearest, mip_mode = modes
     for sample in range(first, last):
         uv_gradient[sample, 0] = uv_gradient[sample, 1] = detail_gradient[sample] = 0
@@ -215,13 +210,7 @@ def lookup_gradient(upstream, base, mips, lookup, first, last, uv_gradient, deta
         if not np.isfinite(u + v) or (len(mask) > 0 and not mask[sample]):
             continue
         image = sample // samples_per_image if len(base) > 1 else 0
-        detail = 0.0
-        if len(slopes) > 0:
-            u_x, u_y = slopes[sample, 0], slopes[sample, 1]
-            v_x, v_y = slopes[sample, 2], slopes[sample, 3]
-            detail = _level_of_detail(u_x, u_y, v_x, v_y, levels[0, 0], levels[0, 1])
-        if len(bias) > 0:
-            detail += bias[sample]
+        detail = details[sample] if len(details) > 0 else NOTHING
         finer, blend, changing = _two_levels(detail, len(levels) - 1, mip_mode)
         for step in range(2 if blend > 0 else 1):
             level = finer + step
@@ -249,10 +238,11 @@ def lookup_gradient(upstream, base, mips, lookup, first, last, uv_gradient, deta
 
 
 @kernel
-def slope_gradient(detail_gradient, lookup, first, last, output):
-    """Gradients of samples first..last-1 to the slopes, from those to the level of detail."""
-    levels, _, slopes, _, _, _, _, _ = lookup
-    height, width = np.float64(levels[0, 0]), np.float64(levels[0, 1])
+def slope_gradient(detail_gradient, slopes, height, width, first, last, output):
+    """Gradients of samples first..last-1 to the slopes, from those to the level of detail.
+
+    In a texture of this height and width.
+    """
     for sample in range(first, last):
         output[sample] = 0
         u_x, u_y = slopes[sample, 0], slopes[sample, 1]

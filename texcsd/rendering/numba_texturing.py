@@ -90,7 +90,8 @@ class _Texture(torch.autograd.Function):
         modes: tuple[int, bool, int],
     ) -> Tensor:
         images, channels = image.shape[0], image.shape[3]
-        lookup = _lookup(image, uv, slopes, bias, mask, levels, modes)
+        details = _details(image, slopes, bias) if len(levels) > 1 else np.empty(0, np.float32)
+        lookup = _lookup(image, uv, details, mask, levels, modes)
         base = as_array(image, np.float32).reshape(images, -1, channels)
         mips = (
             _built_mips(base, levels, lookup[-1])
@@ -104,7 +105,7 @@ class _Texture(torch.autograd.Function):
 
         run_pieces(sample, cut(len(output), PIXELS_PER_PIECE))
         ctx.save_for_backward(image, coarse, uv, slopes, bias, mask)
-        ctx.levels, ctx.modes = levels, modes
+        ctx.levels, ctx.modes, ctx.details = levels, modes, details
         # What would have to be built once more, if it is needed at all.
         ctx.mips = mips if any(ctx.needs_input_grad[2:5]) else None
         return torch.from_numpy(output).view(*uv.shape[:3], channels)
@@ -113,37 +114,53 @@ class _Texture(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Tensor | None, ...]:
         image, coarse, uv, slopes, bias, mask = ctx.saved_tensors
-        lookup = _lookup(image, uv, slopes, bias, mask, ctx.levels, ctx.modes)
+        lookup = _lookup(image, uv, ctx.details, mask, ctx.levels, ctx.modes)
         upstream = as_array(output_gradients[0], np.float32).reshape(-1, image.shape[3])
         to_image = to_coarse = to_uv = to_slopes = to_bias = None
         if any(ctx.needs_input_grad[:2]):
             to_image, to_coarse = _texel_gradients(upstream, lookup, image.shape, coarse)
         if any(ctx.needs_input_grad[2:5]):
             base = as_array(image, np.float32).reshape(len(image), -1, image.shape[3])
-            to_uv, to_slopes, to_bias = _lookup_gradients(upstream, base, ctx.mips, lookup)
+            to_uv, to_detail = _lookup_gradients(upstream, base, ctx.mips, lookup)
             to_uv = to_uv.view(uv.shape)
-            to_slopes = None if slopes is None else to_slopes.view(slopes.shape)
-            to_bias = None if bias is None else to_bias.view(bias.shape)
+            to_bias = None if bias is None else to_detail.view(bias.shape)
+            if slopes is not None:
+                to_slopes = _slope_gradients(to_detail, slopes, image)
         return to_image, to_coarse, to_uv, to_slopes, to_bias, None, None, None
+
+
+def _details(image: Tensor, slopes: Tensor | None, bias: Tensor | None) -> np.ndarray:
+    """The level of detail of every sample; empty where nothing tells it."""
+    given = [tensor for tensor in (slopes, bias) if tensor is not None]
+    samples = given[0].shape[:3].numel() if given else 0
+    details, (height, width) = np.empty(samples, np.float32), image.shape[1:3]
+    nothing = torch.empty(0)
+    known = (
+        as_array(nothing if slopes is None else slopes, np.float32).reshape(-1, 4),
+        as_array(nothing if bias is None else bias, np.float32).reshape(-1),
+    )
+
+    def run(piece: tuple[int, int]) -> None:
+        numba_texture.fill_details(*known, height, width, *piece, details)
+
+    run_pieces(run, cut(samples, PIXELS_PER_PIECE))
+    return details
 
 
 def _lookup(
     image: Tensor,
     uv: Tensor,
-    slopes: Tensor | None,
-    bias: Tensor | None,
+    details: np.ndarray,
     mask: Tensor | None,
     levels: np.ndarray,
     modes: tuple[int, bool, int],
 ) -> tuple[Any, ...]:
     """What the kernels of `numba_texture` call a lookup."""
-    nothing = torch.empty(0)
     return (
         levels,
         as_array(uv, np.float32).reshape(-1, 2),
-        as_array(nothing if slopes is None else slopes, np.float32).reshape(-1, 4),
-        as_array(nothing if bias is None else bias, np.float32).reshape(-1),
-        as_array(nothing if mask is None else mask, np.bool_).reshape(-1),
+        details,
+        as_array(torch.empty(0) if mask is None else mask, np.bool_).reshape(-1),
         uv.shape[1] * uv.shape[2],
         modes,
         tuple(range(image.shape[3])),
@@ -184,19 +201,27 @@ def _texel_gradients(
 
 def _lookup_gradients(
     upstream: np.ndarray, base: np.ndarray, mips: np.ndarray, lookup: tuple[Any, ...]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients to uv, their derivatives (empty without) and the bias."""
+) -> tuple[Tensor, Tensor]:
+    """Gradients to uv, and to the level of detail."""
     samples = len(upstream)
     to_uv, to_detail = np.empty((samples, 2), np.float32), np.empty(samples, np.float32)
-    to_slopes = np.empty(lookup[2].shape, np.float32)
 
     def run(piece: tuple[int, int]) -> None:
         numba_texture.lookup_gradient(upstream, base, mips, lookup, *piece, to_uv, to_detail)
-        if len(to_slopes):
-            numba_texture.slope_gradient(to_detail, lookup, *piece, to_slopes)
 
     run_pieces(run, cut(samples, PIXELS_PER_PIECE))
-    return torch.from_numpy(to_uv), torch.from_numpy(to_slopes), torch.from_numpy(to_detail)
+    return torch.from_numpy(to_uv), torch.from_numpy(to_detail)
+
+
+def _slope_gradients(to_detail: Tensor, slopes: Tensor, image: Tensor) -> Tensor:
+    flat, (height, width) = as_array(slopes, np.float32).reshape(-1, 4), image.shape[1:3]
+    gradient = np.empty_like(flat)
+
+    def run(piece: tuple[int, int]) -> None:
+        numba_texture.slope_gradient(to_detail.numpy(), flat, height, width, *piece, gradient)
+
+    run_pieces(run, cut(len(flat), PIXELS_PER_PIECE))
+    return torch.from_numpy(gradient).view(slopes.shape)
 
 
 class _Pyramid(torch.autograd.Function):
