@@ -91,9 +91,15 @@ def interpolate(
     return values, slopes
 
 
-def relight(colors: Tensor, light: Tensor) -> Tensor:
-    """`shading.relight`: colours float32[..., 3] under light float32[..., 1]."""
-    result = _Relight.apply(colors, light)
+def shade(
+    colors: Tensor,
+    normals: Tensor,
+    coverage: Tensor,
+    lights: tuple[Tensor, Tensor, Tensor],
+    background: Tensor,
+) -> Tensor:
+    """`shading.shade`, differentiable in the colors; lights are direction, ambient, exposure."""
+    result = _Shade.apply(colors, normals, coverage, *lights, background)
     assert isinstance(result, Tensor)
     return result
 
@@ -256,30 +262,35 @@ def _face_spans(ranges: Tensor | None, views: int, faces: int) -> list[tuple[int
     return [(first, first + count) for first, count in ranges.tolist()]
 
 
-class _Relight(torch.autograd.Function):
+class _Shade(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, colors: Tensor, light: Tensor) -> Tensor:
-        values = as_array(colors, np.float32).reshape(-1, colors.shape[-1])
-        factors = as_array(light, np.float32).reshape(-1)
-        roots, output = np.empty_like(factors), np.empty_like(values)
+    def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+        colors, normals, coverage, *lights, background = (
+            as_array(tensor, np.float32) for tensor in inputs
+        )
+        factors, output = np.empty(colors.shape[:3], np.float32), np.empty_like(colors)
+        roots = np.empty_like(factors)
 
         def run(piece: tuple[int, int]) -> None:
-            numba_shading.relight(values, factors, *piece, roots, output)
+            images = colors, normals, coverage, tuple(lights), background
+            numba_shading.shade(*images, *piece, factors, roots, output)
 
-        run_pieces(run, cut(len(values), PIXELS_PER_PIECE))
-        ctx.arrays = (values, factors, roots)
-        return torch.from_numpy(output).view(colors.shape)
+        run_pieces(run, cut(colors.shape[0] * colors.shape[1], ROWS_PER_PIECE // 4))
+        ctx.arrays = (colors.reshape(-1, 3), factors.reshape(-1), roots.reshape(-1))
+        return torch.from_numpy(output)
 
     @staticmethod
-    def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Tensor, None]:
-        upstream = as_array(output_gradients[0], np.float32).reshape(ctx.arrays[0].shape)
+    @once_differentiable
+    def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Tensor | None, ...]:
+        upstream = as_array(output_gradients[0], np.float32).reshape(-1, 3)
         gradient = np.empty_like(upstream)
 
         def run(piece: tuple[int, int]) -> None:
-            numba_shading.relight_gradient(*ctx.arrays, upstream, *piece, gradient)
+            numba_shading.shade_gradient(*ctx.arrays, upstream, *piece, gradient)
 
         run_pieces(run, cut(len(gradient), PIXELS_PER_PIECE))
-        return torch.from_numpy(gradient).view(output_gradients[0].shape), None
+        to_colors = torch.from_numpy(gradient).view(output_gradients[0].shape)
+        return to_colors, *(None,) * 6
 
 
 def _row_pieces(views: int, height: int) -> list[tuple[int, int]]:
