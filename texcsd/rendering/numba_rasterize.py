@@ -173,13 +173,37 @@ def find_visible(positions, faces, first_face, last_face, first_row, height, ids
 
 
 @kernel
-def barycentrics(positions, faces, face, x, y, width, height):
+def corners(positions, faces, face, axis):
+    """One coordinate of the corners of a triangle."""
+    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+    return (
+        np.float64(positions[i, axis]),
+        np.float64(positions[j, axis]),
+        np.float64(positions[k, axis]),
+    )
+
+
+@kernel
+def triangle(positions, faces, face):
+    """Edge functions of a triangle, and w at its corners."""
+    return _edges(positions, faces, face), corners(positions, faces, face, 3)
+
+
+@kernel
+def no_triangle():
+    """Like `triangle`, of nothing."""
+    nothing = (0.0, 0.0, 0.0)
+    return (nothing, nothing, nothing), nothing
+
+
+@kernel
+def barycentrics(edges, corner_w, x, y, width, height):
     """(u, v), their change per pixel (du/dx, du/dy, dv/dx, dv/dy), and w, at normalised (x, y).
 
-    Not finite for what `find_visible` finds invisible.
+    Of a triangle with these edge functions and w at its corners; not finite for what `find_visible`
+    finds invisible.
     """
-    (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = _edges(positions, faces, face)
-    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+    (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
     edge0, edge1 = a0 * x + (b0 * y + c0), a1 * x + (b1 * y + c1)
     scale = 1 / (edge0 + edge1 + (a2 * x + (b2 * y + c2)))
     u, v = edge0 * scale, edge1 * scale
@@ -191,7 +215,7 @@ def barycentrics(positions, faces, face, x, y, width, height):
         (a1 - v * slope_x) * per_column,
         (b1 - v * slope_y) * per_row,
     )
-    w = u * positions[i, 3] + v * positions[j, 3] + (1 - u - v) * positions[k, 3]
+    w = u * corner_w[0] + v * corner_w[1] + (1 - u - v) * corner_w[2]
     return (u, v), slopes, w
 
 
@@ -200,15 +224,21 @@ def fill_visible(positions, faces, first_row, height, ids, rast, rast_db):
     """Barycentrics, z/w and barycentric slopes of the visible triangles of some rows."""
     rows, width = ids.shape
     x_centres, y_centres = centres(width), centres(height)
+    known = -1
+    edges, corner_w = no_triangle()
+    corner_z = corner_w
     for row in range(rows):
         for column in range(width):
             face = int(ids[row, column])
             if face < 0:
                 continue
+            if face != known:  # neighbours often see the same
+                edges, corner_w = triangle(positions, faces, face)
+                corner_z = corners(positions, faces, face, 2)
+                known = face
             x, y = x_centres[column], y_centres[first_row + row]
-            (u, v), slopes, w = barycentrics(positions, faces, face, x, y, width, height)
-            i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-            z = u * positions[i, 2] + v * positions[j, 2] + (1 - u - v) * positions[k, 2]
+            (u, v), slopes, w = barycentrics(edges, corner_w, x, y, width, height)
+            z = u * corner_z[0] + v * corner_z[1] + (1 - u - v) * corner_z[2]
             rast[row, column, 0], rast[row, column, 1] = u, v
             rast[row, column, 2], rast[row, column, 3] = z / w, face + 1
             for index in range(4):
@@ -231,8 +261,9 @@ def scatter_gradient(positions, faces, ids, to_rast, to_rast_db, gradient):
             face = int(ids[row, column])
             if face < 0:
                 continue
+            edges, corner_w = triangle(positions, faces, face)
             x, y = x_centres[column], y_centres[row]
-            (u, v), slopes, w = barycentrics(positions, faces, face, x, y, width, height)
+            (u, v), slopes, w = barycentrics(edges, corner_w, x, y, width, height)
             # Everything below is per unit of x and y, not per pixel.
             u_x, v_x = slopes[0] * width / 2, slopes[2] * width / 2
             u_y, v_y = slopes[1] * height / 2, slopes[3] * height / 2

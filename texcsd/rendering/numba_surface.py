@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from texcsd.rendering.numba_kernel import kernel
-from texcsd.rendering.numba_rasterize import barycentrics, centres
+from texcsd.rendering.numba_rasterize import barycentrics, centres, no_triangle, triangle
 
 
 @kernel
@@ -29,19 +29,25 @@ def fill_surface(clip_positions, clip_faces, first_row, height, mesh, turn_norma
     position_image, normal_image, uv_image, uv_slope_image, depth_image = images
     rows, width = ids.shape
     x_centres, y_centres = centres(width), centres(height)
+    known = -1
+    edges, corner_w = no_triangle()
+    places = directions = edges
     for row in range(rows):
         for column in range(width):
             face = int(ids[row, column])
             if face < 0:
                 continue
+            if face != known:  # neighbours often see the same
+                edges, corner_w = triangle(clip_positions, clip_faces, face)
+                places = _corners(vertices, faces, face)
+                directions = _corners(normals, normal_faces, face)
+                known = face
             x, y = x_centres[column], y_centres[first_row + row]
-            (u, v), slopes, w = barycentrics(clip_positions, clip_faces, face, x, y, width, height)
+            (u, v), slopes, w = barycentrics(edges, corner_w, x, y, width, height)
             depth_image[row, column, 0] = w
-            corners = _corners(vertices, faces, face)
-            position = _blend(corners, u, v)
-            normal = _blend(_corners(normals, normal_faces, face), u, v)
+            position, normal = _blend(places, u, v), _blend(directions, u, v)
             length = max(np.sqrt(_dot(normal, normal)), 1e-12)
-            if turn_normals and _is_turned_away(corners, normal, slopes):
+            if turn_normals and _is_turned_away(places, normal, slopes):
                 length = -length
             for axis in range(3):
                 position_image[row, column, axis] = position[axis]
