@@ -88,12 +88,11 @@ def sample_map(base_color_map: Tensor, surface: Surface) -> Material:
         base_color_map: float[1, rows, columns, 3], sRGB, row 0 on top; differentiable.
         surface: Gives uv and the area of each pixel.
     """
-    # The one place where v (up) becomes a row (down).
-    upside_down = torch.tensor([1.0, -1.0], device=surface.uv.device)
-    rows = (1 - upside_down) / 2 + upside_down * surface.uv
-    row_derivatives = surface.uv_derivatives * upside_down.repeat_interleave(2)
+    # The one place where v (up) becomes a row (down). Footprints are as large either way.
+    rows = torch.stack([surface.uv[..., 0], 1 - surface.uv[..., 1]], -1)
+    derivatives = surface.uv_derivatives
     seen = surface.triangle_ids >= 0
-    return Material(operations.texture(base_color_map, rows, row_derivatives, mask=seen))
+    return Material(operations.texture(base_color_map, rows, derivatives, mask=seen))
 
 
 def count_pixels(surface: Surface, counts: Tensor) -> None:
