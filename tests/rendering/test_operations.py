@@ -426,6 +426,51 @@ def test_without_nvdiffrast_it_is_said_once_that_the_cpu_rasterizes(
     assert not operations._takes_nvdiffrast() and len(caplog.records) == 1
 
 
+def step_with(device, rasterize, interpolate, texture):
+    """Everything a step without nvdiffrast computes, and its gradients."""
+    clip, triangles, attributes = visible_scene(7)
+    generator = torch.Generator().manual_seed(0)
+    leaves = [clip.float(), attributes.float(), torch.rand(1, 12, 12, 3, generator=generator)]
+    leaves = [leaf.to(device).requires_grad_() for leaf in leaves]
+    triangles = triangles.to(device)
+    result = rasterize(leaves[0], triangles, (17, 19))
+    uv, slopes = interpolate(leaves[1], result, triangles, [0, 1])
+    colors = texture(leaves[2], uv[..., :2].contiguous(), slopes)
+    colors.square().sum().backward()
+    return [tensor.detach().cpu() for tensor in (*result, uv, slopes, colors)] + [
+        leaf.grad.cpu() for leaf in leaves
+    ]
+
+
+def assert_steps_are_close(one, other):
+    for first, second in zip(one, other, strict=True):
+        scale = max(1.0, float(second.abs().max()))
+        torch.testing.assert_close(first / scale, second / scale, atol=1e-4, rtol=0)
+
+
+EVERY_OPERATION = operations.rasterize, operations.interpolate, operations.texture
+
+
+def test_what_cuda_takes_without_nvdiffrast_gives_the_same_on_a_cpu():
+    def rasterize(*arguments):
+        return operations.Rasterization(*operations._rasterize_on_cpu(*arguments, None))
+
+    def texture(image, uv, slopes):
+        arguments = None, None, "linear-mipmap-linear", "wrap", None
+        return operations._torch_texture(image, uv, slopes, *arguments)
+
+    other = step_with("cpu", rasterize, operations._torch_interpolate, texture)
+    assert_steps_are_close(step_with("cpu", *EVERY_OPERATION), other)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_cuda_without_nvdiffrast_gives_the_same_as_the_cpu(rasterizer_as_it_was):
+    operations.select_rasterizer("numba", torch.device("cuda"))
+    on_cpu, on_gpu = (step_with(device, *EVERY_OPERATION) for device in ("cpu", "cuda"))
+    assert_steps_are_close(on_cpu, on_gpu)
+
+
 class LevelByLevel:
     """Stands in for nvdiffrast.torch: lookups without mips."""
 

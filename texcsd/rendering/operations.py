@@ -127,12 +127,7 @@ def interpolate(
         )
         return values, derivatives if channels else None
     if not _takes_nvdiffrast():
-        values, derivatives = torch_operations.interpolate(
-            attributes, rast, rast_db, triangle_ids, triangles
-        )
-        if not channels:
-            return values, None
-        return values, derivatives.unflatten(-1, (-1, 2))[..., channels, :].flatten(-2)
+        return _torch_interpolate(attributes, rasterization, triangles, channels)
     which = {"rast_db": rast_db, "diff_attrs": channels} if channels else {}
     values, derivatives = _nvdiffrast().interpolate(
         attributes.contiguous(), rast, triangles.int().contiguous(), **which
@@ -336,6 +331,15 @@ def _nvdiffrast_texture(
         )
         colors = colors + share[..., None] * lookup
     return colors
+
+
+def _torch_interpolate(
+    attributes: Tensor, rasterization: Rasterization, triangles: Tensor, channels: list[int]
+) -> tuple[Tensor, Tensor | None]:
+    values, derivatives = torch_operations.interpolate(attributes, *rasterization, triangles)
+    if not channels:
+        return values, None
+    return values, derivatives.unflatten(-1, (-1, 2))[..., channels, :].flatten(-2)
 
 
 def _torch_texture(
