@@ -5,7 +5,6 @@ The painting itself is replaced by a quick fake; what it paints is tested in tes
 
 import dataclasses
 import hashlib
-import importlib.util
 import json
 import subprocess
 import sys
@@ -606,19 +605,18 @@ def test_without_an_output_it_goes_below_outputs(cube, tmp_path, synthesis, monk
     assert sorted(contents(result.folder)) == OUTPUTS
 
 
-def test_auto_takes_the_gpu_only_if_it_can_also_render_there(monkeypatch) -> None:
-    available = {"cuda": True, "nvdiffrast": True}
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: available["cuda"])
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: object() if available[name] else None
-    )
-    assert job._resolve_device("auto") == "cuda"
-    available["nvdiffrast"] = False
-    assert job._resolve_device("auto") == "cpu"
-    available.update(cuda=False, nvdiffrast=True)
-    assert job._resolve_device("auto") == "cpu"
+def test_auto_takes_the_gpu_if_there_is_one(monkeypatch) -> None:
+    for available, expected in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda answer=available: answer)
+        assert job._resolve_device("auto") == expected
     with pytest.raises(TexcsdError, match="sees no NVIDIA GPU; use --device cpu"):
         job._resolve_device("cuda")
+
+
+def test_a_rasterizer_the_device_cannot_have_is_refused_and_nothing_is_written(cube, folder):
+    with pytest.raises(TexcsdError, match="nvdiffrast needs a GPU, and the device is cpu"):
+        paint(cube, folder, device="cpu", rasterizer="nvdiffrast")
+    assert contents(folder) == {}
 
 
 def test_a_pattern_scale_the_model_cannot_heed_is_said_to_have_no_effect(cube, folder, synthesis):

@@ -6,7 +6,6 @@ Painting and editing are one job: an editing starts from the texture that the me
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 import logging
 import os
@@ -44,6 +43,7 @@ from texcsd.output.preview import (
 from texcsd.output.seams import measure_seams
 from texcsd.output.viewer import three_js, viewer_html
 from texcsd.progress import Progress, StepListener
+from texcsd.rendering.operations import select_rasterizer
 from texcsd.report import describe_input, describe_versions, input_sha256
 from texcsd.result_folder import (
     REPORT,
@@ -243,6 +243,7 @@ def _paint(
     refuse_foreign_files(folder, outputs.values(), mesh_path)
     unfinished = None if overwrite else load_unfinished(folder, request)
     device = _resolve_device(settings.device)
+    select_rasterizer(settings.rasterizer, torch.device(device))
     mesh = whole_mesh = load_mesh(mesh_path)
     original, warnings = None, []
     if isinstance(settings, EditSettings):
@@ -435,10 +436,9 @@ def _measure_damage(
 
 
 def _resolve_device(device: str) -> str:
-    """The device in PyTorch's words; "auto" takes a GPU if all that painting needs is there."""
+    """The device in PyTorch's words; "auto" takes a GPU if PyTorch sees one."""
     if device == "auto":
-        ready = torch.cuda.is_available() and importlib.util.find_spec("nvdiffrast") is not None
-        return "cuda" if ready else "cpu"
+        return "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise TexcsdError(
             f"device is cuda, but PyTorch {torch.__version__} sees no NVIDIA GPU; use --device cpu,"

@@ -63,6 +63,9 @@ class PaintSettings:
     alone, or one of the others."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
+    rasterizer: Literal["auto", "numba", "nvdiffrast"] = "auto"
+    """What renders on a GPU: nvdiffrast (not part of texcsd, non-commercial), numba (finds what is
+    visible on the CPU), or "auto": nvdiffrast if it is installed. A CPU has numba only."""
     learning_rate: float = 0.05
     """Of the texture's optimiser, Adam, in the first step; it falls to a tenth."""
     guidance: Literal["csd", "sds", "nfsd", "bridge"] = "csd"

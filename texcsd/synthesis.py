@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
-from texcsd.geometry.mesh import Mesh, sample_surface
+from texcsd.geometry.mesh import Mesh, SurfaceSampler
 from texcsd.guidance.prompts import side_prompts, side_weights
 from texcsd.guidance.score import (
     NEED_NEGATIVE_PROMPT,
@@ -35,7 +35,7 @@ from texcsd.progress import Progress, StepListener
 from texcsd.rendering.cameras import Cameras, random_cameras
 from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh
 from texcsd.rendering.shading import downsample, random_lights, shade
-from texcsd.rendering.texture import TexelPyramid, sample_map
+from texcsd.rendering.texture import TexelPyramid, count_pixels, sample_map
 from texcsd.settings import EditSettings, PaintSettings
 
 SUPERSAMPLING = 2
@@ -100,12 +100,12 @@ def synthesize(
     wanted = side_prompts(settings.prompt) if with_sides else [settings.prompt]
     prompts = encode(denoiser, wanted, choose_negative_prompt(settings, denoiser))
     painting = Painting(settings, mesh.vertices.device, checkpoint_folder, original)
-    looked_at = mesh if original is None else changing_part(mesh, original)
+    sampler = SurfaceSampler(mesh if original is None else changing_part(mesh, original))
     saved_at = time.monotonic()
     progress.update(painting.step)
     try:
         while painting.step < settings.steps:
-            _take_step(painting, mesh, looked_at, denoiser, prompts, settings)
+            _take_step(painting, mesh, sampler, denoiser, prompts, settings)
             progress.update(painting.step)
             if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
                 painting.save()
@@ -225,17 +225,11 @@ class Painting:
         self.changing = True
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        self._count_pixels(surface.uv[surface.triangle_ids >= 0])
+        count_pixels(surface, self.pixels)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
         self.changing = False
-
-    def _count_pixels(self, uv: Tensor) -> None:
-        size = len(self.pixels)
-        column, row = (uv[:, 0] * size).floor().long(), ((1 - uv[:, 1]) * size).floor().long()
-        place = row % size * size + column % size
-        self.pixels += torch.bincount(place, minlength=size**2).view(size, size)
 
     def seen_texels(self) -> Tensor:
         """bool[size, size]: what the views have shown often enough to learn its colour."""
@@ -267,7 +261,7 @@ def _reduced(
 def _take_step(
     painting: Painting,
     mesh: Mesh,
-    looked_at: Mesh,
+    sampler: SurfaceSampler,
     denoiser: Denoiser,
     prompts: PromptEmbeddings,
     settings: PaintSettings,
@@ -276,7 +270,7 @@ def _take_step(
     generator = step_generator(settings.seed, painting.step)
     done = painting.step / max(1, settings.steps - 1)
     with painting.timed("render"):
-        cameras = _step_cameras(looked_at, settings, generator)
+        cameras = _step_cameras(sampler, settings, generator)
         base_color_map = painting.base_color_map(without_finest=done < FINEST_LEVEL_FROM)
         size = SUPERSAMPLING * denoiser.image_size
         surface = rasterize_mesh(mesh, cameras, size, size)
@@ -352,10 +346,12 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + step + 2) % 2**63)
 
 
-def _step_cameras(mesh: Mesh, settings: PaintSettings, generator: torch.Generator) -> Cameras:
-    points, normals = sample_surface(mesh, settings.views, generator)
+def _step_cameras(
+    sampler: SurfaceSampler, settings: PaintSettings, generator: torch.Generator
+) -> Cameras:
+    points, normals = sampler.draw(settings.views, generator)
     cameras = random_cameras(points, normals, generator, settings.close_up_fraction)
-    return cameras.to(mesh.vertices.device)
+    return cameras.to(sampler.mesh.vertices.device)
 
 
 def _render(

@@ -55,44 +55,71 @@ def area_matrix(size: int) -> np.ndarray:
     return matrix
 
 
-def mip_chain(image: np.ndarray) -> list[np.ndarray]:
-    """Mip levels of one image [row, column, channel]."""
-    levels = [image.astype(np.float64)]
+def mip_chain(image: Tensor) -> list[Tensor]:
+    """Mip levels of one image float64[row, column, channel], finest first."""
+    levels = [image]
     while max(levels[-1].shape[:2]) > 1:
         fine = levels[-1]
-        rows, columns = area_matrix(fine.shape[0]), area_matrix(fine.shape[1])
-        levels.append(np.einsum("yr,rxc,zx->yzc", rows, fine, columns))
+        rows, columns = (torch.from_numpy(area_matrix(size)) for size in fine.shape[:2])
+        levels.append(torch.einsum("yr,rxc,zx->yzc", rows, fine, columns))
     return levels
 
 
-def bilinear(image: np.ndarray, u: float, v: float, boundary: str) -> np.ndarray:
+def texel(image: Tensor, row: int, column: int, boundary: str) -> Tensor:
     height, width = image.shape[:2]
-    x, y = u * width - 0.5, v * height - 0.5
-    if boundary == "clamp":
-        x, y = min(max(x, -0.5), width - 0.5), min(max(y, -0.5), height - 0.5)
-    result = np.zeros(image.shape[2])
-    for row in (int(np.floor(y)), int(np.floor(y)) + 1):
-        for column in (int(np.floor(x)), int(np.floor(x)) + 1):
-            weight = (1 - abs(x - column)) * (1 - abs(y - row))
-            if boundary == "clamp":
-                texel = image[min(max(row, 0), height - 1), min(max(column, 0), width - 1)]
-            else:
-                texel = image[row % height, column % width]
-            result += weight * texel
+    if boundary == "zero" and not (0 <= row < height and 0 <= column < width):
+        return torch.zeros_like(image[0, 0])
+    if boundary == "wrap":
+        return image[row % height, column % width]
+    return image[min(max(row, 0), height - 1), min(max(column, 0), width - 1)]
+
+
+def nearest(image: Tensor, uv: Tensor, boundary: str) -> Tensor:
+    x, y = uv[0] * image.shape[1], uv[1] * image.shape[0]
+    return texel(image, int(y.floor()), int(x.floor()), boundary)
+
+
+def bilinear(image: Tensor, uv: Tensor, boundary: str) -> Tensor:
+    x, y = uv[0] * image.shape[1] - 0.5, uv[1] * image.shape[0] - 0.5
+    result = torch.zeros_like(image[0, 0])
+    for row in (int(y.floor()), int(y.floor()) + 1):
+        for column in (int(x.floor()), int(x.floor()) + 1):
+            weight = (1 - (x - column).abs()) * (1 - (y - row).abs())
+            result = result + weight * texel(image, row, column, boundary)
     return result
 
 
-def texture(image: Tensor, uv: Tensor, uv_derivatives: Tensor, boundary: str) -> Tensor:
-    """Trilinear lookups of samples uv [sample, 2] in one image [row, column, channel]."""
-    levels = mip_chain(image.numpy())
-    height, width = image.shape[:2]
+def level_of_detail(slopes: Tensor, height: int, width: int) -> Tensor:
+    """Log2 of the largest singular value of the change of texels with pixels."""
+    size = torch.tensor([[width], [height]], dtype=torch.float64)
+    return torch.log2(torch.linalg.matrix_norm(slopes.view(2, 2) * size, 2))
+
+
+def texture(
+    levels: list[Tensor],
+    uv: Tensor,
+    uv_derivatives: Tensor | None,
+    bias: Tensor | None,
+    filter_mode: str,
+    boundary: str,
+) -> Tensor:
+    """Lookups of samples uv float64[sample, 2] in mip levels [row, column, channel]."""
     results = []
-    for (u, v), slopes in zip(uv.double().tolist(), uv_derivatives.double().numpy(), strict=True):
-        jacobian = slopes.reshape(2, 2) * np.array([[width], [height]])
-        major_axis = np.linalg.norm(jacobian, 2)
-        detail = min(np.log2(max(major_axis, 1.0)), len(levels) - 1)
-        finer = int(detail)
-        coarser = min(finer + 1, len(levels) - 1)
-        fine, coarse = (bilinear(levels[k], u, v, boundary) for k in (finer, coarser))
-        results.append(fine + (detail - finer) * (coarse - fine))
-    return torch.tensor(np.array(results)).float()
+    for index, place in enumerate(uv):
+        detail = torch.zeros((), dtype=torch.float64)
+        if uv_derivatives is not None:
+            detail = detail + level_of_detail(uv_derivatives[index], *levels[0].shape[:2])
+        if bias is not None:
+            detail = detail + bias[index]
+        detail = detail.clamp(0, len(levels) - 1)
+        finer = min(int(detail), len(levels) - 2)
+        if filter_mode == "nearest":
+            results.append(nearest(levels[0], place, boundary))
+        elif filter_mode == "linear" or len(levels) == 1:
+            results.append(bilinear(levels[0], place, boundary))
+        elif filter_mode == "linear-mipmap-nearest":
+            results.append(bilinear(levels[int(detail + 0.5)], place, boundary))
+        else:
+            fine, coarse = (bilinear(levels[finer + k], place, boundary) for k in (0, 1))
+            results.append(fine + (detail - finer) * (coarse - fine))
+    return torch.stack(results)

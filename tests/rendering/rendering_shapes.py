@@ -1,5 +1,6 @@
-"""Small meshes with uv and normals, built from formulas."""
+"""Small meshes with uv and normals, built from formulas, and places to look textures up at."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,3 +36,11 @@ def make_square(size: float = 1.0) -> Mesh:
     vertices = torch.cat([size * (corners - 0.5), torch.zeros(4, 1)], 1)
     normals = torch.tensor([[0.0, 0.0, 1.0]]).repeat(4, 1)
     return make_mesh(vertices, torch.tensor([[0, 1, 2], [0, 2, 3]]), corners, normals)
+
+
+def random_lookup(random: np.random.Generator, samples: int, spread: float = 1.0):
+    """uv float32[1, 1, sample, 2] on and around the texture, and derivatives of all sizes."""
+    uv = torch.as_tensor(random.uniform(-spread, 1 + spread, (1, 1, samples, 2))).float()
+    scale = 2.0 ** random.uniform(-12, 1, (1, 1, samples, 1))
+    slopes = torch.as_tensor(random.normal(size=(1, 1, samples, 4)) * scale).float()
+    return uv, slopes

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -7,10 +8,12 @@ import rendering_oracles as oracles
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rendering_shapes import make_sphere, random_lookup
 from scipy.spatial import Delaunay
 
 from texcsd.errors import TexcsdError
-from texcsd.rendering import operations
+from texcsd.rendering import operations, torch_operations
+from texcsd.rendering.cameras import orbit_cameras
 
 FEW = settings(max_examples=25, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -223,138 +226,149 @@ def test_attributes_may_differ_between_views():
     assert (values[0] == 1).all() and (values[1] == 5).all()
 
 
-# --- texture -----------------------------------------------------------------------------------
+# --- gradients to geometry ---------------------------------------------------------------------
 
 
-def random_lookup(random, samples, spread=1.0):
-    uv = torch.as_tensor(random.uniform(-spread, 1 + spread, (1, 1, samples, 2))).float()
-    scale = 2.0 ** random.uniform(-12, 1, (1, 1, samples, 1))
-    slopes = torch.as_tensor(random.normal(size=(1, 1, samples, 4)) * scale).float()
-    return uv, slopes
+def visible_scene(seed, views=2):
+    """A few large triangles in perspective, some cut by the near plane, and attributes for them."""
+    random = np.random.default_rng(seed)
+    clip = random.normal(size=(views, 12, 4))
+    clip[..., 3] = random.uniform(0.5, 2, (views, 12))
+    clip[:, 0, 3] = -0.3  # behind the eye
+    triangles = torch.as_tensor(random.permuted(np.tile(np.arange(12), (6, 1)), axis=1)[:, :3])
+    attributes = torch.as_tensor(random.normal(size=(1, 12, 3)))
+    return torch.as_tensor(clip), triangles.contiguous(), attributes
 
 
-@pytest.mark.parametrize("boundary", ["wrap", "clamp"])
-@pytest.mark.parametrize("height, width", [(64, 64), (16, 4), (1, 1), (7, 7), (100, 30), (33, 1)])
-def test_lookups_equal_the_oracle_at_any_size(height, width, boundary):
-    random = np.random.default_rng(height)
-    image = torch.as_tensor(random.normal(size=(1, height, width, 3))).float()
-    uv, slopes = random_lookup(random, 200)
-    result = operations.texture(image, uv, slopes, boundary)
-    expected = oracles.texture(image[0], uv[0, 0], slopes[0, 0], boundary)
-    torch.testing.assert_close(result[0, 0], expected, atol=3e-5, rtol=0)
-
-
-@pytest.mark.parametrize("boundary", ["wrap", "clamp"])
-@pytest.mark.parametrize("size", [(1, 1), (5, 8), (16, 16), (31, 17)])
-def test_a_constant_texture_looks_constant_everywhere(size, boundary):
-    color = torch.tensor([0.1, 0.5, 0.9])
-    uv, slopes = random_lookup(np.random.default_rng(1), 500)
-    result = operations.texture(color.expand(1, *size, 3), uv, slopes, boundary)
-    torch.testing.assert_close(result, color.expand_as(result), atol=3e-7, rtol=0)
-
-
-@pytest.mark.parametrize("boundary", ["wrap", "clamp"])
-@pytest.mark.parametrize("size", [(8, 8), (1, 1), (5, 12), (31, 17)])
-def test_the_gradient_is_the_transpose_of_the_lookup(size, boundary):
-    """A lookup is linear in the texture, so <A x, y> = <x, A' y> for all x, y is everything."""
-    random = np.random.default_rng(2)
-    uv, slopes = random_lookup(random, 60)
-    image = torch.randn(1, *size, 3, requires_grad=True)
-    output = operations.texture(image, uv, slopes, boundary)
-    for seed in range(5):
-        upstream = torch.randn(output.shape, generator=torch.Generator().manual_seed(seed))
-        (gradient,) = torch.autograd.grad(output, image, upstream, retain_graph=True)
-        forward = (output.double() * upstream.double()).sum()
-        backward = (image.double() * gradient.double()).sum()
-        torch.testing.assert_close(forward, backward, atol=1e-4, rtol=1e-5)
-
-
-def test_gradients_equal_finite_differences():
-    uv, slopes = random_lookup(np.random.default_rng(3), 20)
-    image = torch.randn(1, 6, 4, 3, generator=torch.Generator().manual_seed(0))
-    weights = torch.randn(1, 1, 20, 3, generator=torch.Generator().manual_seed(1))
-    leaf = image.clone().requires_grad_()
-    (operations.texture(leaf, uv, slopes) * weights).sum().backward()
-    for row, column in ((0, 0), (2, 3), (5, 1)):
-        changed = image.clone()
-        changed[0, row, column, 1] += 1  # linear: the size of the step does not matter
-        change = operations.texture(changed, uv, slopes) - operations.texture(image, uv, slopes)
-        expected = (change * weights).sum()
-        torch.testing.assert_close(leaf.grad[0, row, column, 1], expected, atol=1e-5, rtol=0)
-
-
-def test_the_gradient_of_a_sum_sums_to_the_number_of_lookups():
-    image = torch.zeros(1, 13, 20, 3, requires_grad=True)
-    uv, slopes = random_lookup(np.random.default_rng(4), 300)
-    operations.texture(image, uv, slopes).sum().backward()
-    torch.testing.assert_close(
-        image.grad.sum((0, 1, 2)), torch.full((3,), 300.0), rtol=1e-5, atol=0
+@pytest.mark.parametrize("shared", [True, False])
+def test_gradients_to_positions_and_attributes_equal_those_of_torch(shared):
+    """Torch differentiates the formulas from the visible triangles on, in float64."""
+    clip, triangles, attributes = visible_scene(3)
+    attributes = attributes if shared else torch.cat([attributes, attributes + 1])
+    ours = [tensor.float().requires_grad_() for tensor in (clip, attributes)]
+    rasterized = operations.rasterize(ours[0], triangles, (19, 23))
+    assert 0.3 < (rasterized.triangle_ids >= 0).float().mean() < 1
+    values, slopes = operations.interpolate(ours[1], rasterized, triangles, [2, 0])
+    exact = [tensor.detach().double().requires_grad_() for tensor in ours]
+    rast, rast_db = torch_operations.barycentrics(exact[0], triangles, rasterized.triangle_ids)
+    expected, every = torch_operations.interpolate(
+        exact[1], rast, rast_db, rasterized.triangle_ids, triangles
     )
-
-
-def test_the_level_follows_the_major_axis_of_the_footprint():
-    """Stripes of one texel, one channel: grey once the footprint is 2 texels either way."""
-    image = torch.tensor([0.0, 1.0]).repeat(8)[None, None, :, None].expand(1, 16, 16, 1)
-    uv = torch.tensor([[[[0.5 / 16, 0.5 / 16]]]])
-    for slopes, grey in (
-        ([1 / 16, 0, 0, 0], False),
-        ([0, 0, 0, 2 / 16], True),
-        ([0, 2 / 16, 0, 0], True),
-    ):
-        color = operations.texture(image, uv, torch.tensor(slopes).view(1, 1, 1, 4)).item()
-        assert color == (0.5 if grey else 0.0)
-
-
-def test_each_view_may_have_its_own_texture_and_its_own_gradient():
-    images = torch.stack([torch.full((4, 4, 3), 1.0), torch.full((4, 4, 3), 2.0)]).requires_grad_()
-    uv, slopes = torch.full((2, 1, 3, 2), 0.4), torch.zeros(2, 1, 3, 4)
-    result = operations.texture(images, uv, slopes)
-    assert (result[0] == 1).all() and (result[1] == 2).all()
-    result[1].sum().backward()
-    assert (images.grad[0] == 0).all()
-    torch.testing.assert_close(images.grad[1].sum((0, 1)), torch.full((3,), 3.0))
-
-
-def test_lookups_that_are_not_finite_are_black_and_have_no_gradient():
-    image = torch.ones(1, 4, 4, 3, requires_grad=True)
-    bad = [float("nan"), float("inf"), -float("inf")]
-    uv = torch.tensor([[[[b, 0.5] for b in bad] + [[0.5, b] for b in bad]]])
-    result = operations.texture(image, uv, torch.zeros(1, 1, 6, 4))
-    result.sum().backward()
-    assert (result == 0).all() and (image.grad == 0).all()
-    slopes = torch.full((1, 1, 1, 4), float("nan"))
-    assert operations.texture(image, torch.full((1, 1, 1, 2), 1e30), slopes).sum() == 3
-
-
-# --- compose_pyramid ---------------------------------------------------------------------------
-
-
-def composed_by_torch(levels):
-    total = levels[0].permute(0, 3, 1, 2)
-    for level in levels[1:]:
-        larger = torch.nn.functional.interpolate(total, size=level.shape[1:3], mode="bilinear")
-        total = larger + level.permute(0, 3, 1, 2)
-    return torch.sigmoid(total.permute(0, 2, 3, 1))
-
-
-@pytest.mark.parametrize("sizes", [[1], [4, 16, 64], [3, 7, 30], [1, 2], [16, 100], [300, 301]])
-def test_the_composed_pyramid_and_its_gradients_equal_torch(sizes):
+    chosen = every[..., [4, 5, 0, 1]]
+    torch.testing.assert_close(rasterized.rast, rast, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(rasterized.rast_db, rast_db, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(values, expected.float(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(slopes, chosen.float(), atol=1e-4, rtol=1e-4)
     generator = torch.Generator().manual_seed(0)
-    levels = [torch.randn(1, s, s, 3, generator=generator).requires_grad_() for s in sizes]
-    composed = operations.compose_pyramid(levels)
-    expected = composed_by_torch([level.double() for level in levels])
-    torch.testing.assert_close(composed.double(), expected, atol=1e-6, rtol=0)
-    upstream = torch.randn(composed.shape, generator=generator)
-    gradients = torch.autograd.grad(composed, levels, upstream)
-    expected_gradients = torch.autograd.grad(expected, levels, upstream.double())
-    for gradient, correct in zip(gradients, expected_gradients, strict=True):
-        torch.testing.assert_close(gradient, correct, atol=1e-5, rtol=1e-5)
+    upstream = [torch.randn(t.shape, generator=generator) for t in (values, slopes)]
+    gradients = torch.autograd.grad([values, slopes], ours, upstream)
+    correct = torch.autograd.grad([expected, chosen], exact, [u.double() for u in upstream])
+    for gradient, right in zip(gradients, correct, strict=True):
+        assert right.abs().max() > 0.1
+        scale = float(right.abs().max())
+        torch.testing.assert_close(gradient.double() / scale, right / scale, atol=1e-5, rtol=1e-4)
 
 
-def test_composing_one_level_leaves_it_as_it_is():
-    level = torch.full((1, 2, 2, 3), 3.0)
-    operations.compose_pyramid([level])
-    assert (level == 3).all()
+def test_the_gradient_to_positions_equals_finite_differences():
+    """Independent of any formula; of pixels that see the same triangle before and after."""
+    clip, triangles, attributes = visible_scene(4, views=1)
+    clip, attributes = clip.float(), attributes.float()
+    weights = torch.randn(1, 15, 15, 9, generator=torch.Generator().manual_seed(1))
+
+    def images(positions):
+        result = operations.rasterize(positions, triangles, (15, 15))
+        values, slopes = operations.interpolate(attributes, result, triangles, True)
+        return torch.cat([values, slopes], -1), result.triangle_ids
+
+    _, ids = images(clip)
+    step, compared = 1e-3, 0
+    for vertex in range(12):
+        for axis in (0, 1, 3):
+            moved = [clip.clone(), clip.clone()]
+            moved[0][0, vertex, axis] -= step
+            moved[1][0, vertex, axis] += step
+            (before, ids_before), (after, ids_after) = map(images, moved)
+            same = ((ids == ids_before) & (ids == ids_after))[..., None]
+            difference = ((after - before).double() * weights * same).sum() / (2 * step)
+            leaf = clip.clone().requires_grad_()
+            (images(leaf)[0] * weights * same).sum().backward()
+            gradient = leaf.grad[0, vertex, axis].double()
+            compared += abs(difference) > 1
+            assert abs(gradient - difference) < 0.02 * (1 + abs(difference)), (vertex, axis)
+    assert compared > 10
+
+
+@FEW
+@given(seeds)
+def test_gradients_are_finite_for_triangles_of_all_kinds(seed):
+    clip, triangles = random_triangles(seed)
+    clip[0], clip[1, 3], clip[2] = np.nan, 0, clip[3]
+    leaf = torch.as_tensor(clip)[None].requires_grad_()
+    result = operations.rasterize(leaf, torch.as_tensor(triangles), (17, 23))
+    result.rast[..., :2].sum().backward()
+    assert torch.isfinite(leaf.grad).all() and (leaf.grad[0, 0] == 0).all()
+
+
+@FEW
+@given(seeds)
+def test_the_gradient_of_a_sum_of_attributes_counts_the_pixels_covered(seed):
+    """Barycentrics sum to 1, so what goes to the vertices must, too."""
+    clip, triangles = random_triangles(seed)
+    faces = torch.as_tensor(triangles)
+    result = operations.rasterize(torch.as_tensor(clip)[None], faces, (17, 23))
+    attributes = torch.rand(1, len(clip), 2).requires_grad_()
+    operations.interpolate(attributes, result, faces)[0].sum().backward()
+    covered = (result.triangle_ids >= 0).sum().float()
+    torch.testing.assert_close(attributes.grad.sum((0, 1)), covered.expand(2), atol=1e-2, rtol=1e-4)
+
+
+def test_without_grad_db_the_derivatives_have_no_gradient_to_positions():
+    clip, triangles, _ = visible_scene(5)
+    positions = clip.float().requires_grad_()
+    assert not operations.rasterize(positions, triangles, (8, 8), grad_db=False)[1].requires_grad
+    assert operations.rasterize(positions, triangles, (8, 8))[1].requires_grad
+
+
+def test_nothing_behind_the_visible_triangles_has_a_gradient():
+    clip = torch.tensor([[[-3.0, -1, 0, 1], [3, -1, 0, 1], [0, 3, 0, 1]]]).repeat(1, 2, 1)
+    clip[:, 3:, 2] = 0.5
+    positions = clip.requires_grad_()
+    triangles = torch.arange(6).view(2, 3)
+    operations.rasterize(positions, triangles, (8, 8)).rast[..., :2].square().sum().backward()
+    assert (positions.grad[:, :3] != 0).any() and (positions.grad[:, 3:] == 0).all()
+    assert (positions.grad[..., 2] == 0).all()
+
+
+def test_ranges_render_some_triangles_of_one_vertex_buffer_in_each_view():
+    clip, triangles, attributes = visible_scene(6, views=1)
+    ranges = torch.tensor([[0, 2], [2, 4], [5, 0]])
+    shared = clip[0].float().requires_grad_()
+    ranged = operations.rasterize(shared, triangles, (16, 16), ranges)
+    values = operations.interpolate(attributes[0].float(), ranged, triangles)[0]
+    assert (ranged.triangle_ids[2] == -1).all()
+    total = torch.zeros_like(shared)
+    for view, (first, count) in enumerate(ranges.tolist()):
+        alone = clip.float().requires_grad_()
+        part = triangles[first : first + count]
+        single = operations.rasterize(alone, part, (16, 16))
+        seen = single.triangle_ids >= 0
+        expected = torch.where(seen, single.triangle_ids + first, -1)
+        assert torch.equal(ranged.triangle_ids[view : view + 1], expected)
+        assert torch.equal(ranged.rast[view, ..., :3], single.rast[0, ..., :3])
+        picture = operations.interpolate(attributes.float(), single, part)[0]
+        assert torch.equal(picture[0], values[view])
+        single.rast[..., 0].square().sum().backward()
+        total += alone.grad[0]
+    ranged.rast[..., 0].square().sum().backward()
+    torch.testing.assert_close(shared.grad, total)
+
+
+def test_shapes_and_ranges_that_do_not_fit_are_refused():
+    triangles = torch.tensor([[0, 1, 2]])
+    with pytest.raises(ValueError, match=r"shape \(3, 4\)"):
+        operations.rasterize(torch.zeros(3, 4), triangles, (4, 4))
+    with pytest.raises(ValueError, match="reach from 0 to 2; triangles are 1"):
+        operations.rasterize(torch.zeros(3, 4), triangles, (4, 4), torch.tensor([[0, 2]]))
 
 
 # --- all of them -------------------------------------------------------------------------------
@@ -364,12 +378,15 @@ def everything(seed):
     """All results and gradients of a step with three views, 300 rows high: more than one piece."""
     clips = torch.stack([torch.as_tensor(random_triangles(seed + view)[0]) for view in range(3)])
     triangles = torch.as_tensor(random_triangles(seed)[1])
+    clips, corners = clips.requires_grad_(), torch.rand(1, 60, 2).requires_grad_()
     result = operations.rasterize(clips, triangles, (300, 50))
-    uv, slopes = operations.interpolate(torch.rand(1, 60, 2), result, triangles, True)
+    uv, slopes = operations.interpolate(corners, result, triangles, True)
     levels = [torch.randn(1, s, s, 3).requires_grad_() for s in (20, 80, 320)]
     composed = operations.compose_pyramid(levels)
     colors = operations.texture(composed, uv, slopes)
-    gradients = torch.autograd.grad(colors, [composed, *levels], torch.randn(colors.shape))
+    gradients = torch.autograd.grad(
+        colors, [clips, corners, composed, *levels], torch.randn(colors.shape)
+    )
     return [*result, uv, slopes, composed, colors, *gradients]
 
 
@@ -383,23 +400,75 @@ def test_the_number_of_threads_does_not_change_a_bit(with_threads):
             assert torch.equal(one_thread, more_threads)
 
 
-def test_asking_for_a_gradient_that_does_not_exist_fails():
-    result = operations.rasterize(torch.zeros(1, 3, 4), torch.tensor([[0, 1, 2]]), (2, 2))
-    needs = torch.zeros(1, 3, 4, requires_grad=True)
-    with pytest.raises(NotImplementedError, match="clip_positions"):
-        operations.rasterize(needs, torch.tensor([[0, 1, 2]]), (2, 2))
-    with pytest.raises(NotImplementedError, match="attributes"):
-        operations.interpolate(needs, result, torch.tensor([[0, 1, 2]]))
-    with pytest.raises(NotImplementedError, match="uv"):
-        operations.texture(torch.zeros(1, 2, 2, 3), needs[..., None, :2], torch.zeros(1, 3, 1, 4))
+@pytest.fixture
+def rasterizer_as_it_was():
+    yield
+    operations.select_rasterizer("auto", torch.device("cpu"))
 
 
-def test_without_nvdiffrast_other_devices_get_one_line_that_says_how_to_install_it(monkeypatch):
+def test_wanting_nvdiffrast_without_it_gives_one_line_that_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "nvdiffrast", None)
-    elsewhere = torch.zeros(1, 3, 4, device="meta")
     with pytest.raises(TexcsdError, match=r"(?=.*non-commercial)(?=.*pip install git).*") as caught:
-        operations.rasterize(elsewhere, torch.zeros(1, 3, dtype=torch.int64, device="meta"), (4, 4))
+        operations.select_rasterizer("nvdiffrast", torch.device("cuda"))
     assert "\n" not in str(caught.value)
+    with pytest.raises(TexcsdError, match="device is cpu; choose --rasterizer auto"):
+        operations.select_rasterizer("nvdiffrast", torch.device("cpu"))
+
+
+def test_without_nvdiffrast_it_is_said_once_that_the_cpu_rasterizes(
+    monkeypatch, caplog, rasterizer_as_it_was
+):
+    monkeypatch.setitem(sys.modules, "nvdiffrast", None)
+    operations.select_rasterizer("auto", torch.device("cuda"))
+    assert not operations._takes_nvdiffrast() and not operations._takes_nvdiffrast()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    operations.select_rasterizer("numba", torch.device("cuda"))
+    assert not operations._takes_nvdiffrast() and len(caplog.records) == 1
+
+
+def step_with(device, rasterize, interpolate, texture):
+    """Everything a step without nvdiffrast computes, and its gradients."""
+    clip, triangles, attributes = visible_scene(7)
+    generator = torch.Generator().manual_seed(0)
+    leaves = [clip.float(), attributes.float(), torch.rand(1, 12, 12, 3, generator=generator)]
+    leaves = [leaf.to(device).requires_grad_() for leaf in leaves]
+    triangles = triangles.to(device)
+    result = rasterize(leaves[0], triangles, (17, 19))
+    uv, slopes = interpolate(leaves[1], result, triangles, [0, 1])
+    colors = texture(leaves[2], uv[..., :2].contiguous(), slopes)
+    colors.square().sum().backward()
+    return [tensor.detach().cpu() for tensor in (*result, uv, slopes, colors)] + [
+        leaf.grad.cpu() for leaf in leaves
+    ]
+
+
+def assert_steps_are_close(one, other):
+    for first, second in zip(one, other, strict=True):
+        scale = max(1.0, float(second.abs().max()))
+        torch.testing.assert_close(first / scale, second / scale, atol=1e-4, rtol=0)
+
+
+EVERY_OPERATION = operations.rasterize, operations.interpolate, operations.texture
+
+
+def test_what_cuda_takes_without_nvdiffrast_gives_the_same_on_a_cpu():
+    def rasterize(*arguments):
+        return operations.Rasterization(*operations._rasterize_on_cpu(*arguments, None))
+
+    def texture(image, uv, slopes):
+        arguments = None, None, "linear-mipmap-linear", "wrap", None
+        return operations._torch_texture(image, uv, slopes, *arguments)
+
+    other = step_with("cpu", rasterize, operations._torch_interpolate, texture)
+    assert_steps_are_close(step_with("cpu", *EVERY_OPERATION), other)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_cuda_without_nvdiffrast_gives_the_same_as_the_cpu(rasterizer_as_it_was):
+    operations.select_rasterizer("numba", torch.device("cuda"))
+    on_cpu, on_gpu = (step_with(device, *EVERY_OPERATION) for device in ("cpu", "cuda"))
+    assert_steps_are_close(on_cpu, on_gpu)
 
 
 class LevelByLevel:
@@ -408,7 +477,7 @@ class LevelByLevel:
     @staticmethod
     def texture(image, uv, filter_mode, boundary_mode):
         assert filter_mode == "linear"
-        return operations.texture(image, uv, torch.zeros(*uv.shape[:3], 4), boundary_mode)
+        return operations.texture(image, uv, boundary=boundary_mode)
 
 
 @pytest.mark.parametrize("height, width", [(31, 17), (100, 60)])
@@ -419,7 +488,9 @@ def test_sizes_nvdiffrast_cannot_halve_are_blended_from_its_single_levels(
     image = torch.randn(1, height, width, 3)
     expected = operations.texture(image, uv, slopes)
     monkeypatch.setattr(operations, "_nvdiffrast", lambda: LevelByLevel)
-    result = operations._cuda_texture(image, uv, slopes, "wrap")
+    result = operations._nvdiffrast_texture(
+        image, uv, slopes, None, None, "linear-mipmap-linear", "wrap", None
+    )
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
 
 
@@ -438,13 +509,64 @@ import numba.core.caching as caching, torch
 for name in vars(caching).values():
     if isinstance(name, type) and hasattr(name, "_locator_classes"):
         name._locator_classes = []
-from texcsd.rendering import operations
+from texcsd.rendering import operations, torch_operations
+from texcsd.rendering.cameras import orbit_cameras
 corners = torch.tensor([[[-1.0, -1, 0, 1], [3, -1, 0, 1], [-1, 3, 0, 1]]])
 result = operations.rasterize(corners, torch.tensor([[0, 1, 2]]), (2, 2))
 assert (result.triangle_ids == 0).all()
 """
     finished = run_python(code)
     assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_renders_on_threads_of_its_own():
+    code = """
+import os, torch
+from texcsd.rendering import operations
+torch.set_num_threads(3)
+corners = torch.tensor([[[-1.0, -1, 0, 1], [3, -1, 0, 1], [-1, 3, 0, 1]]]).repeat(4, 1, 1)
+def covered():
+    return bool((operations.rasterize(corners, torch.tensor([[0, 1, 2]]), (9, 9))[2] == 0).all())
+assert covered()
+child = os.fork()
+if child == 0:
+    os._exit(0 if covered() else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert covered()
+"""
+    finished = run_python(code)
+    assert finished.returncode == 0, finished.stderr
+
+
+# --- other renderers ---------------------------------------------------------------------------
+
+
+def test_rays_of_embree_hit_the_same_triangles():
+    """All but a few on edges, where a ray in float32 may go either way."""
+    embree = pytest.importorskip("embreex.rtcore_scene")
+    from embreex.mesh_construction import TriangleMesh
+
+    sphere = make_sphere(60)
+    bumps = 1 + 0.2 * torch.sin(9 * sphere.vertices).prod(1, keepdim=True)
+    vertices, size = bumps * sphere.vertices / 1.2, 96
+    scene = embree.EmbreeScene()
+    TriangleMesh(scene, vertices[sphere.faces].numpy())
+    cameras = orbit_cameras(3, elevation_degrees=25)
+    ids = operations.rasterize(
+        cameras.clip_positions(vertices), sphere.faces, (size, size)
+    ).triangle_ids.numpy()
+    y, x = np.meshgrid(oracles.pixel_centres(size), oracles.pixel_centres(size), indexing="ij")
+    for view in range(3):
+        tangent = np.tan(np.radians(cameras.fov_degrees[view].item()) / 2)
+        rays = np.stack([x * tangent, y * tangent, -np.ones_like(x)], -1).reshape(-1, 3)
+        rays = rays @ cameras.camera_to_world[view, :3, :3].numpy().T
+        origins = np.repeat(cameras.eyes[view].numpy()[None], len(rays), 0)
+        hits = scene.run(origins.astype(np.float32), rays.astype(np.float32))
+        same = ids[view].reshape(-1) == hits
+        assert 0.2 < (hits >= 0).mean() < 0.9
+        assert same.mean() > 0.999
 
 
 # --- nvdiffrast --------------------------------------------------------------------------------

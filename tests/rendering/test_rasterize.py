@@ -5,6 +5,7 @@ import torch
 from rendering_shapes import make_sphere
 
 from texcsd.errors import TexcsdError
+from texcsd.rendering import rasterize
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.rasterize import normalized_depth, rasterize_mesh, rasterize_uv
 
@@ -158,3 +159,22 @@ def test_seams_do_not_matter_uv_and_normals_have_their_own_indices(square):
     surface = rasterize_mesh(mesh, orbit_cameras(1, 0.0, view_width=0.9), 4, 4)
     corners = square.uv[own[surface.triangle_ids[0], 0]]
     torch.testing.assert_close(surface.uv[0], corners)
+
+
+def test_the_single_kernel_gives_what_the_operations_give_one_by_one(sphere):
+    """With clip positions as they are: row 0 is at the bottom."""
+    clip_positions = orbit_cameras(3, elevation_degrees=40, view_width=1.2).clip_positions(
+        sphere.vertices
+    )
+    flat = torch.cat([2 * sphere.uv - 1, torch.zeros(len(sphere.uv), 1)], 1)[None]
+    flat = torch.nn.functional.pad(flat, (0, 1), value=1.0)
+    cases = (clip_positions, sphere.faces, True), (flat, sphere.uv_faces, False)
+    for positions, faces, turn in cases:
+        arguments = sphere, positions, faces, (300, 33), turn
+        together, apart = (
+            rasterize._surface(*arguments),
+            rasterize._interpolated_surface(*arguments),
+        )
+        for field in dataclasses.fields(together):
+            one, other = getattr(together, field.name), getattr(apart, field.name)
+            torch.testing.assert_close(one, other, atol=5e-6, rtol=1e-5)

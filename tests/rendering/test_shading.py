@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 import torch
-from rendering_shapes import make_square
+from rendering_shapes import make_sphere, make_square
 
 from texcsd.rendering.cameras import orbit_cameras, random_cameras
 from texcsd.rendering.rasterize import rasterize_mesh
@@ -12,7 +12,6 @@ from texcsd.rendering.shading import (
     downsample,
     linear_to_srgb,
     random_lights,
-    relight,
     shade,
     srgb_to_linear,
 )
@@ -55,12 +54,22 @@ def test_conversions_have_finite_gradients_from_0_to_1(convert):
     assert torch.isfinite(values.grad).all() and (values.grad > 0).all()
 
 
-def test_relighting_equals_decoding_multiplying_and_encoding():
+def flat_surface(surface, views, height, width):
+    """Covered pixels whose normals face +z."""
+    normals = torch.tensor([0.0, 0, 1]).expand(views, height, width, 3)
+    coverage = torch.ones(views, height, width, 1)
+    return dataclasses.replace(surface, normals=normals, coverage=coverage)
+
+
+def test_shading_equals_decoding_multiplying_and_encoding(surface):
     """Around the knees of both curves too, darker and brighter, up to clipping."""
-    colors = torch.cat([torch.linspace(0, 0.1, 400), torch.linspace(0.1, 1, 200)]).expand(50, -1)
-    colors = colors[..., None].repeat(1, 1, 3).requires_grad_()
-    light = torch.linspace(0, 3, 50)[:, None, None].expand(50, 600, 1)
-    result, expected = relight(colors, light), by_definition(colors.double(), light.double())
+    colors = torch.cat([torch.linspace(0, 0.1, 400), torch.linspace(0.1, 1, 200)])
+    colors = colors.view(20, 30, 1).expand(50, 20, 30, 3).clone().requires_grad_()
+    exposure = torch.linspace(0, 3, 50)
+    lights = Lights(torch.tensor([[0.0, 0, 1]]).expand(50, 3), torch.zeros(50), exposure)
+    flat, light = flat_surface(surface, 50, 20, 30), exposure[:, None, None, None]
+    result = shade(Material(colors), flat, lights, BACKGROUND)
+    expected = by_definition(colors.double(), light.double())
     torch.testing.assert_close(result.double(), expected, atol=2e-6, rtol=0)
     upstream = torch.rand(result.shape)
     (gradient,) = torch.autograd.grad(result, colors, upstream)
@@ -71,6 +80,25 @@ def test_relighting_equals_decoding_multiplying_and_encoding():
     smooth &= ((linear - 0.0031308).abs() > 1e-6) & ((colors - 0.04045).abs() > 1e-6)
     assert smooth.float().mean() > 0.99
     torch.testing.assert_close(gradient[smooth], correct[smooth], atol=1e-4, rtol=1e-4)
+
+
+def test_with_gradients_to_normals_and_lights_shading_looks_the_same(generator):
+    sphere, cameras = make_sphere(), orbit_cameras(2)
+    surface = rasterize_mesh(sphere, cameras, 16, 16)
+    material, lights = Material(torch.rand(2, 16, 16, 3)), random_lights(cameras, generator)
+    for background in (torch.rand(2, 1, 1, 3), torch.rand(2, 16, 16, 3)):
+        expected = shade(material, surface, lights, background)
+        normals = surface.normals.clone().requires_grad_()
+        ambient = lights.ambient.clone().requires_grad_()
+        image = shade(
+            material,
+            dataclasses.replace(surface, normals=normals),
+            dataclasses.replace(lights, ambient=ambient),
+            background,
+        )
+        torch.testing.assert_close(image, expected, atol=2e-6, rtol=0)
+        image.sum().backward()
+        assert (normals.grad != 0).any() and (ambient.grad != 0).all()
 
 
 def test_shading_a_face_towards_the_light_follows_the_formula(surface):

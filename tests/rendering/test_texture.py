@@ -1,10 +1,14 @@
+import dataclasses
+
 import pytest
 import torch
 from rendering_shapes import make_square
 
+from texcsd.rendering import operations
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.rasterize import rasterize_mesh, rasterize_uv
-from texcsd.rendering.texture import TexelPyramid, sample_map
+from texcsd.rendering.shading import downsample
+from texcsd.rendering.texture import TexelPyramid, count_pixels, sample_map
 
 RED, GREY = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.5, 0.5, 0.5])
 
@@ -146,3 +150,40 @@ def test_without_its_finest_level_it_is_the_image_reduced():
     coarse = TexelPyramid.from_image(image).compose(without_finest=True)
     reduced = image.unflatten(1, (32, 2)).unflatten(3, (32, 2)).mean((2, 4))
     torch.testing.assert_close(coarse, reduced, atol=1e-3, rtol=0)
+
+
+def test_pixels_count_where_their_uv_lies_and_those_beyond_the_texture_where_it_repeats(square):
+    surface = rasterize_mesh(square, orbit_cameras(1, 0.0, view_width=2.0), 16, 16)
+    repeated = dataclasses.replace(surface, uv=surface.uv + torch.tensor([2.0, -1.0]))
+    for each in (surface, repeated):
+        counts = torch.ones(4, 4, dtype=torch.int32)
+        count_pixels(each, counts)
+        assert torch.equal(counts, torch.full((4, 4), 1 + 8 * 8 // 16, dtype=torch.int32))
+    top_left = surface.triangle_ids.clone()
+    top_left[:, 8:], top_left[:, :, 8:] = -1, -1
+    counts = torch.zeros(2, 2, dtype=torch.int32)
+    count_pixels(dataclasses.replace(surface, triangle_ids=top_left), counts)
+    assert counts.tolist() == [[16, 0], [0, 0]]
+
+
+def test_mip_maps_come_close_to_averaging_many_lookups_in_every_pixel(sphere):
+    """Against 8 x 8 samples per pixel of the texture; without mips the error is threefold."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(1, 256, 256, 3, generator=generator)
+    cameras = orbit_cameras(2, 30.0)
+    fine = rasterize_mesh(sphere, cameras, 8 * 32, 8 * 32)
+    surface = rasterize_mesh(sphere, cameras, 32, 32)
+    averaged = downsample(operations.texture(noise, rows_of(fine), filter_mode="nearest"), 8)
+    inside = downsample(fine.coverage, 8)[..., 0] == 1
+    mipped = sample_map(noise, surface).base_color
+    plain = operations.texture(noise, rows_of(surface))
+    error, plain_error = (
+        (image - averaged)[inside].square().mean().sqrt() for image in (mipped, plain)
+    )
+    assert inside.sum() > 500
+    assert error < 0.1 and error < plain_error / 3
+
+
+def rows_of(surface):
+    """The uv with v down, as operations.texture wants them."""
+    return torch.stack([surface.uv[..., 0], 1 - surface.uv[..., 1]], -1)

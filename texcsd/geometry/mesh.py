@@ -106,37 +106,52 @@ def fit_to_unit_sphere(mesh: Mesh) -> Mesh:
     return replace(mesh, vertices=((vertices - centre) / radius).float())
 
 
-def sample_surface(mesh: Mesh, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw points uniformly by area.
+class SurfaceSampler:
+    """Draws points of a mesh, uniformly by area; what that takes is computed once.
 
     The normals are interpolated; on a mesh that is inside-out as a whole they are turned, so that
     they point outwards.
-
-    Args:
-        mesh: Of any scale; the results have the dtype of its vertices.
-        count: Number of points.
-        generator: Source of all randomness, on the CPU.
-
-    Returns:
-        Positions float[count, 3] and unit normals float[count, 3].
     """
-    corners = mesh.vertices.double()[mesh.faces]
-    crosses = _crosses(corners)
-    doubled_areas = torch.linalg.vector_norm(crosses, dim=1)
-    cumulative = doubled_areas.cumsum(0)
-    numbers = torch.rand(count, 3, generator=generator, dtype=torch.float64).to(corners.device)
-    chosen = torch.searchsorted(cumulative, numbers[:, 0] * cumulative[-1], right=True)
-    chosen = chosen.clamp(max=len(cumulative) - 1)
-    root = numbers[:, 1].sqrt()
-    weights = torch.stack([1 - root, root * (1 - numbers[:, 2]), root * numbers[:, 2]], dim=1)
-    positions = (corners[chosen] * weights[:, :, None]).sum(1)
-    corner_normals = mesh.normals.double()[mesh.normal_faces[chosen]]
-    normals = (corner_normals * weights[:, :, None]).sum(1)
-    length = torch.linalg.vector_norm(normals, dim=1, keepdim=True)
-    normals = torch.where(length > 1e-6, normals / length.clamp(min=1e-6), corner_normals[:, 0])
-    if _is_inside_out(corners, crosses, doubled_areas):
-        normals = -normals
-    return positions.to(mesh.vertices.dtype), normals.to(mesh.vertices.dtype)
+
+    def __init__(self, mesh: Mesh) -> None:
+        """Takes a mesh of any scale; the points have the dtype of its vertices."""
+        corners = mesh.vertices.double()[mesh.faces]
+        crosses = _crosses(corners)
+        doubled_areas = torch.linalg.vector_norm(crosses, dim=1)
+        self.mesh = mesh
+        self.cumulative_areas = doubled_areas.cumsum(0)
+        """float64[face], twice the area of each face and all before it."""
+        self.side = -1 if _is_inside_out(corners, crosses, doubled_areas) else 1
+        """Where normals point to, outwards (1) or inwards (-1)."""
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draws points.
+
+        Args:
+            count: Number of points.
+            generator: Source of all randomness, on the CPU.
+
+        Returns:
+            Positions float[count, 3] and unit normals float[count, 3].
+        """
+        mesh, cumulative = self.mesh, self.cumulative_areas
+        numbers = torch.rand(count, 3, generator=generator, dtype=torch.float64)
+        numbers = numbers.to(cumulative.device)
+        chosen = torch.searchsorted(cumulative, numbers[:, 0] * cumulative[-1], right=True)
+        chosen = chosen.clamp(max=len(cumulative) - 1)
+        root = numbers[:, 1].sqrt()
+        weights = torch.stack([1 - root, root * (1 - numbers[:, 2]), root * numbers[:, 2]], dim=1)
+        positions = (mesh.vertices[mesh.faces[chosen]].double() * weights[:, :, None]).sum(1)
+        corner_normals = mesh.normals[mesh.normal_faces[chosen]].double()
+        normals = (corner_normals * weights[:, :, None]).sum(1)
+        length = torch.linalg.vector_norm(normals, dim=1, keepdim=True)
+        normals = torch.where(length > 1e-6, normals / length.clamp(min=1e-6), corner_normals[:, 0])
+        return positions.to(mesh.vertices.dtype), (self.side * normals).to(mesh.vertices.dtype)
+
+
+def sample_surface(mesh: Mesh, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draws points once, as `SurfaceSampler` does."""
+    return SurfaceSampler(mesh).draw(count, generator)
 
 
 def is_inside_out(mesh: Mesh) -> bool:

@@ -89,7 +89,8 @@ class Cameras:
         near = (0.9 * (depth_of_origin - 1)).clamp(min=NEAREST_PLANE)
         far = torch.maximum(1.1 * (depth_of_origin + 1), 2 * near)
         matrices = self.projection(near, far, aspect) @ self.world_to_camera()
-        return vertices.float() @ matrices[:, :, :3].transpose(1, 2) + matrices[:, None, :, 3]
+        homogeneous = torch.nn.functional.pad(vertices.float(), (0, 1), value=1.0)
+        return homogeneous @ matrices.transpose(1, 2)
 
 
 def look_at(eye: Tensor, target: Tensor) -> Tensor:

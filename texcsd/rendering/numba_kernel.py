@@ -7,32 +7,73 @@ without OpenMP they abort when two Python threads call in, and with it they kill
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from numba import njit
+from torch import Tensor
+
+ROWS_PER_PIECE = 256
+PIXELS_PER_PIECE = 1 << 14
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compiles at the first call and caches on disk, if any folder for that is writable."""
+    """Compiles at the first call and caches on disk, if any folder for that is writable.
+
+    Division by zero gives an infinity. Small helpers take numbers rather than arrays, where they
+    are called for every pixel: counting the references to an array costs more than their work.
+    """
     try:
-        return njit(nogil=True, cache=True)(function)
+        return njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:
-        return njit(nogil=True)(function)
+        return njit(nogil=True, error_model="numpy")(function)
 
 
 def run_pieces(run: Callable[[Any], object], pieces: Iterable[Any]) -> None:
     """Calls run for every piece, on as many threads as torch uses (torch.set_num_threads).
 
-    The pool lives only for this call: threads kept for the next would be missing in a forked child.
+    This thread is one of them. Every thread takes the next piece when it has finished one.
     """
-    pieces = list(pieces)
-    threads = min(torch.get_num_threads(), len(pieces))
-    if threads <= 1:
-        for piece in pieces:
+    waiting = deque(pieces)
+    helpers = min(torch.get_num_threads(), len(waiting)) - 1
+
+    def work() -> None:
+        while True:
+            try:
+                piece = waiting.popleft()
+            except IndexError:
+                return
             run(piece)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, pieces))
+
+    futures = [_pool(helpers).submit(work) for _ in range(helpers)]
+    try:
+        work()
+    finally:
+        for future in futures:
+            future.result()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
+
+
+# A forked child has none of the threads, and makes its own.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def cut(count: int, size: int) -> list[tuple[int, int]]:
+    """First and last plus one of pieces of 0..count-1; independent of the number of threads."""
+    return [(first, min(first + size, count)) for first in range(0, count, size)]
+
+
+def as_array(tensor: Tensor, dtype: Any) -> np.ndarray:
+    """The tensor's numbers, copied only if they have another type or lie scattered."""
+    return np.ascontiguousarray(tensor.detach().numpy(), dtype)

@@ -1,4 +1,4 @@
-"""Rasterization, interpolation and texturing of CPU tensors; see `operations` for their meaning.
+"""Rasterization, interpolation and shading of CPU tensors; see `operations` for their meaning.
 
 Work is cut into pieces whose size never depends on the number of threads.
 """
@@ -11,240 +11,289 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from texcsd.rendering import numba_rasterize, numba_shading, numba_texture
-from texcsd.rendering.numba_kernel import run_pieces
-
-ROWS_PER_PIECE = 256
-PIXELS_PER_PIECE = 1 << 14
-VALUES_PER_PIECE = 1 << 15
-"""Few enough for torch to compute a piece on one thread, so that where pieces end is up to us."""
+from texcsd.rendering import numba_interpolate, numba_rasterize, numba_shading, numba_surface
+from texcsd.rendering.numba_kernel import (
+    PIXELS_PER_PIECE,
+    ROWS_PER_PIECE,
+    as_array,
+    cut,
+    run_pieces,
+)
 
 
 def rasterize(
-    clip_positions: Tensor, triangles: Tensor, resolution: tuple[int, int]
+    clip_positions: Tensor,
+    triangles: Tensor,
+    resolution: tuple[int, int],
+    ranges: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns rast, rast_db and the triangle ids, int32[view, height, width]."""
+    """Returns rast, rast_db, both differentiable, and ids, int32[view, height, width]."""
+    rast, rast_db, ids = _Rasterize.apply(clip_positions, triangles, resolution, ranges)
+    return rast, rast_db, ids
+
+
+def surface(
+    clip_positions: Tensor,
+    clip_faces: Tensor,
+    mesh: Sequence[Tensor],
+    resolution: tuple[int, int],
+    turn_normals: bool,
+) -> tuple[Tensor, ...]:
+    """Returns the triangle ids, int32[view, height, width], and images float32[..., channel].
+
+    Args:
+        clip_positions: float32[view, vertex, 4].
+        clip_faces: int[face, 3] into them.
+        mesh: vertices, faces, normals, their faces, uv, their faces.
+        resolution: Height and width.
+        turn_normals: Whether to turn normals to the side of their face that is seen.
+
+    Returns:
+        The ids; positions, unit normals, uv, uv derivatives, depth.
+    """
     height, width = resolution
     views = clip_positions.shape[0]
-    positions, faces = _array(clip_positions, np.float32), _array(triangles, np.int32)
+    positions, faces = as_array(clip_positions, np.float32), as_array(clip_faces, np.int32)
+    kinds = (np.float32, np.int32) * 3
+    arrays = tuple(as_array(tensor, kind) for tensor, kind in zip(mesh, kinds, strict=True))
     ids = np.full((views, height, width), -1, np.int32)
-    rast = np.zeros((views, height, width, 4), np.float32)
-    rast_db = np.zeros((views, height, width, 4), np.float32)
+    images = [
+        np.zeros((views, height, width, channels), np.float32) for channels in (3, 3, 2, 4, 1)
+    ]
 
     def run(piece: tuple[int, int]) -> None:
         view, first_row = piece
         rows = (view, slice(first_row, first_row + ROWS_PER_PIECE))
         triangles = (positions[view], faces, first_row, height)
-        numba_rasterize.find_visible(*triangles, ids[rows])
-        numba_rasterize.fill_visible(*triangles, ids[rows], rast[rows], rast_db[rows])
+        numba_rasterize.find_visible(
+            positions[view], faces, 0, len(faces), first_row, height, ids[rows]
+        )
+        pictures = tuple(image[rows] for image in images)
+        numba_surface.fill_surface(*triangles, arrays, turn_normals, ids[rows], pictures)
 
-    first_rows = range(0, height, ROWS_PER_PIECE)
-    run_pieces(run, [(view, first_row) for view in range(views) for first_row in first_rows])
-    return torch.from_numpy(rast), torch.from_numpy(rast_db), torch.from_numpy(ids)
+    run_pieces(run, _row_pieces(views, height))
+    return torch.from_numpy(ids), *(torch.from_numpy(image) for image in images)
 
 
 def interpolate(
-    attributes: Tensor, rast: Tensor, rast_db: Tensor | None, ids: Tensor, triangles: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    """Returns the values, and their slopes if rast_db is given."""
-    values, faces = _array(attributes, np.float32), _array(triangles, np.int32)
-    channels, pixels = values.shape[2], ids.numel()
-    weights = _array(rast, np.float32).reshape(-1, 4)
-    weight_slopes = weights if rast_db is None else _array(rast_db, np.float32).reshape(-1, 4)
-    visible = (_array(ids, np.int32).reshape(-1), weights, weight_slopes)
-    output = np.empty((pixels, channels), np.float32)
-    slopes = np.empty((0 if rast_db is None else pixels, 2 * channels), np.float32)
-    pixels_per_view = ids.shape[1] * ids.shape[2]
+    attributes: Tensor,
+    rast: Tensor,
+    rast_db: Tensor,
+    ids: Tensor,
+    triangles: Tensor,
+    channels: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    """Returns the values, and the slopes of some channels, differentiable in all float tensors."""
+    chosen = np.array(channels, np.int64)
+    values, slopes = _Interpolate.apply(attributes, rast, rast_db, ids, triangles, chosen)
+    return values, slopes
 
-    def run(piece: tuple[int, int]) -> None:
-        numba_rasterize.interpolate_attributes(
-            values, faces, *visible, pixels_per_view, *piece, output, slopes
+
+def shade(
+    colors: Tensor,
+    normals: Tensor,
+    coverage: Tensor,
+    lights: tuple[Tensor, Tensor, Tensor],
+    background: Tensor,
+) -> Tensor:
+    """`shading.shade`, differentiable in the colors; lights are direction, ambient, exposure."""
+    result = _Shade.apply(colors, normals, coverage, *lights, background)
+    assert isinstance(result, Tensor)
+    return result
+
+
+class _Rasterize(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        clip_positions: Tensor,
+        triangles: Tensor,
+        resolution: tuple[int, int],
+        ranges: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        height, width = resolution
+        positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
+        views = len(positions) if ranges is None else len(ranges)
+        spans = _face_spans(ranges, views, len(faces))
+        ids = np.full((views, height, width), -1, np.int32)
+        rast = np.zeros((views, height, width, 4), np.float32)
+        rast_db = np.zeros((views, height, width, 4), np.float32)
+
+        def run(piece: tuple[int, int]) -> None:
+            view, first_row = piece
+            rows = (view, slice(first_row, first_row + ROWS_PER_PIECE))
+            triangles = (_of_view(positions, view), faces)
+            numba_rasterize.find_visible(*triangles, *spans[view], first_row, height, ids[rows])
+            numba_rasterize.fill_visible(
+                *triangles, first_row, height, ids[rows], rast[rows], rast_db[rows]
+            )
+
+        run_pieces(run, _row_pieces(views, height))
+        outputs = torch.from_numpy(rast), torch.from_numpy(rast_db), torch.from_numpy(ids)
+        ctx.save_for_backward(clip_positions, triangles, outputs[2])
+        ctx.mark_non_differentiable(outputs[2])
+        return outputs
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        clip_positions, triangles, ids = ctx.saved_tensors
+        positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
+        to_rast, to_rast_db = (as_array(gradient, np.float32) for gradient in gradients[:2])
+        views, ids = len(ids), ids.numpy()
+        gradient = np.zeros((views, *positions.shape[-2:]), np.float64)
+
+        def run(view: int) -> None:
+            numba_rasterize.scatter_gradient(
+                _of_view(positions, view),
+                faces,
+                ids[view],
+                to_rast[view],
+                to_rast_db[view],
+                gradient[view],
+            )
+
+        run_pieces(run, range(views))
+        if clip_positions.ndim == 2:
+            gradient = gradient.sum(0)
+        return torch.from_numpy(gradient.astype(np.float32)), None, None, None
+
+
+class _Interpolate(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        attributes: Tensor,
+        rast: Tensor,
+        rast_db: Tensor,
+        ids: Tensor,
+        triangles: Tensor,
+        channels: np.ndarray,
+    ) -> tuple[Tensor, ...]:
+        visible = _visible(attributes, rast, rast_db, ids, triangles)
+        pixels, pixels_per_view = ids.numel(), ids.shape[1] * ids.shape[2]
+        output = np.empty((pixels, attributes.shape[2]), np.float32)
+        slopes = np.empty((pixels, 2 * len(channels)), np.float32)
+
+        def run(piece: tuple[int, int]) -> None:
+            numba_interpolate.interpolate(
+                *visible, channels, pixels_per_view, *piece, output, slopes
+            )
+
+        run_pieces(run, cut(pixels, PIXELS_PER_PIECE))
+        ctx.save_for_backward(attributes, rast, rast_db, ids, triangles)
+        ctx.channels = channels
+        return tuple(torch.from_numpy(a).view(*ids.shape, a.shape[1]) for a in (output, slopes))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        attributes, rast, rast_db, ids, triangles = ctx.saved_tensors
+        visible = _visible(attributes, rast, rast_db, ids, triangles)
+        upstream = tuple(
+            as_array(g, np.float32).reshape(ids.numel(), g.shape[-1]) for g in gradients
+        )
+        pixels_per_view = ids.shape[1] * ids.shape[2]
+        to_values = to_rast = to_rast_db = None
+        if ctx.needs_input_grad[0]:
+            to_values = _value_gradients(
+                attributes.shape, len(ids), visible, ctx.channels, upstream
+            )
+        if any(ctx.needs_input_grad[1:3]):
+            to_rast, to_rast_db = torch.zeros_like(rast), torch.zeros_like(rast_db)
+            outputs = to_rast.view(-1, 4).numpy(), to_rast_db.view(-1, 4).numpy()
+
+            def run(piece: tuple[int, int]) -> None:
+                numba_interpolate.rast_gradient(
+                    *visible[:3], ctx.channels, pixels_per_view, *upstream, *piece, *outputs
+                )
+
+            run_pieces(run, cut(ids.numel(), PIXELS_PER_PIECE))
+        return to_values, to_rast, to_rast_db, None, None, None
+
+
+def _visible(
+    attributes: Tensor, rast: Tensor, rast_db: Tensor, ids: Tensor, triangles: Tensor
+) -> tuple[np.ndarray, ...]:
+    """Values, faces, and per pixel of all views: ids, rast, rast_db."""
+    return (
+        as_array(attributes, np.float32),
+        as_array(triangles, np.int32),
+        as_array(ids, np.int32).reshape(-1),
+        as_array(rast, np.float32).reshape(-1, 4),
+        as_array(rast_db, np.float32).reshape(-1, 4),
+    )
+
+
+def _value_gradients(
+    shape: torch.Size,
+    views: int,
+    visible: tuple[np.ndarray, ...],
+    channels: np.ndarray,
+    upstream: tuple[np.ndarray, ...],
+) -> Tensor:
+    """Gradient to attributes of this shape; each view sums for itself."""
+    gradient = np.zeros((views, *shape[1:]), np.float64)
+    pixels_per_view = len(visible[2]) // max(views, 1)
+
+    def run(view: int) -> None:
+        first = view * pixels_per_view
+        numba_interpolate.value_gradient(
+            *visible[1:], channels, *upstream, first, first + pixels_per_view, gradient[view]
         )
 
-    run_pieces(run, _pieces(pixels, PIXELS_PER_PIECE))
-    result = torch.from_numpy(output).view(*ids.shape, channels)
-    return result, None if rast_db is None else torch.from_numpy(slopes).view(*ids.shape, -1)
+    run_pieces(run, range(views))
+    if shape[0] != views:
+        gradient = gradient.sum(0, keepdims=True)
+    return torch.from_numpy(gradient.astype(np.float32))
 
 
-def texture(image: Tensor, uv: Tensor, uv_derivatives: Tensor, boundary: str) -> Tensor:
-    """Returns the colours, differentiable in the image."""
-    result = _Texture.apply(image, uv, uv_derivatives, boundary == "clamp")
-    assert isinstance(result, Tensor)
-    return result
+def _of_view(positions: np.ndarray, view: int) -> np.ndarray:
+    """Vertices of one view, of float32[view, vertex, 4] or the same float32[vertex, 4] for all."""
+    return positions if positions.ndim == 2 else positions[view]
 
 
-def compose_pyramid(levels: Sequence[Tensor]) -> Tensor:
-    """Returns the image, differentiable in every level."""
-    result = _Pyramid.apply(*levels)
-    assert isinstance(result, Tensor)
-    return result
+def _face_spans(ranges: Tensor | None, views: int, faces: int) -> list[tuple[int, int]]:
+    """First face and last plus one of every view."""
+    if ranges is None:
+        return [(0, faces)] * views
+    return [(first, first + count) for first, count in ranges.tolist()]
 
 
-def relight(colors: Tensor, light: Tensor) -> Tensor:
-    """`shading.relight`: colours float32[..., 3] under light float32[..., 1]."""
-    result = _Relight.apply(colors, light)
-    assert isinstance(result, Tensor)
-    return result
-
-
-class _Texture(torch.autograd.Function):
+class _Shade(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, image: Tensor, uv: Tensor, uv_derivatives: Tensor, clamp: bool) -> Tensor:
-        images, channels = image.shape[0], image.shape[3]
-        levels = mip_levels(image.shape[1], image.shape[2])
-        lookup = (
-            levels,
-            _array(uv, np.float32).reshape(-1, 2),
-            _array(uv_derivatives, np.float32).reshape(-1, 4),
-            uv.shape[1] * uv.shape[2],
-            clamp,
-            tuple(range(channels)),
+    def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+        colors, normals, coverage, *lights, background = (
+            as_array(tensor, np.float32) for tensor in inputs
         )
-        base = _array(image, np.float32).reshape(images, -1, channels)
-        mips = np.empty((images, _mip_texels(levels), channels), np.float32)
-        output = np.empty((uv.shape[:3].numel(), channels), np.float32)
-
-        def build(index: int) -> None:
-            numba_texture.build_mips(base[index], mips[index], levels, lookup[-1])
-
-        def sample(piece: tuple[int, int]) -> None:
-            numba_texture.sample_mips(base, mips, *lookup, *piece, output)
-
-        run_pieces(build, range(images))
-        run_pieces(sample, _pieces(len(output), PIXELS_PER_PIECE))
-        ctx.lookup, ctx.image_shape = lookup, image.shape
-        return torch.from_numpy(output).view(*uv.shape[:3], channels)
-
-    @staticmethod
-    def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        lookup, shape = ctx.lookup, ctx.image_shape
-        images, channels, levels = shape[0], shape[3], lookup[0]
-        upstream = _array(output_gradients[0], np.float32).reshape(-1, channels)
-        base = np.zeros((images, shape[1] * shape[2], channels), np.float32)
-        mips = np.zeros((images, _mip_texels(levels), channels), np.float32)
-        bands = torch.get_num_threads()
-
-        def scatter(band: int) -> None:
-            numba_texture.scatter_gradient(upstream, *lookup, band, bands, base, mips)
-
-        def collapse(index: int) -> None:
-            numba_texture.collapse_mips(base[index], mips[index], levels, lookup[-1])
-
-        run_pieces(scatter, range(bands))
-        run_pieces(collapse, range(images))
-        return torch.from_numpy(base).view(shape), None, None, None
-
-
-class _Pyramid(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, *levels: Tensor) -> Tensor:
-        shapes = [level.shape for level in levels]
-        first, *others = (_array(level, np.float32)[0] for level in levels)
-        sums = first if others else first.copy()  # what comes in must not change
-        for level in others:
-            sums = _add_enlarged(sums, level)
-        values = torch.from_numpy(sums).view(-1)
+        factors, output = np.empty(colors.shape[:3], np.float32), np.empty_like(colors)
+        roots = np.empty_like(factors)
 
         def run(piece: tuple[int, int]) -> None:
-            values[piece[0] : piece[1]].sigmoid_()
+            images = colors, normals, coverage, tuple(lights), background
+            numba_shading.shade(*images, *piece, factors, roots, output)
 
-        run_pieces(run, _pieces(len(values), VALUES_PER_PIECE))
-        colors = values.view(shapes[-1])
-        ctx.save_for_backward(colors)
-        ctx.shapes = shapes
-        return colors
-
-    @staticmethod
-    def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Tensor, ...]:
-        colors = _array(ctx.saved_tensors[0], np.float32).reshape(-1)
-        upstream = _array(output_gradients[0], np.float32).reshape(-1)
-        gradient = np.empty(ctx.shapes[-1], np.float32)
-        flat = gradient.reshape(-1)
-
-        def run(piece: tuple[int, int]) -> None:
-            part = slice(*piece)
-            numba_texture.sigmoid_gradient(colors[part], upstream[part], flat[part])
-
-        run_pieces(run, _pieces(len(flat), VALUES_PER_PIECE))
-        gradients = [gradient]
-        for shape in reversed(ctx.shapes[:-1]):
-            gradients.insert(0, _shrink_gradient(gradients[0][0], shape[1:3])[None])
-        return tuple(torch.from_numpy(array) for array in gradients)
-
-
-class _Relight(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, colors: Tensor, light: Tensor) -> Tensor:
-        values = _array(colors, np.float32).reshape(-1, colors.shape[-1])
-        factors = _array(light, np.float32).reshape(-1)
-        roots, output = np.empty_like(factors), np.empty_like(values)
-
-        def run(piece: tuple[int, int]) -> None:
-            numba_shading.relight(values, factors, *piece, roots, output)
-
-        run_pieces(run, _pieces(len(values), PIXELS_PER_PIECE))
-        ctx.arrays = (values, factors, roots)
-        return torch.from_numpy(output).view(colors.shape)
+        run_pieces(run, cut(colors.shape[0] * colors.shape[1], ROWS_PER_PIECE // 4))
+        ctx.arrays = (colors.reshape(-1, 3), factors.reshape(-1), roots.reshape(-1))
+        return torch.from_numpy(output)
 
     @staticmethod
-    def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Tensor, None]:
-        upstream = _array(output_gradients[0], np.float32).reshape(ctx.arrays[0].shape)
+    @once_differentiable
+    def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Tensor | None, ...]:
+        upstream = as_array(output_gradients[0], np.float32).reshape(-1, 3)
         gradient = np.empty_like(upstream)
 
         def run(piece: tuple[int, int]) -> None:
-            numba_shading.relight_gradient(*ctx.arrays, upstream, *piece, gradient)
+            numba_shading.shade_gradient(*ctx.arrays, upstream, *piece, gradient)
 
-        run_pieces(run, _pieces(len(gradient), PIXELS_PER_PIECE))
-        return torch.from_numpy(gradient).view(output_gradients[0].shape), None
-
-
-def _add_enlarged(coarse: np.ndarray, fine: np.ndarray) -> np.ndarray:
-    output = np.empty_like(fine)
-    channels = tuple(range(fine.shape[2]))
-
-    def run(piece: tuple[int, int]) -> None:
-        numba_texture.add_enlarged(coarse, fine, channels, *piece, output)
-
-    run_pieces(run, _pieces(len(fine), ROWS_PER_PIECE))
-    return output
+        run_pieces(run, cut(len(gradient), PIXELS_PER_PIECE))
+        to_colors = torch.from_numpy(gradient).view(output_gradients[0].shape)
+        return to_colors, *(None,) * 6
 
 
-def _shrink_gradient(fine: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Gradient of the coarse image of `_add_enlarged`, float32[*size, channel]."""
-    rows, columns = size
-    channels = tuple(range(fine.shape[2]))
-    flat = np.empty((rows, fine.shape[1], fine.shape[2]), np.float32)
-    coarse = np.empty((rows, columns, fine.shape[2]), np.float32)
-
-    def run(piece: tuple[int, int]) -> None:
-        numba_texture.shrink_rows(fine.reshape(len(fine), -1), *piece, flat.reshape(rows, -1))
-        numba_texture.shrink_columns(flat, channels, *piece, coarse)
-
-    run_pieces(run, _pieces(rows, ROWS_PER_PIECE // 4))
-    return coarse
-
-
-def mip_levels(height: int, width: int) -> np.ndarray:
-    """Rows (height, width, first texel) of each mip level, halved and rounded down until 1 x 1.
-
-    Levels from 1 on lie one behind another in one buffer; level 0 is the texture itself.
-    """
-    levels, first = [(height, width, 0)], 0
-    while height > 1 or width > 1:
-        height, width = max(1, height // 2), max(1, width // 2)
-        levels.append((height, width, first))
-        first += height * width
-    return np.array(levels, np.int64)
-
-
-def _mip_texels(levels: np.ndarray) -> int:
-    return int((levels[1:, 0] * levels[1:, 1]).sum())
-
-
-def _pieces(count: int, size: int) -> list[tuple[int, int]]:
-    return [(first, min(first + size, count)) for first in range(0, count, size)]
-
-
-def _array(tensor: Tensor, dtype: Any) -> np.ndarray:
-    return np.ascontiguousarray(tensor.detach().numpy(), dtype)
+def _row_pieces(views: int, height: int) -> list[tuple[int, int]]:
+    """Views and the first of a piece's rows in them."""
+    first_rows = range(0, height, ROWS_PER_PIECE)
+    return [(view, first_row) for view in range(views) for first_row in first_rows]

@@ -6,6 +6,9 @@ import numpy as np
 
 from texcsd.rendering.numba_kernel import kernel
 
+WIDE = 6
+"""Columns that must be more to make it worth while to find out, row by row, which matter."""
+
 
 @kernel
 def _edges(positions, faces, face):
@@ -39,7 +42,7 @@ def _edges(positions, faces, face):
 
 
 @kernel
-def _centres(size):
+def centres(size):
     """Normalised coordinate of every pixel centre along one axis."""
     return (2 * np.arange(size) + 1 - size) / size
 
@@ -83,8 +86,39 @@ def _owns_edge(a, b, sign):
 
 
 @kernel
-def find_visible(positions, faces, first_row, height, ids):
+def _inner_sign(edge, opposite):
+    """Sign of the edge functions inside a triangle that is all in front of the eye, 0 if in doubt.
+
+    It is that of the determinant, the value of an edge function at the vertex opposite to it.
+    """
+    a, b, c = edge[0] * opposite[0], edge[1] * opposite[1], edge[2] * opposite[3]
+    determinant, doubt = a + b + c, 1e-9 * (abs(a) + abs(b) + abs(c))
+    return 1.0 if determinant > doubt else -1.0 if determinant < -doubt else 0.0
+
+
+@kernel
+def _cut_span(a, rest, sign, span, width):
+    """The first and last column of a span where sign * (a*x + rest) can be 0 or more.
+
+    The kernel evaluates the very same a*x + rest, so that the crossing is off by the rounding of
+    one product only, and a margin of a millionth of a pixel is plenty.
+    """
+    first, last = span
+    if a == 0:
+        return span
+    crossing = (-rest / a * width + width - 1) / 2
+    if sign * a > 0 and crossing > first:
+        first = int(np.ceil(min(crossing - 1e-6, np.float64(width))))
+    elif sign * a < 0 and crossing < last:
+        last = int(np.floor(max(crossing + 1e-6, -1.0)))
+    return first, last
+
+
+@kernel
+def find_visible(positions, faces, first_face, last_face, first_row, height, ids):
     """Nearest triangle at every pixel centre of some rows; ids int32[rows, width] come in as -1.
+
+    Only faces first_face..last_face-1 are looked at.
 
     Of equally near triangles the first wins. Triangles that are not finite, or lie between no pixel
     centres, cover nothing.
@@ -92,8 +126,8 @@ def find_visible(positions, faces, first_row, height, ids):
     rows, width = ids.shape
     nearest = np.full((rows, width), np.inf)
     pixels = _project(positions, height, width)
-    x_centres, y_centres = _centres(width), _centres(height)
-    for face in range(len(faces)):
+    x_centres, y_centres = centres(width), centres(height)
+    for face in range(first_face, last_face):
         i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
         left, right = _pixel_range(pixels[i, 0], pixels[j, 0], pixels[k, 0], width)
         if left > right:
@@ -106,24 +140,31 @@ def find_visible(positions, faces, first_row, height, ids):
         z0, w0 = np.float64(positions[i, 2]), np.float64(positions[i, 3])
         z1, w1 = np.float64(positions[j, 2]), np.float64(positions[j, 3])
         z2, w2 = np.float64(positions[k, 2]), np.float64(positions[k, 3])
+        sign = _inner_sign((a0, b0, c0), positions[i]) if right - left > WIDE else 0.0
+        cut = sign != 0 and min(w0, w1, w2) > 0
         for row in range(bottom, top + 1):
             y = y_centres[row]
             row0, row1, row2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
-            for column in range(left, right + 1):
+            span = left, right
+            if cut:
+                span = _cut_span(a0, row0, sign, span, width)
+                span = _cut_span(a1, row1, sign, span, width)
+                span = _cut_span(a2, row2, sign, span, width)
+            for column in range(span[0], span[1] + 1):
                 x = x_centres[column]
                 edge0, edge1, edge2 = a0 * x + row0, a1 * x + row1, a2 * x + row2
                 lowest, highest = min(edge0, edge1, edge2), max(edge0, edge1, edge2)
                 if lowest < 0 < highest:
                     continue
-                sign = 1.0 if highest > 0 else -1.0
-                if edge0 == 0 and not _owns_edge(a0, b0, sign):
+                side = 1.0 if highest > 0 else -1.0
+                if edge0 == 0 and not _owns_edge(a0, b0, side):
                     continue
-                if edge1 == 0 and not _owns_edge(a1, b1, sign):
+                if edge1 == 0 and not _owns_edge(a1, b1, side):
                     continue
-                if edge2 == 0 and not _owns_edge(a2, b2, sign):
+                if edge2 == 0 and not _owns_edge(a2, b2, side):
                     continue
                 w = edge0 * w0 + edge1 * w1 + edge2 * w2
-                if not w * sign > 0:  # behind the eye
+                if not w * side > 0:  # behind the eye
                     continue
                 depth = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
                 if -1 <= depth <= 1 and depth < nearest[row - first_row, column]:
@@ -132,63 +173,119 @@ def find_visible(positions, faces, first_row, height, ids):
 
 
 @kernel
+def corners(positions, faces, face, axis):
+    """One coordinate of the corners of a triangle."""
+    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+    return (
+        np.float64(positions[i, axis]),
+        np.float64(positions[j, axis]),
+        np.float64(positions[k, axis]),
+    )
+
+
+@kernel
+def triangle(positions, faces, face):
+    """Edge functions of a triangle, and w at its corners."""
+    return _edges(positions, faces, face), corners(positions, faces, face, 3)
+
+
+@kernel
+def no_triangle():
+    """Like `triangle`, of nothing."""
+    nothing = (0.0, 0.0, 0.0)
+    return (nothing, nothing, nothing), nothing
+
+
+@kernel
+def barycentrics(edges, corner_w, x, y, width, height):
+    """(u, v), their change per pixel (du/dx, du/dy, dv/dx, dv/dy), and w, at normalised (x, y).
+
+    Of a triangle with these edge functions and w at its corners; not finite for what `find_visible`
+    finds invisible.
+    """
+    (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
+    edge0, edge1 = a0 * x + (b0 * y + c0), a1 * x + (b1 * y + c1)
+    scale = 1 / (edge0 + edge1 + (a2 * x + (b2 * y + c2)))
+    u, v = edge0 * scale, edge1 * scale
+    slope_x, slope_y = (a0 + a1 + a2), (b0 + b1 + b2)
+    per_column, per_row = scale * (2 / width), scale * (2 / height)
+    slopes = (
+        (a0 - u * slope_x) * per_column,
+        (b0 - u * slope_y) * per_row,
+        (a1 - v * slope_x) * per_column,
+        (b1 - v * slope_y) * per_row,
+    )
+    w = u * corner_w[0] + v * corner_w[1] + (1 - u - v) * corner_w[2]
+    return (u, v), slopes, w
+
+
+@kernel
 def fill_visible(positions, faces, first_row, height, ids, rast, rast_db):
     """Barycentrics, z/w and barycentric slopes of the visible triangles of some rows."""
     rows, width = ids.shape
-    x_centres, y_centres = _centres(width), _centres(height)
+    x_centres, y_centres = centres(width), centres(height)
+    known = -1
+    edges, corner_w = no_triangle()
+    corner_z = corner_w
     for row in range(rows):
-        y = y_centres[first_row + row]
         for column in range(width):
             face = int(ids[row, column])
             if face < 0:
                 continue
-            x = x_centres[column]
-            (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = _edges(positions, faces, face)
-            i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-            edge0, edge1 = a0 * x + (b0 * y + c0), a1 * x + (b1 * y + c1)
-            edge2 = a2 * x + (b2 * y + c2)
-            total = edge0 + edge1 + edge2
-            u, v, w = edge0 / total, edge1 / total, edge2 / total
-            depth_numerator = u * positions[i, 2] + v * positions[j, 2] + w * positions[k, 2]
-            depth_denominator = u * positions[i, 3] + v * positions[j, 3] + w * positions[k, 3]
+            if face != known:  # neighbours often see the same
+                edges, corner_w = triangle(positions, faces, face)
+                corner_z = corners(positions, faces, face, 2)
+                known = face
+            x, y = x_centres[column], y_centres[first_row + row]
+            (u, v), slopes, w = barycentrics(edges, corner_w, x, y, width, height)
+            z = u * corner_z[0] + v * corner_z[1] + (1 - u - v) * corner_z[2]
             rast[row, column, 0], rast[row, column, 1] = u, v
-            rast[row, column, 2] = depth_numerator / depth_denominator
-            rast[row, column, 3] = face + 1
-            slope_x, slope_y = (a0 + a1 + a2), (b0 + b1 + b2)
-            per_column, per_row = 2 / (total * width), 2 / (total * height)
-            rast_db[row, column, 0] = (a0 - u * slope_x) * per_column
-            rast_db[row, column, 1] = (b0 - u * slope_y) * per_row
-            rast_db[row, column, 2] = (a1 - v * slope_x) * per_column
-            rast_db[row, column, 3] = (b1 - v * slope_y) * per_row
+            rast[row, column, 2], rast[row, column, 3] = z / w, face + 1
+            for index in range(4):
+                rast_db[row, column, index] = slopes[index]
 
 
 @kernel
-def interpolate_attributes(
-    values, faces, ids, rast, rast_db, pixels_per_view, first, last, output, output_slopes
-):
-    """Attributes of pixels first..last-1; values float[1 or views, vertex, channel], ids flat."""
-    channels, with_slopes = values.shape[2], len(output_slopes) > 0
-    for pixel in range(first, last):
-        face = ids[pixel]
-        if face < 0:
-            for channel in range(channels):
-                output[pixel, channel] = 0
-                if with_slopes:
-                    output_slopes[pixel, 2 * channel] = 0
-                    output_slopes[pixel, 2 * channel + 1] = 0
-            continue
-        view = pixel // pixels_per_view if len(values) > 1 else 0
-        i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-        u, v = rast[pixel, 0], rast[pixel, 1]
-        for channel in range(channels):
-            third = values[view, k, channel]
-            along_u = values[view, i, channel] - third
-            along_v = values[view, j, channel] - third
-            output[pixel, channel] = third + (u * along_u + v * along_v)
-            if with_slopes:
-                output_slopes[pixel, 2 * channel] = (
-                    rast_db[pixel, 0] * along_u + rast_db[pixel, 2] * along_v
-                )
-                output_slopes[pixel, 2 * channel + 1] = (
-                    rast_db[pixel, 1] * along_u + rast_db[pixel, 3] * along_v
-                )
+def scatter_gradient(positions, faces, ids, to_rast, to_rast_db, gradient):
+    """Adds the gradient of one view to that of its clip positions, float64[vertex, 4].
+
+    The barycentrics b of a pixel solve sum(b p) = sum(b q) = 0 and sum(b) = 1, where p = X - x W
+    and q = Y - y W of each vertex. Differentiating these, and those that their slopes along x and y
+    solve, gives the factors of dp, dq and dw; nothing has to be inverted, as the slopes over w are
+    columns of the inverse. z has no gradient.
+    """
+    height, width = ids.shape
+    x_centres, y_centres = centres(width), centres(height)
+    for row in range(height):
+        for column in range(width):
+            face = int(ids[row, column])
+            if face < 0:
+                continue
+            edges, corner_w = triangle(positions, faces, face)
+            x, y = x_centres[column], y_centres[row]
+            (u, v), slopes, w = barycentrics(edges, corner_w, x, y, width, height)
+            # Everything below is per unit of x and y, not per pixel.
+            u_x, v_x = slopes[0] * width / 2, slopes[2] * width / 2
+            u_y, v_y = slopes[1] * height / 2, slopes[3] * height / 2
+            to_u, to_v = to_rast[row, column, 0], to_rast[row, column, 1]
+            to_db, per_column, per_row = to_rast_db[row, column], 2 / width, 2 / height
+            to_u_x, to_u_y = to_db[0] * per_column, to_db[1] * per_row
+            to_v_x, to_v_y = to_db[2] * per_column, to_db[3] * per_row
+            xx, xy = (to_u_x * u_x + to_v_x * v_x) / w, (to_u_x * u_y + to_v_x * v_y) / w
+            yx, yy = (to_u_y * u_x + to_v_y * v_x) / w, (to_u_y * u_y + to_v_y * v_y) / w
+            i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+            w_i, w_j, w_k = positions[i, 3], positions[j, 3], positions[k, 3]
+            w_x = u_x * (w_i - w_k) + v_x * (w_j - w_k)
+            w_y = u_y * (w_i - w_k) + v_y * (w_j - w_k)
+            along_x = (to_u * u_x + to_v * v_x + (xx + yy) * w_x) / w
+            along_y = (to_u * u_y + to_v * v_y + (xx + yy) * w_y) / w
+            for vertex, b, b_x, b_y in (
+                (i, u, u_x, u_y),
+                (j, v, v_x, v_y),
+                (k, 1 - u - v, -u_x - v_x, -u_y - v_y),
+            ):
+                to_p = -(along_x * b + xx * b_x + yx * b_y)
+                to_q = -(along_y * b + xy * b_x + yy * b_y)
+                gradient[vertex, 0] += to_p
+                gradient[vertex, 1] += to_q
+                gradient[vertex, 3] += (xx + yy) * b - x * to_p - y * to_q

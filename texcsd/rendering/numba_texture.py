@@ -1,8 +1,17 @@
-"""Kernels for textures: mip chains, trilinear lookups, enlarged levels, and their transposes.
+"""Kernels for lookups in textures and mip chains, and their gradients.
 
-Images come as float32[texel, channel] or float32[image, texel, channel], row after row.
-`channels` is the tuple (0, 1, ...): its length is known when compiling, so the loops over it
-unroll, which makes them a third faster.
+A lookup is a tuple of what tells where and how to look:
+    levels: int64[level, 3], height, width and first texel of each; level 0 is the texture itself
+        and has a buffer of its own, the others lie one behind another in one buffer.
+    uv: float32[sample, 2].
+    details: float32[sample], the level of detail, any number; or empty: level 0.
+    mask: bool[sample], samples to look up; or empty.
+    samples_per_image: That many samples in a row look at one image.
+    modes: One of WRAP, CLAMP, ZERO; whether to take the nearest texel; one of NO_MIPS, NEAREST_MIP,
+        TWO_MIPS.
+    channels: The tuple (0, 1, ...), as in `numba_mips`.
+
+Images come as float32[image, texel, channel], row after row.
 """
 
 from __future__ import annotations
@@ -12,78 +21,136 @@ import numpy as np
 from texcsd.rendering.numba_kernel import kernel
 
 ONE = np.float32(1)
+NOTHING = np.float32(0)
+WRAP, CLAMP, ZERO = 0, 1, 2
+NO_MIPS, NEAREST_MIP, TWO_MIPS = 0, 1, 2
 
 
 @kernel
-def _level_of_detail(slopes, sample, height, width, last_level):
-    """Log2 of the major axis, in texels, of the ellipse one pixel covers; 0 if it is not finite."""
-    u_x, u_y = np.float64(slopes[sample, 0]) * width, np.float64(slopes[sample, 1]) * width
-    v_x, v_y = np.float64(slopes[sample, 2]) * height, np.float64(slopes[sample, 3]) * height
+def _footprint(u_x, u_y, v_x, v_y, height, width):
+    """Of a pixel's footprint: squared lengths along x and y, product, squared major axis."""
+    u_x, u_y = np.float64(u_x) * width, np.float64(u_y) * width
+    v_x, v_y = np.float64(v_x) * height, np.float64(v_y) * height
     along_x, along_y, mixed = u_x * u_x + v_x * v_x, u_y * u_y + v_y * v_y, u_x * u_y + v_x * v_y
     difference = along_x - along_y
     major = 0.5 * (along_x + along_y + np.sqrt(difference * difference + 4 * mixed * mixed))
-    if not 1 < major < np.inf:
-        return 0.0
-    return min(0.5 * np.log2(major), np.float64(last_level))
+    return along_x, along_y, mixed, major
 
 
 @kernel
-def _neighbours(coordinate, size, clamp):
-    """The two texels around a coordinate along one axis, and the weight of the second."""
-    if clamp:
+def _level_of_detail(u_x, u_y, v_x, v_y, height, width):
+    """Log2 of the major axis of a footprint; 0 where it is not finite."""
+    major = _footprint(u_x, u_y, v_x, v_y, height, width)[3]
+    return 0.5 * np.log2(max(major, 1e-60)) if major < np.inf else 0.0
+
+
+@kernel
+def fill_details(slopes, bias, height, width, first, last, details):
+    """Levels of detail of samples first..last-1 in a texture of this size.
+
+    slopes are float32[sample, 4], du/dx, du/dy, dv/dx, dv/dy per pixel; bias is float32[sample];
+    either may be empty.
+    """
+    for sample in range(first, last):
+        detail = 0.0
+        if len(slopes) > 0:
+            u_x, u_y = slopes[sample, 0], slopes[sample, 1]
+            v_x, v_y = slopes[sample, 2], slopes[sample, 3]
+            detail = _level_of_detail(u_x, u_y, v_x, v_y, height, width)
+        details[sample] = detail + (bias[sample] if len(bias) > 0 else NOTHING)
+
+
+@kernel
+def _two_levels(detail, last, mip_mode):
+    """The finer of two levels, the share of the coarser one, and the share's change with detail."""
+    if mip_mode == NO_MIPS or not 0 < detail < last:
+        return (last if mip_mode != NO_MIPS and detail >= last else 0), NOTHING, NOTHING
+    if mip_mode == NEAREST_MIP:
+        return int(detail + 0.5), NOTHING, NOTHING
+    finer = int(detail)
+    return finer, np.float32(detail - finer), ONE
+
+
+@kernel
+def _texels(coordinate, size, boundary, nearest):
+    """Along one axis: two texels, the weight of the second, and whether each counts, as 1 or 0."""
+    if boundary == WRAP:
+        coordinate -= np.floor(coordinate)
+    elif boundary == CLAMP:
         coordinate = min(max(coordinate, 0.0), 1.0)
     else:
-        coordinate -= np.floor(coordinate)
-    position = coordinate * size - 0.5
+        coordinate = min(max(coordinate, -1.0), 2.0)
+    position = coordinate * size - (0.0 if nearest else 0.5)
     below = np.floor(position)
     first = int(below)
-    second = first + 1
+    if nearest and boundary != ZERO:  # 1 is the end of the last texel, not the first beyond
+        first = min(first, size - 1)
+    second = first if nearest else first + 1
+    weight = NOTHING if nearest else np.float32(position - below)
+    counts_first, counts_second = ONE, ONE
     if first < 0:
-        first = 0 if clamp else size - 1
+        first = size - 1 if boundary == WRAP else 0
+        counts_first = NOTHING if boundary == ZERO else ONE
     if second >= size:
-        second = size - 1 if clamp else 0
-    return first, second, np.float32(position - below)
+        second = 0 if boundary == WRAP else size - 1
+        counts_second = NOTHING if boundary == ZERO else ONE
+    if boundary == ZERO:  # may lie beyond by more than one
+        if first >= size:
+            first, counts_first = size - 1, NOTHING
+        if second < 0:
+            second, counts_second = 0, NOTHING
+    return first, second, weight, counts_first, counts_second
 
 
 @kernel
-def sample_mips(
-    base, mips, levels, uv, slopes, samples_per_image, clamp, channels, first, last, output
-):
-    """Trilinear lookups first..last-1; base and mips are float32[image, texel, channel]."""
+def _weights(weight, counts_first, counts_second):
+    return (ONE - weight) * counts_first, weight * counts_second
+
+
+@kernel
+def sample_texture(base, mips, lookup, first, last, output):
+    """Looks samples first..last-1 up; zeros where the mask is false or the uv is not finite."""
+    levels, uv, details, mask, samples_per_image, modes, channels = lookup
+    boundary, nearest, mip_mode = modes
     for sample in range(first, last):
         for channel in channels:
             output[sample, channel] = 0
         u, v = np.float64(uv[sample, 0]), np.float64(uv[sample, 1])
-        if not np.isfinite(u + v):
+        if not np.isfinite(u + v) or (len(mask) > 0 and not mask[sample]):
             continue
         image = sample // samples_per_image if len(base) > 1 else 0
-        detail = _level_of_detail(slopes, sample, levels[0, 0], levels[0, 1], len(levels) - 1)
-        finer = int(detail)
-        blend = np.float32(detail - finer)
+        detail = details[sample] if len(details) > 0 else NOTHING
+        finer, blend, _ = _two_levels(detail, len(levels) - 1, mip_mode)
         for step in range(2 if blend > 0 else 1):
             level = finer + step
             share = blend if step else ONE - blend
             height, width, start = levels[level, 0], levels[level, 1], levels[level, 2]
             texels = mips if level else base
-            x0, x1, right = _neighbours(u, width, clamp)
-            y0, y1, down = _neighbours(v, height, clamp)
+            x0, x1, across, x_first, x_second = _texels(u, width, boundary, nearest)
+            y0, y1, down, y_first, y_second = _texels(v, height, boundary, nearest)
+            left, right = _weights(across, x_first, x_second)
+            upper, lower = _weights(down, y_first, y_second)
+            upper, lower = share * upper, share * lower
             row0, row1 = start + y0 * width, start + y1 * width
             for channel in channels:
-                upper, lower = texels[image, row0 + x0, channel], texels[image, row1 + x0, channel]
-                upper += right * (texels[image, row0 + x1, channel] - upper)
-                lower += right * (texels[image, row1 + x1, channel] - lower)
-                output[sample, channel] += share * (upper + down * (lower - upper))
+                output[sample, channel] += upper * (
+                    left * texels[image, row0 + x0, channel]
+                    + right * texels[image, row0 + x1, channel]
+                ) + lower * (
+                    left * texels[image, row1 + x0, channel]
+                    + right * texels[image, row1 + x1, channel]
+                )
 
 
 @kernel
-def scatter_gradient(
-    upstream, levels, uv, slopes, samples_per_image, clamp, channels, band, bands, base, mips
-):
-    """Transpose of `sample_mips`, for the rows of each level that belong to one band.
+def scatter_gradient(upstream, lookup, band, bands, base, mips):
+    """Transpose of `sample_texture`, for the rows of each level that belong to one band.
 
     Every texel has one owner who adds to it in the order of the samples, so the sum has the same
     bits for any number of bands, and no band needs a buffer of its own.
     """
+    levels, uv, details, mask, samples_per_image, modes, channels = lookup
+    boundary, nearest, mip_mode = modes
     limits = np.empty((len(levels), 2), np.int64)
     for level in range(len(levels)):
         limits[level, 0] = band * levels[level, 0] // bands
@@ -94,185 +161,118 @@ def scatter_gradient(
         for channel in channels:
             anything = anything or gradient[channel] != 0
         u, v = np.float64(uv[sample, 0]), np.float64(uv[sample, 1])
-        if not (anything and np.isfinite(u + v)):
+        if not (anything and np.isfinite(u + v)) or (len(mask) > 0 and not mask[sample]):
             continue
         image = sample // samples_per_image if len(base) > 1 else 0
-        detail = _level_of_detail(slopes, sample, levels[0, 0], levels[0, 1], len(levels) - 1)
-        finer = int(detail)
-        blend = np.float32(detail - finer)
+        detail = details[sample] if len(details) > 0 else NOTHING
+        finer, blend, _ = _two_levels(detail, len(levels) - 1, mip_mode)
         for step in range(2 if blend > 0 else 1):
             level = finer + step
             share = blend if step else ONE - blend
             height, width, start = levels[level, 0], levels[level, 1], levels[level, 2]
             texels = mips[image] if level else base[image]
-            y0, y1, down = _neighbours(v, height, clamp)
-            x0, x1, right = _neighbours(u, width, clamp)
-            if limits[level, 0] <= y0 < limits[level, 1]:
-                left, row = share * (ONE - down), start + y0 * width
-                _add_pair(texels[row + x0], texels[row + x1], left, right, gradient, channels)
-            if limits[level, 0] <= y1 < limits[level, 1]:
-                left, row = share * down, start + y1 * width
-                _add_pair(texels[row + x0], texels[row + x1], left, right, gradient, channels)
+            y0, y1, down, y_first, y_second = _texels(v, height, boundary, nearest)
+            owns_upper = limits[level, 0] <= y0 < limits[level, 1]
+            owns_lower = limits[level, 0] <= y1 < limits[level, 1]
+            if not (owns_upper or owns_lower):
+                continue
+            x0, x1, across, x_first, x_second = _texels(u, width, boundary, nearest)
+            left, right = _weights(across, x_first, x_second)
+            upper, lower = _weights(down, y_first, y_second)
+            if owns_upper:
+                weight, row = share * upper, start + y0 * width
+                _add_pair(
+                    texels[row + x0], texels[row + x1], weight, left, right, gradient, channels
+                )
+            if owns_lower:
+                weight, row = share * lower, start + y1 * width
+                _add_pair(
+                    texels[row + x0], texels[row + x1], weight, left, right, gradient, channels
+                )
 
 
 @kernel
-def _add_pair(first, second, share, fraction, gradient, channels):
+def _add_pair(first, second, share, left, right, gradient, channels):
     for channel in channels:
         value = share * gradient[channel]
-        first[channel] += (ONE - fraction) * value
-        second[channel] += fraction * value
+        first[channel] += left * value
+        second[channel] += right * value
 
 
 @kernel
-def _area_weights(index, fine, coarse):
-    """First fine texel under a coarse one, how many there are, and the weights of up to three."""
-    if fine == coarse:
-        return 0, 1, (ONE, np.float32(0), np.float32(0))
-    if fine == 2 * coarse:
-        return 2 * index, 2, (np.float32(0.5), np.float32(0.5), np.float32(0))
-    first, middle, last = (coarse - index) / fine, coarse / fine, (index + 1) / fine
-    return 2 * index, 3, (np.float32(first), np.float32(middle), np.float32(last))
+def lookup_gradient(upstream, base, mips, lookup, first, last, uv_gradient, detail_gradient):
+    """Gradients of samples first..last-1 to uv, and to the level of detail."""
+    levels, uv, details, mask, samples_per_image, modes, channels = lookup
+    boundary, nearest, mip_mode = modes
+    for sample in range(first, last):
+        uv_gradient[sample, 0] = uv_gradient[sample, 1] = detail_gradient[sample] = 0
+        u, v = np.float64(uv[sample, 0]), np.float64(uv[sample, 1])
+        if not np.isfinite(u + v) or (len(mask) > 0 and not mask[sample]):
+            continue
+        image = sample // samples_per_image if len(base) > 1 else 0
+        detail = details[sample] if len(details) > 0 else NOTHING
+        finer, blend, changing = _two_levels(detail, len(levels) - 1, mip_mode)
+        for step in range(2 if blend > 0 else 1):
+            level = finer + step
+            share = blend if step else ONE - blend
+            height, width, start = levels[level, 0], levels[level, 1], levels[level, 2]
+            texels = mips[image] if level else base[image]
+            x0, x1, across, x_first, x_second = _texels(u, width, boundary, nearest)
+            y0, y1, down, y_first, y_second = _texels(v, height, boundary, nearest)
+            left, right = _weights(across, x_first, x_second)
+            upper, lower = _weights(down, y_first, y_second)
+            row0, row1 = start + y0 * width, start + y1 * width
+            for channel in channels:
+                a = x_first * y_first * texels[row0 + x0, channel]
+                b = x_second * y_first * texels[row0 + x1, channel]
+                c = x_first * y_second * texels[row1 + x0, channel]
+                d = x_second * y_second * texels[row1 + x1, channel]
+                factor = upstream[sample, channel]
+                if not nearest:
+                    along_u = (ONE - down) * (b - a) + down * (d - c)
+                    along_v = (ONE - across) * (c - a) + across * (d - b)
+                    uv_gradient[sample, 0] += factor * share * width * along_u
+                    uv_gradient[sample, 1] += factor * share * height * along_v
+                color = upper * (left * a + right * b) + lower * (left * c + right * d)
+                detail_gradient[sample] += factor * color * (changing if step else -changing)
 
 
 @kernel
-def build_mips(base, mips, levels, channels):
-    """Fills mips float32[texel, channel] from base float32[texel, channel], level after level."""
-    for level in range(1, len(levels)):
-        fine_height, fine_width, fine_start = levels[level - 1]
-        height, width, start = levels[level]
-        fine = (base if level == 1 else mips)[fine_start : fine_start + fine_height * fine_width]
-        coarse = mips[start : start + height * width]
-        even = fine_height == 2 * height and fine_width == 2 * width
-        for y in range(height):
-            if even:
-                rows = fine[2 * y * fine_width : (2 * y + 2) * fine_width]
-                _average_pairs(rows, coarse[y * width : (y + 1) * width], channels)
-                continue
-            y0, y_count, y_weights = _area_weights(y, fine_height, height)
-            for x in range(width):
-                x0, x_count, x_weights = _area_weights(x, fine_width, width)
-                for channel in channels:
-                    total = np.float32(0)
-                    for dy in range(y_count):
-                        for dx in range(x_count):
-                            texel = fine[(y0 + dy) * fine_width + x0 + dx, channel]
-                            total += y_weights[dy] * x_weights[dx] * texel
-                    coarse[y * width + x, channel] = total
+def slope_gradient(detail_gradient, slopes, height, width, first, last, output):
+    """Gradients of samples first..last-1 to the slopes, from those to the level of detail.
 
-
-@kernel
-def _average_pairs(rows, coarse, channels):
-    """2 x 2 averages of two fine rows, rows float32[2 * 2 * width, channel]."""
-    width = len(coarse)
-    upper, lower = rows[: 2 * width], rows[2 * width :]
-    for x in range(width):
-        for channel in channels:
-            coarse[x, channel] = np.float32(0.25) * (
-                (upper[2 * x, channel] + upper[2 * x + 1, channel])
-                + (lower[2 * x, channel] + lower[2 * x + 1, channel])
+    In a texture of this height and width.
+    """
+    for sample in range(first, last):
+        output[sample] = 0
+        u_x, u_y = slopes[sample, 0], slopes[sample, 1]
+        v_x, v_y = slopes[sample, 2], slopes[sample, 3]
+        along_x, along_y, mixed, major = _footprint(u_x, u_y, v_x, v_y, height, width)
+        difference = along_x - along_y
+        root = np.sqrt(difference * difference + 4 * mixed * mixed)
+        if detail_gradient[sample] == 0 or not 1e-60 < major < np.inf:
+            continue
+        # A circle has no major axis: there the two directions share the change.
+        to_x = 0.5 + 0.5 * difference / root if root > 0 else 0.5
+        to_mixed = 2 * mixed / root if root > 0 else 0.0
+        scale = detail_gradient[sample] / (2 * np.log(2.0) * major)
+        for axis in range(2):
+            texels = width if axis == 0 else height
+            slope_x = slopes[sample, 2 * axis] * texels
+            slope_y = slopes[sample, 2 * axis + 1] * texels
+            output[sample, 2 * axis] = scale * texels * (2 * to_x * slope_x + to_mixed * slope_y)
+            output[sample, 2 * axis + 1] = (
+                scale * texels * (2 * (1 - to_x) * slope_y + to_mixed * slope_x)
             )
 
 
 @kernel
-def collapse_mips(base, mips, levels, channels):
-    """Transpose of `build_mips`: adds the gradient of every level to that of the finer one."""
-    for level in range(len(levels) - 1, 0, -1):
-        fine_height, fine_width, fine_start = levels[level - 1]
-        height, width, start = levels[level]
-        fine = (base if level == 1 else mips)[fine_start : fine_start + fine_height * fine_width]
-        coarse = mips[start : start + height * width]
-        even = fine_height == 2 * height and fine_width == 2 * width
-        for y in range(height):
-            if even:
-                rows = fine[2 * y * fine_width : (2 * y + 2) * fine_width]
-                _spread_pairs(coarse[y * width : (y + 1) * width], rows, channels)
-                continue
-            y0, y_count, y_weights = _area_weights(y, fine_height, height)
-            for x in range(width):
-                x0, x_count, x_weights = _area_weights(x, fine_width, width)
-                for dy in range(y_count):
-                    for dx in range(x_count):
-                        texel = fine[(y0 + dy) * fine_width + x0 + dx]
-                        share = y_weights[dy] * x_weights[dx]
-                        for channel in channels:
-                            texel[channel] += share * coarse[y * width + x, channel]
-
-
-@kernel
-def _spread_pairs(coarse, rows, channels):
-    width = len(coarse)
-    upper, lower = rows[: 2 * width], rows[2 * width :]
-    for x in range(width):
-        for channel in channels:
-            quarter = np.float32(0.25) * coarse[x, channel]
-            if quarter != 0:
-                upper[2 * x, channel] += quarter
-                upper[2 * x + 1, channel] += quarter
-                lower[2 * x, channel] += quarter
-                lower[2 * x + 1, channel] += quarter
-
-
-@kernel
-def _enlarged_axis(fine, coarse):
-    """For each of fine texels: the two coarse ones around it, and the weight of the second."""
-    first, second = np.empty(fine, np.int64), np.empty(fine, np.int64)
-    weight = np.empty(fine, np.float32)
-    for index in range(fine):
-        first[index], second[index], weight[index] = _neighbours((index + 0.5) / fine, coarse, True)
-    return first, second, weight
-
-
-@kernel
-def add_enlarged(coarse, fine, channels, first_row, last_row, output):
-    """Rows of output = fine + coarse enlarged bilinearly; all float32[row, column, channel]."""
-    above, below, down = _enlarged_axis(fine.shape[0], coarse.shape[0])
-    left, right, across = _enlarged_axis(fine.shape[1], coarse.shape[1])
-    row = np.empty(coarse.shape[1:], np.float32)
-    for y in range(first_row, last_row):
-        upper, lower, share = coarse[above[y]], coarse[below[y]], down[y]
-        for x in range(len(row)):
-            for channel in channels:
-                row[x, channel] = upper[x, channel] + share * (
-                    lower[x, channel] - upper[x, channel]
-                )
-        for x in range(fine.shape[1]):
-            first, second, share = row[left[x]], row[right[x]], across[x]
-            for channel in channels:
-                value = first[channel] + share * (second[channel] - first[channel])
-                output[y, x, channel] = fine[y, x, channel] + value
-
-
-@kernel
-def shrink_rows(fine, first_row, last_row, coarse):
-    """Transpose of enlarging across rows, for some coarse rows; both float32[row, value]."""
-    above, below, down = _enlarged_axis(len(fine), len(coarse))
-    coarse[first_row:last_row] = 0
-    for y in range(len(fine)):
-        if first_row <= above[y] < last_row:
-            _add_scaled(fine[y], ONE - down[y], coarse[above[y]])
-        if first_row <= below[y] < last_row:
-            _add_scaled(fine[y], down[y], coarse[below[y]])
-
-
-@kernel
-def _add_scaled(values, share, sums):
-    for index in range(len(values)):
-        sums[index] += share * values[index]
-
-
-@kernel
-def shrink_columns(fine, channels, first_row, last_row, coarse):
-    """Transpose of enlarging along a row, for some rows; both float32[row, column, channel]."""
-    left, right, across = _enlarged_axis(fine.shape[1], coarse.shape[1])
-    for y in range(first_row, last_row):
-        row = coarse[y]
-        row[:] = 0
-        for x in range(fine.shape[1]):
-            _add_pair(row[left[x]], row[right[x]], ONE, across[x], fine[y, x], channels)
-
-
-@kernel
-def sigmoid_gradient(colors, upstream, output):
-    """Gradient through colors = sigmoid(logits), on flat float32 arrays."""
-    for index in range(len(colors)):
-        output[index] = upstream[index] * (colors[index] * (ONE - colors[index]))
+def count_pixels(ids, uv, counts):
+    """Adds pixels with ids of at least 0 to int32[size, size] where their uv is, row 0 on top."""
+    size = len(counts)
+    for pixel in range(len(ids)):
+        if ids[pixel] >= 0:
+            # In float32 and 1 - v first, as on other devices.
+            column = int(np.floor(uv[pixel, 0] * np.float32(size)))
+            row = int(np.floor((ONE - uv[pixel, 1]) * np.float32(size)))
+            counts[row % size, column % size] += 1

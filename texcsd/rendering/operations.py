@@ -1,5 +1,8 @@
 """nvdiffrast's operations by device: numba kernels for CPU tensors, nvdiffrast for CUDA tensors.
 
+Without nvdiffrast the visible triangles of CUDA tensors are found on the CPU, and torch does the
+rest where the tensors are; see `select_rasterizer`.
+
 Layouts and meaning are nvdiffrast's (https://nvlabs.github.io/nvdiffrast): clip-space input in
 OpenGL convention, image row 0 at the bottom of clip space, texture row 0 at v = 0, no back-face
 culling. texcsd never installs nvdiffrast: its licence allows research and evaluation only.
@@ -7,6 +10,7 @@ culling. texcsd never installs nvdiffrast: its licence allows research and evalu
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -15,7 +19,13 @@ import torch
 from torch import Tensor
 
 from texcsd.errors import TexcsdError
+from texcsd.rendering import torch_operations
 
+logger = logging.getLogger(__name__)
+
+FilterMode = Literal["auto", "nearest", "linear", "linear-mipmap-nearest", "linear-mipmap-linear"]
+Rasterizer = Literal["auto", "numba", "nvdiffrast"]
+Boundary = Literal["wrap", "clamp", "zero"]
 MOST_CUDA_TRIANGLES = 1 << 24
 """float32 holds triangle_id + 1 exactly up to here, and nvdiffrast returns nothing else."""
 
@@ -35,32 +45,54 @@ class Rasterization(NamedTuple):
 
 
 def rasterize(
-    clip_positions: Tensor, triangles: Tensor, resolution: tuple[int, int]
+    clip_positions: Tensor,
+    triangles: Tensor,
+    resolution: tuple[int, int],
+    ranges: Tensor | None = None,
+    grad_db: bool = True,
 ) -> Rasterization:
-    """Finds the nearest triangle at every pixel centre.
+    """Finds the nearest triangle at every pixel centre; differentiable in the clip positions.
 
     Exact on the CPU: a pixel centre on a shared edge belongs to one of the two triangles, triangles
     are cut at the near plane and behind the eye without clipping, and degenerate or non-finite ones
-    cover nothing. Nothing is differentiable here.
+    cover nothing. u, v and the derivatives have gradients; z/w, the ids and so what is covered have
+    none. For what is covered see `antialias`.
 
     Args:
-        clip_positions: float32[view, vertex, 4], homogeneous; visible are -w <= x, y, z <= w.
+        clip_positions: float32[view, vertex, 4], homogeneous; visible are -w <= x, y, z <= w. Or
+            float32[vertex, 4], with ranges.
         triangles: int[triangle, 3], indices into the vertices.
         resolution: Height and width.
+        ranges: int[view, 2], for float32[vertex, 4] only: the first triangle of each view and how
+            many there are. Ids count all triangles.
+        grad_db: Whether the gradient goes through rast_db, too.
+
+    Raises:
+        ValueError: The shapes do not fit together.
     """
-    _refuse_gradient(clip_positions, "rasterize", "clip_positions")
+    _check_ranges(clip_positions, triangles, ranges)
     if clip_positions.device.type == "cpu":
         from texcsd.rendering import numba_operations
 
-        return Rasterization(*numba_operations.rasterize(clip_positions, triangles, resolution))
+        rast, rast_db, ids = numba_operations.rasterize(
+            clip_positions, triangles, resolution, ranges
+        )
+        return Rasterization(rast, rast_db if grad_db else rast_db.detach(), ids)
+    if not _takes_nvdiffrast():
+        rast, rast_db, ids = _rasterize_on_cpu(clip_positions, triangles, resolution, ranges)
+        return Rasterization(rast, rast_db if grad_db else rast_db.detach(), ids)
     if len(triangles) >= MOST_CUDA_TRIANGLES:
         raise TexcsdError(
             f"the mesh has {len(triangles):,} triangles; nvdiffrast takes fewer than "
-            f"{MOST_CUDA_TRIANGLES:,}: use --device cpu or decimate the mesh."
+            f"{MOST_CUDA_TRIANGLES:,}: use --rasterizer numba or decimate the mesh."
         )
-    context = _cuda_context(clip_positions.device)
     rast, rast_db = _nvdiffrast().rasterize(
-        context, clip_positions.contiguous(), triangles.int().contiguous(), resolution
+        _cuda_context(clip_positions.device),
+        clip_positions.contiguous(),
+        triangles.int().contiguous(),
+        resolution,
+        ranges=None if ranges is None else ranges.int().cpu().contiguous(),
+        grad_db=grad_db,
     )
     return Rasterization(rast, rast_db, rast[..., 3].int() - 1)
 
@@ -69,60 +101,92 @@ def interpolate(
     attributes: Tensor,
     rasterization: Rasterization,
     triangles: Tensor,
-    with_derivatives: bool = False,
+    with_derivatives: bool | Sequence[int] = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """Interpolates vertex attributes, correct in perspective. Not differentiable here.
+    """Interpolates vertex attributes, correct in perspective; differentiable in every float tensor.
 
     Args:
-        attributes: float32[view or 1, vertex, channel].
+        attributes: float32[view or 1, vertex, channel] or float32[vertex, channel].
         rasterization: Of triangles in the same order.
         triangles: int[triangle, 3] into the attributes; need not be the ones that were rasterized.
-        with_derivatives: Also return the change per pixel.
+        with_derivatives: Also return the change per pixel, of all channels or of some.
 
     Returns:
         float32[view, height, width, channel], and None or float32[view, height, width, 2 * channel]
         with (d/dx, d/dy) of each channel in turn.
     """
-    _refuse_gradient(attributes, "interpolate", "attributes")
     rast, rast_db, triangle_ids = rasterization
+    attributes = attributes[None] if attributes.ndim == 2 else attributes
+    every = range(attributes.shape[2])
+    channels = [*every] if with_derivatives is True else [*(with_derivatives or [])]
     if attributes.device.type == "cpu":
         from texcsd.rendering import numba_operations
 
-        slopes = rast_db if with_derivatives else None
-        return numba_operations.interpolate(attributes, rast, slopes, triangle_ids, triangles)
-    which = {"rast_db": rast_db, "diff_attrs": "all"} if with_derivatives else {}
+        values, derivatives = numba_operations.interpolate(
+            attributes, rast, rast_db, triangle_ids, triangles, channels
+        )
+        return values, derivatives if channels else None
+    if not _takes_nvdiffrast():
+        return _torch_interpolate(attributes, rasterization, triangles, channels)
+    which = {"rast_db": rast_db, "diff_attrs": channels} if channels else {}
     values, derivatives = _nvdiffrast().interpolate(
         attributes.contiguous(), rast, triangles.int().contiguous(), **which
     )
-    return values, derivatives if with_derivatives else None
+    return values, derivatives if channels else None
 
 
 def texture(
-    image: Tensor, uv: Tensor, uv_derivatives: Tensor, boundary: Literal["wrap", "clamp"] = "wrap"
+    image: Tensor,
+    uv: Tensor,
+    uv_derivatives: Tensor | None = None,
+    mip_level_bias: Tensor | None = None,
+    *,
+    mask: Tensor | None = None,
+    mips: Sequence[Tensor] | None = None,
+    filter_mode: FilterMode = "auto",
+    boundary: Boundary = "wrap",
+    max_mip_level: int | None = None,
 ) -> Tensor:
-    """Looks colours up in a mip chain (linear-mipmap-linear); differentiable in the image only.
+    """Looks colours up in a texture or its mip chain; differentiable in every float argument.
 
     Each mip level has half the texels per axis, rounded down, and each of its texels averages the
-    area it covers: the 2 x 2 box where the size is even, parts of three texels where it is odd. The
-    level is log2 of the major axis of the ellipse that a pixel covers, in texels of the image. A
-    lookup at a non-finite uv is 0.
+    area it covers: the 2 x 2 box where the size is even, parts of three texels where it is odd
+    (nvdiffrast refuses odd sizes). The level is log2 of the major axis of the ellipse that a pixel
+    covers, in texels of the image, plus the bias, clamped to the levels there are. A lookup at a
+    non-finite uv is 0 and has no gradient; non-finite derivatives count as level 0. Gradients to
+    derivatives and bias are those of blending two levels; "nearest" has none to uv.
 
     Args:
         image: float32[view or 1, rows, columns, channel]; row 0 is at v = 0.
         uv: float32[view, height, width, 2].
         uv_derivatives: float32[view, height, width, 4]: du/dx, du/dy, dv/dx, dv/dy per pixel.
-        boundary: What lies beyond [0, 1]: the image again, or its border texels.
+        mip_level_bias: float32[view, height, width], added to the level.
+        mask: bool[view, height, width], where to look up; 0 elsewhere. Saves time.
+        mips: Levels from 1 on, float32[view or 1, rows, columns, channel] each, instead of those
+            that are computed. The gradient goes to them, and not through them to the image.
+        filter_mode: "nearest" texel, bilinear ("linear"), bilinear in the nearest level
+            ("linear-mipmap-nearest"), blended between two levels ("linear-mipmap-linear"), or
+            "auto": the last if derivatives or a bias are given, else "linear".
+        boundary: What lies beyond [0, 1]: the image again, its border texels, or zeros.
+        max_mip_level: The coarsest level to use, 0 for the image alone.
 
     Returns:
         float32[view, height, width, channel].
     """
-    _refuse_gradient(uv, "texture", "uv")
-    _refuse_gradient(uv_derivatives, "texture", "uv_derivatives")
+    if filter_mode == "auto":
+        plain = uv_derivatives is None and mip_level_bias is None
+        filter_mode = "linear" if plain else "linear-mipmap-linear"
     if image.device.type == "cpu":
-        from texcsd.rendering import numba_operations
+        from texcsd.rendering import numba_texturing
 
-        return numba_operations.texture(image, uv, uv_derivatives, boundary)
-    return _cuda_texture(image, uv, uv_derivatives, boundary)
+        return numba_texturing.texture(
+            image, uv, uv_derivatives, mip_level_bias, mask, mips,
+            filter_mode, boundary, max_mip_level,
+        )  # fmt: skip
+    colors = (_nvdiffrast_texture if _takes_nvdiffrast() else _torch_texture)(
+        image, uv, uv_derivatives, mip_level_bias, mips, filter_mode, boundary, max_mip_level
+    )
+    return colors if mask is None else torch.where(mask[..., None], colors, 0.0)
 
 
 def compose_pyramid(levels: Sequence[Tensor]) -> Tensor:
@@ -138,9 +202,9 @@ def compose_pyramid(levels: Sequence[Tensor]) -> Tensor:
         float32[1, rows, columns, channel] of the finest level.
     """
     if levels[0].device.type == "cpu":
-        from texcsd.rendering import numba_operations
+        from texcsd.rendering import numba_texturing
 
-        return numba_operations.compose_pyramid(levels)
+        return numba_texturing.compose_pyramid(levels)
     total = levels[0].permute(0, 3, 1, 2)
     for level in levels[1:]:
         total = torch.nn.functional.interpolate(total, size=level.shape[1:3], mode="bilinear")
@@ -148,9 +212,54 @@ def compose_pyramid(levels: Sequence[Tensor]) -> Tensor:
     return torch.sigmoid(total.permute(0, 2, 3, 1))
 
 
-def _refuse_gradient(tensor: Tensor, operation: str, argument: str) -> None:
-    if tensor.requires_grad and torch.is_grad_enabled():
-        raise NotImplementedError(f"{operation} has no gradient to {argument}; detach it")
+def _check_ranges(clip_positions: Tensor, triangles: Tensor, ranges: Tensor | None) -> None:
+    if clip_positions.ndim != (3 if ranges is None else 2):
+        shape, wanted = tuple(clip_positions.shape), "[view, vertex, 4] or [vertex, 4] with ranges"
+        raise ValueError(f"clip_positions has the shape {shape}; it must be {wanted}")
+    if ranges is not None and len(ranges):
+        low, high = int(ranges.min()), int(ranges.sum(1).max())
+        if low < 0 or high > len(triangles):
+            raise ValueError(f"ranges reach from {low} to {high}; triangles are {len(triangles)}")
+
+
+def select_rasterizer(name: Rasterizer, device: torch.device) -> None:
+    """Chooses what the operations use for CUDA tensors from now on; CPU tensors always take numba.
+
+    Args:
+        name: "nvdiffrast"; "numba", which finds the visible triangles on the CPU and does the rest
+            in torch, where the tensors are; or "auto": nvdiffrast if it is installed.
+        device: Where the tensors will be.
+
+    Raises:
+        TexcsdError: nvdiffrast is wanted and cannot be used.
+    """
+    if name == "nvdiffrast" and device.type == "cpu":
+        raise TexcsdError(
+            "rasterizer nvdiffrast needs a GPU, and the device is cpu; choose --rasterizer auto"
+        )
+    if name == "nvdiffrast":
+        _nvdiffrast()
+    _chosen["rasterizer"] = name
+    _takes_nvdiffrast.cache_clear()
+
+
+_chosen: dict[str, Rasterizer] = {"rasterizer": "auto"}
+
+
+@cache
+def _takes_nvdiffrast() -> bool:
+    """Whether CUDA tensors go to nvdiffrast; says once what that means."""
+    if _chosen["rasterizer"] == "numba":
+        return False
+    try:
+        _nvdiffrast()
+    except TexcsdError as error:
+        if _chosen["rasterizer"] == "nvdiffrast":
+            raise
+        logger.warning("visible triangles are found on the CPU, which is slower: %s", error)
+        return False
+    logger.info("rendering with nvdiffrast, whose licence is non-commercial")
+    return True
 
 
 def _nvdiffrast() -> Any:
@@ -158,11 +267,22 @@ def _nvdiffrast() -> Any:
         import nvdiffrast.torch as nvdiffrast  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise TexcsdError(
-            "rendering on CUDA needs nvdiffrast (non-commercial licence), which is not installed: "
+            "nvdiffrast (non-commercial licence) is not installed; "
             "pip install git+https://github.com/NVlabs/nvdiffrast.git --no-build-isolation, "
-            "or use --device cpu."
+            "or choose --rasterizer numba."
         ) from error
     return nvdiffrast
+
+
+def _rasterize_on_cpu(
+    clip_positions: Tensor, triangles: Tensor, resolution: tuple[int, int], ranges: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    from texcsd.rendering import numba_operations
+
+    positions, faces = clip_positions.detach().cpu(), triangles.cpu()
+    ids = numba_operations.rasterize(positions, faces, resolution, ranges)[2]
+    ids = ids.to(clip_positions.device)
+    return *torch_operations.barycentrics(clip_positions, triangles, ids), ids
 
 
 @cache
@@ -170,18 +290,39 @@ def _cuda_context(device: torch.device) -> Any:
     return _nvdiffrast().RasterizeCudaContext(device=device)
 
 
-def _cuda_texture(image: Tensor, uv: Tensor, uv_derivatives: Tensor, boundary: str) -> Tensor:
+def _nvdiffrast_texture(
+    image: Tensor,
+    uv: Tensor,
+    uv_derivatives: Tensor | None,
+    bias: Tensor | None,
+    mips: Sequence[Tensor] | None,
+    filter_mode: str,
+    boundary: str,
+    max_mip_level: int | None,
+) -> Tensor:
     """The lookup of nvdiffrast; a level at a time where its mip chain would stop at an odd size."""
     nvdiffrast = _nvdiffrast()
-    uv, uv_derivatives = uv.contiguous(), uv_derivatives.contiguous()
+    uv = uv.contiguous()
     height, width = image.shape[1:3]
-    if height & (height - 1) == 0 and width & (width - 1) == 0:
+    halves = height & (height - 1) == 0 and width & (width - 1) == 0 and mips is None
+    if "mipmap" not in filter_mode:
         return nvdiffrast.texture(
-            image.contiguous(), uv, uv_da=uv_derivatives,
-            filter_mode="linear-mipmap-linear", boundary_mode=boundary,
+            image.contiguous(), uv, filter_mode=filter_mode, boundary_mode=boundary
+        )
+    if halves:
+        return nvdiffrast.texture(
+            image.contiguous(), uv,
+            uv_da=None if uv_derivatives is None else uv_derivatives.contiguous(),
+            mip_level_bias=None if bias is None else bias.contiguous(),
+            filter_mode=filter_mode, boundary_mode=boundary, max_mip_level=max_mip_level,
         )  # fmt: skip
-    levels = mip_chain(image)
-    detail = level_of_detail(uv_derivatives, height, width).clamp(max=len(levels) - 1)
+    levels = _mip_levels(image, mips, max_mip_level)
+    detail = uv.new_zeros(uv.shape[:3]) if bias is None else bias
+    if uv_derivatives is not None:
+        detail = detail + torch_operations.level_of_detail(uv_derivatives, height, width)
+    detail = detail.clamp(0, len(levels) - 1)
+    if filter_mode == "linear-mipmap-nearest":
+        detail = (detail + 0.5).floor()
     colors = torch.zeros(*uv.shape[:3], image.shape[3], device=image.device)
     for index, level in enumerate(levels):
         share = (1 - (detail - index).abs()).clamp(min=0)
@@ -190,6 +331,36 @@ def _cuda_texture(image: Tensor, uv: Tensor, uv_derivatives: Tensor, boundary: s
         )
         colors = colors + share[..., None] * lookup
     return colors
+
+
+def _torch_interpolate(
+    attributes: Tensor, rasterization: Rasterization, triangles: Tensor, channels: list[int]
+) -> tuple[Tensor, Tensor | None]:
+    values, derivatives = torch_operations.interpolate(attributes, *rasterization, triangles)
+    if not channels:
+        return values, None
+    return values, derivatives.unflatten(-1, (-1, 2))[..., channels, :].flatten(-2)
+
+
+def _torch_texture(
+    image: Tensor,
+    uv: Tensor,
+    uv_derivatives: Tensor | None,
+    bias: Tensor | None,
+    mips: Sequence[Tensor] | None,
+    filter_mode: str,
+    boundary: str,
+    max_mip_level: int | None,
+) -> Tensor:
+    levels = _mip_levels(image, mips, max_mip_level) if "mipmap" in filter_mode else [image]
+    return torch_operations.texture(levels, uv, uv_derivatives, bias, filter_mode, boundary)
+
+
+def _mip_levels(
+    image: Tensor, mips: Sequence[Tensor] | None, max_mip_level: int | None
+) -> list[Tensor]:
+    levels = mip_chain(image) if mips is None else [image, *mips]
+    return levels if max_mip_level is None else levels[: max_mip_level + 1]
 
 
 def mip_chain(image: Tensor) -> list[Tensor]:
@@ -209,12 +380,3 @@ def _area_matrix(size: int) -> Tensor:
     start = torch.arange(coarse, dtype=torch.float64)[:, None]
     covered = edges.clamp(min=start, max=start + 1)
     return covered.diff(dim=1).float()
-
-
-def level_of_detail(uv_derivatives: Tensor, height: int, width: int) -> Tensor:
-    """Mip level float[...], at least 0, for derivatives float[..., 4] in an image of this size."""
-    scale = torch.tensor([width, width, height, height], device=uv_derivatives.device)
-    u_x, u_y, v_x, v_y = (uv_derivatives * scale).unbind(-1)
-    along_x, along_y, mixed = u_x**2 + v_x**2, u_y**2 + v_y**2, u_x * u_y + v_x * v_y
-    major = (along_x + along_y + torch.sqrt((along_x - along_y) ** 2 + 4 * mixed**2)) / 2
-    return 0.5 * torch.log2(major.clamp(min=1))

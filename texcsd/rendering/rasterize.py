@@ -6,7 +6,7 @@ way in: so every image comes out with row 0 on top, and derivatives along y poin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -50,9 +50,7 @@ def rasterize_mesh(mesh: Mesh, cameras: Cameras, height: int, width: int) -> Sur
         width: Pixels.
     """
     clip_positions = _row_0_on_top(cameras.clip_positions(mesh.vertices, width / height))
-    rasterization = operations.rasterize(clip_positions, mesh.faces, (height, width))
-    depth, _ = operations.interpolate(clip_positions[..., 3:], rasterization, mesh.faces)
-    return _surface(mesh, rasterization, depth, turn_normals=True)
+    return _surface(mesh, clip_positions, mesh.faces, (height, width), turn_normals=True)
 
 
 def rasterize_uv(mesh: Mesh, height: int, width: int) -> Surface:
@@ -60,12 +58,11 @@ def rasterize_uv(mesh: Mesh, height: int, width: int) -> Surface:
 
     Depth is 0, and normals are the front's, whatever the orientation of a face in the texture.
     """
-    uv = _uv_of(mesh)[0]
+    uv, uv_faces = _uv_of(mesh)
     ones = torch.ones_like(uv[:, :1])
     clip_positions = _row_0_on_top(torch.cat([2 * uv - 1, 0 * ones, ones], 1)[None])
-    rasterization = operations.rasterize(clip_positions, _uv_of(mesh)[1], (height, width))
-    depth = torch.zeros(1, height, width, 1, device=uv.device)
-    return _surface(mesh, rasterization, depth, turn_normals=False)
+    surface = _surface(mesh, clip_positions, uv_faces, (height, width), turn_normals=False)
+    return replace(surface, depth=torch.zeros_like(surface.depth))
 
 
 def normalized_depth(surface: Surface) -> Tensor:
@@ -92,9 +89,35 @@ def _uv_of(mesh: Mesh) -> tuple[Tensor, Tensor]:
 
 
 def _surface(
-    mesh: Mesh, rasterization: operations.Rasterization, depth: Tensor, turn_normals: bool
+    mesh: Mesh,
+    clip_positions: Tensor,
+    clip_faces: Tensor,
+    resolution: tuple[int, int],
+    turn_normals: bool,
 ) -> Surface:
+    if clip_positions.device.type != "cpu":
+        return _interpolated_surface(mesh, clip_positions, clip_faces, resolution, turn_normals)
+    from texcsd.rendering import numba_operations
+
+    tensors = mesh.vertices, mesh.faces, mesh.normals, mesh.normal_faces, *_uv_of(mesh)
+    ids, *images = numba_operations.surface(
+        clip_positions, clip_faces, tensors, resolution, turn_normals
+    )
+    coverage = (ids >= 0).float()[..., None]
+    return Surface(coverage, ids.long(), *images)
+
+
+def _interpolated_surface(
+    mesh: Mesh,
+    clip_positions: Tensor,
+    clip_faces: Tensor,
+    resolution: tuple[int, int],
+    turn_normals: bool,
+) -> Surface:
+    """The same with one operation after another, on any device."""
     vertices, (uv, uv_faces) = mesh.vertices.float()[None], _uv_of(mesh)
+    rasterization = operations.rasterize(clip_positions, clip_faces, resolution)
+    depth, _ = operations.interpolate(clip_positions[..., 3:], rasterization, clip_faces)
     positions, slopes = operations.interpolate(vertices, rasterization, mesh.faces, turn_normals)
     normals, _ = operations.interpolate(mesh.normals[None], rasterization, mesh.normal_faces)
     normals = torch.nn.functional.normalize(normals, dim=-1)

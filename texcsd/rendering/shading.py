@@ -61,30 +61,32 @@ def shade(material: Material, surface: Surface, lights: Lights, background: Tens
 
     linear = base_color * exposure * (ambient + (1 - ambient) * max(0, normal . light)), at most 1
 
+    Differentiable in everything but the coverage.
+
     Args:
         material: Of every pixel of the surface.
         surface: Where there is surface, and its normals.
         lights: One per view.
-        background: float[view, 1, 1, 3] or float[view, height, width, 3], sRGB.
+        background: float[view or 1, 1, 1, 3] or float[view or 1, height, width, 3], sRGB.
     """
+    fixed = surface.normals, lights.direction, lights.ambient, lights.exposure, background
+    if background.device.type == "cpu" and not any(tensor.requires_grad for tensor in fixed):
+        from texcsd.rendering import numba_operations
+
+        light = lights.direction, lights.ambient, lights.exposure
+        seen = surface.normals, surface.coverage
+        behind = background.expand(len(surface.normals), -1, -1, -1)
+        return numba_operations.shade(material.base_color, *seen, light, behind)
+    return _shade(material, surface, lights, background)
+
+
+def _shade(material: Material, surface: Surface, lights: Lights, background: Tensor) -> Tensor:
+    """The same in torch, differentiable in everything, on any device."""
     ambient, exposure = lights.ambient[:, None, None, None], lights.exposure[:, None, None, None]
     facing = (surface.normals * lights.direction[:, None, None]).sum(-1, keepdim=True).clamp(min=0)
     light = exposure * (ambient + (1 - ambient) * facing)
-    return torch.where(surface.coverage > 0, relight(material.base_color, light), background)
-
-
-def relight(colors: Tensor, light: Tensor) -> Tensor:
-    """Colours under a light: decoded, multiplied, clamped to [0, 1] and encoded again.
-
-    Args:
-        colors: float32[..., 3], sRGB in [0, 1]; differentiable.
-        light: float32[..., 1], at least 0, linear; not differentiable.
-    """
-    if colors.device.type == "cpu":
-        from texcsd.rendering import numba_operations
-
-        return numba_operations.relight(colors, light)
-    return linear_to_srgb((srgb_to_linear(colors) * light).clamp(0, 1))
+    lit = linear_to_srgb((srgb_to_linear(material.base_color) * light).clamp(0, 1))
+    return torch.where(surface.coverage > 0, lit, background)
 
 
 def downsample(images: Tensor, factor: int) -> Tensor:

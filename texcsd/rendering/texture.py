@@ -112,11 +112,28 @@ def sample_map(base_color_map: Tensor, surface: Surface) -> Material:
         base_color_map: float[1, rows, columns, 3], sRGB, row 0 on top; differentiable.
         surface: Gives uv and the area of each pixel.
     """
-    # The one place where v (up) becomes a row (down).
-    upside_down = torch.tensor([1.0, -1.0], device=surface.uv.device)
-    rows = (1 - upside_down) / 2 + upside_down * surface.uv
-    row_derivatives = surface.uv_derivatives * upside_down.repeat_interleave(2)
-    return Material(operations.texture(base_color_map, rows, row_derivatives))
+    # The one place where v (up) becomes a row (down). Footprints are as large either way.
+    rows = torch.stack([surface.uv[..., 0], 1 - surface.uv[..., 1]], -1)
+    derivatives = surface.uv_derivatives
+    seen = surface.triangle_ids >= 0
+    return Material(operations.texture(base_color_map, rows, derivatives, mask=seen))
+
+
+def count_pixels(surface: Surface, counts: Tensor) -> None:
+    """Adds to each texel the number of pixels whose centre shows it.
+
+    Args:
+        surface: Any.
+        counts: int32[size, size], row 0 on top; changed.
+    """
+    if counts.device.type == "cpu":
+        from texcsd.rendering import numba_texturing
+
+        return numba_texturing.count_pixels(surface.triangle_ids, surface.uv, counts)
+    uv, size = surface.uv[surface.triangle_ids >= 0], len(counts)
+    column, row = (uv[:, 0] * size).floor().long(), ((1 - uv[:, 1]) * size).floor().long()
+    place = row % size * size + column % size
+    counts += torch.bincount(place, minlength=size**2).view(size, size)
 
 
 def _default_levels(size: int) -> list[int]:

@@ -1,0 +1,285 @@
+"""The renderer beside others on a CPU: `python tests/benchmarks/benchmark_rasterizers.py`.
+
+Prints two tables for RESULTS.md. Spheres in 4 views: who finds triangle and barycentrics (others
+than texcsd: no derivatives) how fast, once it has the mesh; what making it ready once took (a tree
+of triangles, but also loading and compiling; texcsd needs nothing); in how many pixels they agree.
+Then a mip-mapped lookup and its gradient. Others take part if they are installed:
+`pip install embreex mitsuba warp-lang moderngl`. Best of several times on one thread, in
+ms of the processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "rendering"))
+from rendering_shapes import make_sphere
+
+from texcsd.geometry.mesh import Mesh
+from texcsd.rendering import operations
+from texcsd.rendering.cameras import Cameras, orbit_cameras
+
+VIEWS = 4
+RINGS = {"5k": 36, "80k": 142, "330k": 288, "1M": 501}
+"""Of spheres with about so many triangles."""
+
+
+class Texcsd:
+    """The operations measured here."""
+
+    def __init__(self, mesh: Mesh, cameras: Cameras, size: int) -> None:
+        self.clip, self.faces, self.size = cameras.clip_positions(mesh.vertices), mesh.faces, size
+
+    def render(self) -> np.ndarray:
+        result = operations.rasterize(self.clip, self.faces, (self.size, self.size))
+        return result.triangle_ids.numpy()
+
+
+class Embree:
+    """embreex, a ray per pixel."""
+
+    def __init__(self, mesh: Mesh, cameras: Cameras, size: int) -> None:
+        from embreex.mesh_construction import TriangleMesh
+        from embreex.rtcore_scene import EmbreeScene
+
+        self.scene, self.size = EmbreeScene(), size
+        TriangleMesh(self.scene, mesh.vertices[mesh.faces].numpy())
+        self.rays = camera_rays(cameras, size)
+        self.scene.run(*(r[:1] for r in self.rays))  # builds its tree at the first ray
+
+    def render(self) -> np.ndarray:
+        return self.scene.run(*self.rays, output=1)["primID"].reshape(VIEWS, self.size, self.size)
+
+
+class Mitsuba:
+    """Mitsuba 3, LLVM: Embree again, rays for all views at once."""
+
+    def __init__(self, mesh: Mesh, cameras: Cameras, size: int) -> None:
+        import mitsuba
+
+        mitsuba.set_variant("llvm_ad_rgb")
+        import drjit
+
+        drjit.set_thread_count(1)
+        shape = mitsuba.Mesh("sphere", len(mesh.vertices), len(mesh.faces))
+        parameters = mitsuba.traverse(shape)
+        parameters["vertex_positions"] = mesh.vertices.numpy().ravel()
+        parameters["faces"] = mesh.faces.numpy().astype(np.uint32).ravel()
+        parameters.update()
+        self.scene, self.size, self.drjit = (
+            mitsuba.load_dict({"type": "scene", "s": shape}),
+            size,
+            drjit,
+        )
+        origins, directions = (mitsuba.Point3f(r.T) for r in camera_rays(cameras, size))
+        self.rays = mitsuba.Ray3f(origins, mitsuba.Vector3f(directions))
+        drjit.eval(self.rays)
+
+    def render(self) -> np.ndarray:
+        hits = self.scene.ray_intersect_preliminary(self.rays, coherent=True)
+        index = self.drjit.select(hits.is_valid(), hits.prim_index, 0xFFFFFFFF)
+        self.drjit.eval(index, hits.prim_uv)
+        self.drjit.sync_thread()
+        return np.array(index).astype(np.int32).reshape(VIEWS, self.size, self.size)
+
+
+class Warp:
+    """NVIDIA Warp's mesh query on the CPU."""
+
+    def __init__(self, mesh: Mesh, cameras: Cameras, size: int) -> None:
+        import warp as wp
+
+        wp.config.quiet = True
+        points = wp.array(mesh.vertices.numpy(), dtype=wp.vec3, device="cpu")
+        indices = wp.array(mesh.faces.numpy().astype(np.int32).ravel(), dtype=int, device="cpu")
+        self.mesh, self.wp, self.size = wp.Mesh(points, indices), wp, size
+        self.rays = [wp.array(r, dtype=wp.vec3, device="cpu") for r in camera_rays(cameras, size)]
+        self.uv = wp.zeros(len(self.rays[0]), dtype=wp.vec2, device="cpu")
+        self.ids = wp.zeros(len(self.rays[0]), dtype=int, device="cpu")
+        self.kernel = warp_kernel()
+
+    def render(self) -> np.ndarray:
+        inputs = [self.mesh.id, *self.rays, self.uv, self.ids]
+        self.wp.launch(self.kernel, dim=len(self.ids), inputs=inputs, device="cpu")
+        return self.ids.numpy().reshape(VIEWS, self.size, self.size)
+
+
+class Llvmpipe:
+    """OpenGL on the CPU (Mesa) through moderngl: ids only, read back."""
+
+    def __init__(self, mesh: Mesh, cameras: Cameras, size: int) -> None:
+        import moderngl
+
+        self.size, context = size, moderngl.create_context(standalone=True, backend="egl")
+        program = context.program(
+            vertex_shader="#version 330\nin vec4 p; void main() { gl_Position = p; }",
+            fragment_shader="#version 330\nout int id; void main() { id = gl_PrimitiveID; }",
+        )
+        indices = context.buffer(mesh.faces.numpy().astype(np.int32).tobytes())
+        clips = cameras.clip_positions(mesh.vertices).numpy()
+        self.arrays = [
+            context.vertex_array(program, [(context.buffer(c.tobytes()), "4f", "p")], indices)
+            for c in clips
+        ]
+        color = context.renderbuffer((size, size), 1, dtype="i4")
+        self.frame = context.framebuffer([color], context.depth_renderbuffer((size, size)))
+        self.frame.use()
+        context.enable(moderngl.DEPTH_TEST)
+        self.context = context
+
+    def render(self) -> np.ndarray:
+        images = []
+        for array in self.arrays:
+            self.frame.clear(depth=1.0)
+            array.render()
+            data = self.frame.read(components=1, dtype="i4")
+            images.append(np.frombuffer(data, np.int32).reshape(self.size, self.size))
+        return np.stack(images)
+
+
+RENDERERS = {
+    "texcsd": Texcsd, "embreex": Embree, "mitsuba llvm": Mitsuba, "warp": Warp,
+    "llvmpipe, ids": Llvmpipe,
+}  # fmt: skip
+
+
+def warp_kernel():
+    """What every ray hits first."""
+    import warp as wp
+
+    def hit(
+        mesh: wp.uint64,
+        origins: wp.array(dtype=wp.vec3),  # pyright: ignore
+        directions: wp.array(dtype=wp.vec3),  # pyright: ignore
+        uv: wp.array(dtype=wp.vec2),  # pyright: ignore
+        ids: wp.array(dtype=int),  # pyright: ignore
+    ):
+        i = wp.tid()
+        query = wp.mesh_query_ray(mesh, origins[i], directions[i], 1.0e6)
+        uv[i] = wp.vec2(query.u, query.v)
+        ids[i] = wp.where(query.result, query.face, -1)
+
+    # Warp reads annotations as objects, which postponed ones are not.
+    array, vector, pair = wp.array, wp.vec3, wp.vec2
+    hit.__annotations__ = {
+        "mesh": wp.uint64, "origins": array(dtype=vector), "directions": array(dtype=vector),
+        "uv": array(dtype=pair), "ids": array(dtype=int),
+    }  # fmt: skip
+    return wp.kernel(hit)
+
+
+def camera_rays(cameras: Cameras, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Origins and unit directions float32[view * size * size, 3], row 0 at the bottom."""
+    centres = (torch.arange(size) + 0.5) * 2 / size - 1
+    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    tangent = torch.tan(torch.deg2rad(cameras.fov_degrees) / 2)[:, None, None]
+    rays = torch.stack([x * tangent, y * tangent, -torch.ones_like(x).expand(len(cameras), -1, -1)])
+    rays = torch.einsum("vij,jvyx->vyxi", cameras.camera_to_world[:, :3, :3], rays)
+    rays = torch.nn.functional.normalize(rays, dim=-1)
+    origins = cameras.eyes[:, None, None].expand_as(rays)
+    return tuple(t.reshape(-1, 3).float().contiguous().numpy() for t in (origins, rays))  # pyright: ignore
+
+
+def by_grid_sample(image: torch.Tensor, uv: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:
+    """Mip-mapped lookups with torch alone: grid_sample of each level, where it is needed."""
+    levels = [image.permute(0, 3, 1, 2)]
+    while levels[-1].shape[2] > 1:
+        levels.append(torch.nn.functional.avg_pool2d(levels[-1], 2))
+    detail = operations.torch_operations.level_of_detail(slopes, *image.shape[1:3])
+    detail = detail.clamp(0, len(levels) - 1).flatten()
+    places, colors = 2 * uv.reshape(-1, 2) - 1, torch.zeros(detail.numel(), image.shape[3])
+    for index, level in enumerate(levels):
+        (here,) = ((detail - index).abs() < 1).nonzero(as_tuple=True)
+        if len(here):
+            grid = places[here][None, None]
+            found = torch.nn.functional.grid_sample(level, grid, align_corners=False)[0, :, 0].T
+            share = 1 - (detail[here] - index).abs()
+            colors = colors.index_add(0, here, share[:, None] * found)
+    return colors.view(*uv.shape[:3], -1)
+
+
+def best_time(function: Callable[[], object], repetitions: int = 5) -> float:
+    """Milliseconds, after one call to warm up; of the processor, as others may use it, too."""
+    function()
+    times = []
+    for _ in range(repetitions):
+        started = time.process_time()
+        function()
+        times.append(time.process_time() - started)
+    return 1000 * min(times)
+
+
+def measure_renderers(faces: list[str], sizes: list[int]) -> None:
+    """Print a table of who finds what is visible how fast."""
+    print("| faces | pixels | renderer | ms | of texcsd's | made ready | same triangle |")
+    print("|---|---|---|---|---|---|---|")
+    for name in faces:
+        mesh = make_sphere(RINGS[name])
+        for size in sizes:
+            cameras = orbit_cameras(VIEWS, 20.0)
+            ours, expected = None, None
+            for renderer, kind in RENDERERS.items():
+                try:
+                    started = time.process_time()
+                    instance = kind(mesh, cameras, size)
+                    prepared = 1000 * (time.process_time() - started)
+                    ids = instance.render()
+                    milliseconds = best_time(instance.render)
+                except (ImportError, RuntimeError, OSError) as error:
+                    print(f"{renderer}: left out, {error}", file=sys.stderr)
+                    continue
+                ours, expected = ours or milliseconds, ids if expected is None else expected
+                # What shows nothing may be anything in the others.
+                same = (ids == expected)[expected >= 0].mean()
+                change = "0" if kind is Texcsd else f"{prepared:.0f}"
+                print(
+                    f"| {name} | {size} | {renderer} | {milliseconds:.0f} | "
+                    f"{milliseconds / ours:.1f} | {change} | {same:.2%} |"
+                )
+
+
+def measure_textures(sizes: list[int]) -> None:
+    """Print a table of mip-mapped lookups with their gradients."""
+    print("\n| texels | lookups | texcsd, ms | grid_sample, ms | ratio |\n|---|---|---|---|---|")
+    mesh, cameras = make_sphere(RINGS["5k"]), orbit_cameras(VIEWS, 20.0)
+    assert mesh.uv is not None
+    seen = operations.rasterize(cameras.clip_positions(mesh.vertices), mesh.faces, (512, 512))
+    uv, slopes = operations.interpolate(mesh.uv, seen, mesh.faces, True)
+    here = seen.triangle_ids >= 0
+    uv, slopes = uv[here][None, None], slopes[here][None, None]  # pyright: ignore
+    for size in sizes:
+        image = torch.rand(1, size, size, 3).requires_grad_()
+        upstream = torch.rand(*uv.shape[:3], 3)
+
+        def run(look_up: Callable[..., torch.Tensor], image=image, upstream=upstream) -> None:
+            torch.autograd.grad(look_up(image, uv, slopes), image, upstream)
+
+        ours, other = (best_time(lambda f=f: run(f)) for f in (operations.texture, by_grid_sample))
+        lookups = int(here.sum())
+        print(f"| {size} | {lookups:,} | {ours:.0f} | {other:.0f} | {other / ours:.1f} |")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faces", nargs="+", choices=RINGS, default=["5k", "80k"])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[256, 512])
+    parser.add_argument("--textures", nargs="+", type=int, default=[1024, 2048])
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    measure_renderers(arguments.faces, arguments.sizes)
+    measure_textures(arguments.textures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""The operations in plain torch, on any device, once it is known which triangle each pixel sees.
+
+For CUDA without nvdiffrast, and to compare the others with: slow, short, differentiated by torch.
+See `operations` for their meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def barycentrics(clip_positions: Tensor, triangles: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Rast and rast_db, float32[view, height, width, 4] each, of visible triangles.
+
+    Args:
+        clip_positions: float[view, vertex, 4] or float[vertex, 4].
+        triangles: int[triangle, 3].
+        ids: int[view, height, width], -1 for none.
+    """
+    views, height, width = ids.shape
+    seen = ids >= 0
+    view, row, column = seen.nonzero().unbind(1)
+    faces = triangles.long()[ids[seen].long()]
+    corners = (
+        clip_positions[faces] if clip_positions.ndim == 2 else clip_positions[view[:, None], faces]
+    )
+    corners = corners.double()
+    x, y = (2 * column + 1 - width) / width, (2 * row + 1 - height) / height
+    pixels = torch.stack([x, y, torch.ones_like(x)], 1).double()
+    # Edge functions: the plane through the eye and the two other vertices.
+    planar = corners[..., [0, 1, 3]]
+    edges = torch.linalg.cross(planar.roll(-1, 1), planar.roll(-2, 1), dim=2)
+    values = (edges * pixels[:, None]).sum(2)
+    total, slopes = values.sum(1, keepdim=True), edges.sum(1, keepdim=True)
+    shares = values / total
+    z, w = ((shares[..., None] * corners).sum(1)[:, axis] for axis in (2, 3))
+    per_pixel = torch.tensor([2 / width, 2 / height], device=ids.device, dtype=torch.float64)
+    change = (edges - shares[..., None] * slopes)[..., :2] / total[..., None] * per_pixel
+    found = torch.cat([shares[:, :2], torch.stack([z / w, ids[seen] + 1], 1).detach()], 1)
+    empty = found.new_zeros(views, height, width, 4)
+    places = (view, row, column)
+    rast = empty.index_put(places, found)
+    rast_db = empty.index_put(places, change[:, :2].flatten(1))
+    return rast.float(), rast_db.float()
+
+
+def interpolate(
+    attributes: Tensor, rast: Tensor, rast_db: Tensor, ids: Tensor, triangles: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Values float[view, height, width, channel], and (d/dx, d/dy) of each channel in turn.
+
+    Args:
+        attributes: float[view or 1, vertex, channel].
+        rast: float[view, height, width, 4].
+        rast_db: Likewise.
+        ids: int[view, height, width], -1 for none.
+        triangles: int[triangle, 3].
+    """
+    view = (
+        torch.arange(len(ids), device=ids.device)
+        if len(attributes) > 1
+        else 0 * ids[:, 0, 0].long()
+    )
+    faces = triangles.long()[ids.long().clamp(min=0)]
+    corners = attributes[view[:, None, None, None], faces]
+    first, second, third = corners.unbind(3)
+    along_u, along_v = first - third, second - third
+    seen = (ids >= 0)[..., None]
+    values = third + rast[..., :1] * along_u + rast[..., 1:2] * along_v
+    slopes = [
+        rast_db[..., axis, None] * along_u + rast_db[..., 2 + axis, None] * along_v
+        for axis in (0, 1)
+    ]
+    return torch.where(seen, values, 0.0), torch.where(
+        seen, torch.stack(slopes, -1).flatten(-2), 0.0
+    )
+
+
+def texture(
+    levels: Sequence[Tensor],
+    uv: Tensor,
+    uv_derivatives: Tensor | None,
+    mip_level_bias: Tensor | None,
+    filter_mode: str,
+    boundary: str,
+) -> Tensor:
+    """Colours float[view, height, width, channel].
+
+    Args:
+        levels: The image and its mip levels, float[view or 1, rows, columns, channel] each.
+        uv: float[view, height, width, 2].
+        uv_derivatives: float[view, height, width, 4].
+        mip_level_bias: float[view, height, width].
+        filter_mode: As in `operations.texture`, but "auto".
+        boundary: Likewise.
+    """
+    finite = uv.isfinite().all(-1, keepdim=True)
+    uv = torch.where(finite, uv, 0.0)
+    if "mipmap" not in filter_mode:
+        return torch.where(finite, _look_up(levels[0], uv, boundary, filter_mode == "nearest"), 0.0)
+    detail = torch.zeros_like(uv[..., 0]) if mip_level_bias is None else mip_level_bias
+    if uv_derivatives is not None:
+        detail = detail + level_of_detail(uv_derivatives, *levels[0].shape[1:3])
+    detail = detail.clamp(0, len(levels) - 1)
+    if filter_mode == "linear-mipmap-nearest":
+        detail = (detail + 0.5).floor()
+    colors = 0.0
+    for index, level in enumerate(levels):
+        share = (1 - (detail - index).abs()).clamp(min=0)[..., None]
+        colors = colors + share * _look_up(level, uv, boundary, False)
+    assert isinstance(colors, Tensor)
+    return torch.where(finite, colors, 0.0)
+
+
+def level_of_detail(uv_derivatives: Tensor, height: int, width: int) -> Tensor:
+    """Mip level float[...], any sign, for derivatives float[..., 4]; 0 where not finite."""
+    scale = torch.tensor([width, width, height, height], device=uv_derivatives.device)
+    u_x, u_y, v_x, v_y = (uv_derivatives * scale).unbind(-1)
+    along_x, along_y, mixed = u_x**2 + v_x**2, u_y**2 + v_y**2, u_x * u_y + v_x * v_y
+    # The root has no slope at 0: a circle has no major axis.
+    root = ((along_x - along_y) ** 2 + 4 * mixed**2).clamp(min=1e-38).sqrt()
+    major = (along_x + along_y + root) / 2
+    return 0.5 * torch.log2(torch.where(major.isfinite(), major, 1.0).clamp(min=1e-30))
+
+
+def _look_up(image: Tensor, uv: Tensor, boundary: str, nearest: bool) -> Tensor:
+    """The nearest texel or the blend of four, of float[view or 1, rows, columns, channel]."""
+    size = torch.tensor([image.shape[2], image.shape[1]], device=uv.device)
+    if boundary == "clamp":
+        uv = uv.clamp(0, 1)
+    elif boundary == "wrap":
+        uv = uv - uv.detach().floor()
+    else:
+        uv = uv.clamp(-1, 2)
+    position = uv * size - (0.0 if nearest else 0.5)
+    first = position.detach().floor()
+    across, down = (position - first).unbind(-1)
+    (x, y), ones = first.long().unbind(-1), torch.ones_like(across)
+    if nearest:
+        return _texels(image, x, y, ones, boundary)
+    return (
+        _texels(image, x, y, (1 - across) * (1 - down), boundary)
+        + _texels(image, x + 1, y, across * (1 - down), boundary)
+        + _texels(image, x, y + 1, (1 - across) * down, boundary)
+        + _texels(image, x + 1, y + 1, across * down, boundary)
+    )
+
+
+def _texels(image: Tensor, column: Tensor, row: Tensor, weight: Tensor, boundary: str) -> Tensor:
+    views, rows, columns = image.shape[:3]
+    if boundary == "wrap":
+        column, row = column % columns, row % rows
+    elif boundary == "zero":
+        inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+        weight = torch.where(inside, weight, 0.0)
+    column, row = column.clamp(0, columns - 1), row.clamp(0, rows - 1)
+    view = torch.arange(len(column), device=column.device)[:, None, None] if views > 1 else 0
+    return weight[..., None] * image[view, row, column]
