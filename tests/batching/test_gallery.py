@@ -28,7 +28,7 @@ def results(tmp_path: Path) -> list[JobResult]:
     settings = PaintSettings(NASTY)
 
     def result(name: str, *standing: str) -> JobResult:
-        return JobResult(Job(name, Path("a&b.obj"), tmp_path / name, settings), *standing)
+        return JobResult(Job(name, Path("/home/ann/a&b.obj"), tmp_path / name, settings), *standing)
 
     return [
         result(folder.name, "already painted"),
@@ -65,6 +65,12 @@ def test_every_job_has_a_card_of_its_status(page) -> None:
     assert kinds == ["painted", "failed", "not done", "painted"]
     assert any("4 jobs: 2 painted, 1 failed, 1 not done" in text for text in page.texts)
     assert "no <faces>" in page.texts and "1:01" in page.texts
+
+
+def test_the_page_says_nothing_of_where_files_are_on_this_machine(page, tmp_path) -> None:
+    assert page.texts.count("a&b.obj") == 4
+    text = (tmp_path / "index.html").read_text()
+    assert "/home/ann" not in text and str(tmp_path) not in text
 
 
 def test_prompts_are_text_whatever_is_in_them(page) -> None:

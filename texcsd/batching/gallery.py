@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from html import escape
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
@@ -64,6 +64,8 @@ class Gallery:
     def _card(self, result: JobResult) -> str:
         job = result.job
         status = _status(result)
+        # Not the path of the mesh: the page may be shown to others.
+        place = PurePosixPath(job.name).parent
         outputs, seconds = _report_facts(job.folder) if status == "painted" else ({}, 0.0)
         facts = [f'<span class="status">{status}</span>']
         facts += [f"<span>{duration(seconds or result.seconds)}</span>"]
@@ -78,7 +80,7 @@ class Gallery:
         return (
             f'<article class="{status}">{self._picture(result, outputs)}<div class="text">'
             f"<h2>{escape(job.settings.prompt)}</h2>"
-            f'<div class="path">{escape(str(job.mesh))}</div>'
+            f'<div class="path">{escape(str(place / job.mesh.name))}</div>'
             f"<nav>{''.join(links)}</nav>"
             f'<div class="facts">{"".join(facts)}</div></div></article>'
         )
