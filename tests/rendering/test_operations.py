@@ -12,7 +12,7 @@ from rendering_shapes import make_sphere, random_lookup
 from scipy.spatial import Delaunay
 
 from texcsd.errors import TexcsdError
-from texcsd.rendering import operations, torch_operations
+from texcsd.rendering import nvdiffrast_operations, operations, torch_operations
 from texcsd.rendering.cameras import orbit_cameras
 
 FEW = settings(max_examples=25, deadline=None, derandomize=True)
@@ -487,8 +487,8 @@ def test_sizes_nvdiffrast_cannot_halve_are_blended_from_its_single_levels(
     uv, slopes = random_lookup(np.random.default_rng(5), 100)
     image = torch.randn(1, height, width, 3)
     expected = operations.texture(image, uv, slopes)
-    monkeypatch.setattr(operations, "_nvdiffrast", lambda: LevelByLevel)
-    result = operations._nvdiffrast_texture(
+    monkeypatch.setattr(nvdiffrast_operations, "load", lambda: LevelByLevel)
+    result = nvdiffrast_operations.texture(
         image, uv, slopes, None, None, "linear-mipmap-linear", "wrap", None
     )
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
@@ -509,7 +509,7 @@ import numba.core.caching as caching, torch
 for name in vars(caching).values():
     if isinstance(name, type) and hasattr(name, "_locator_classes"):
         name._locator_classes = []
-from texcsd.rendering import operations, torch_operations
+from texcsd.rendering import nvdiffrast_operations, operations, torch_operations
 from texcsd.rendering.cameras import orbit_cameras
 corners = torch.tensor([[[-1.0, -1, 0, 1], [3, -1, 0, 1], [-1, 3, 0, 1]]])
 result = operations.rasterize(corners, torch.tensor([[0, 1, 2]]), (2, 2))

@@ -13,21 +13,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from texcsd.errors import TexcsdError
-from texcsd.rendering import torch_operations
+from texcsd.rendering import nvdiffrast_operations, torch_operations
 
 logger = logging.getLogger(__name__)
 
 FilterMode = Literal["auto", "nearest", "linear", "linear-mipmap-nearest", "linear-mipmap-linear"]
 Rasterizer = Literal["auto", "numba", "nvdiffrast"]
 Boundary = Literal["wrap", "clamp", "zero"]
-MOST_CUDA_TRIANGLES = 1 << 24
-"""float32 holds triangle_id + 1 exactly up to here, and nvdiffrast returns nothing else."""
 
 
 class Rasterization(NamedTuple):
@@ -81,18 +79,8 @@ def rasterize(
     if not _takes_nvdiffrast():
         rast, rast_db, ids = _rasterize_on_cpu(clip_positions, triangles, resolution, ranges)
         return Rasterization(rast, rast_db if grad_db else rast_db.detach(), ids)
-    if len(triangles) >= MOST_CUDA_TRIANGLES:
-        raise TexcsdError(
-            f"the mesh has {len(triangles):,} triangles; nvdiffrast takes fewer than "
-            f"{MOST_CUDA_TRIANGLES:,}: use --rasterizer numba or decimate the mesh."
-        )
-    rast, rast_db = _nvdiffrast().rasterize(
-        _cuda_context(clip_positions.device),
-        clip_positions.contiguous(),
-        triangles.int().contiguous(),
-        resolution,
-        ranges=None if ranges is None else ranges.int().cpu().contiguous(),
-        grad_db=grad_db,
+    rast, rast_db = nvdiffrast_operations.rasterize(
+        clip_positions, triangles, resolution, ranges, grad_db
     )
     return Rasterization(rast, rast_db, rast[..., 3].int() - 1)
 
@@ -128,11 +116,7 @@ def interpolate(
         return values, derivatives if channels else None
     if not _takes_nvdiffrast():
         return _torch_interpolate(attributes, rasterization, triangles, channels)
-    which = {"rast_db": rast_db, "diff_attrs": channels} if channels else {}
-    values, derivatives = _nvdiffrast().interpolate(
-        attributes.contiguous(), rast, triangles.int().contiguous(), **which
-    )
-    return values, derivatives if channels else None
+    return nvdiffrast_operations.interpolate(attributes, rast, rast_db, triangles, channels)
 
 
 def texture(
@@ -183,7 +167,7 @@ def texture(
             image, uv, uv_derivatives, mip_level_bias, mask, mips,
             filter_mode, boundary, max_mip_level,
         )  # fmt: skip
-    colors = (_nvdiffrast_texture if _takes_nvdiffrast() else _torch_texture)(
+    colors = (nvdiffrast_operations.texture if _takes_nvdiffrast() else _torch_texture)(
         image, uv, uv_derivatives, mip_level_bias, mips, filter_mode, boundary, max_mip_level
     )
     return colors if mask is None else torch.where(mask[..., None], colors, 0.0)
@@ -238,7 +222,7 @@ def select_rasterizer(name: Rasterizer, device: torch.device) -> None:
             "rasterizer nvdiffrast needs a GPU, and the device is cpu; choose --rasterizer auto"
         )
     if name == "nvdiffrast":
-        _nvdiffrast()
+        nvdiffrast_operations.load()
     _chosen["rasterizer"] = name
     _takes_nvdiffrast.cache_clear()
 
@@ -252,7 +236,7 @@ def _takes_nvdiffrast() -> bool:
     if _chosen["rasterizer"] == "numba":
         return False
     try:
-        _nvdiffrast()
+        nvdiffrast_operations.load()
     except TexcsdError as error:
         if _chosen["rasterizer"] == "nvdiffrast":
             raise
@@ -260,18 +244,6 @@ def _takes_nvdiffrast() -> bool:
         return False
     logger.info("rendering with nvdiffrast, whose licence is non-commercial")
     return True
-
-
-def _nvdiffrast() -> Any:
-    try:
-        import nvdiffrast.torch as nvdiffrast  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise TexcsdError(
-            "nvdiffrast (non-commercial licence) is not installed; "
-            "pip install git+https://github.com/NVlabs/nvdiffrast.git --no-build-isolation, "
-            "or choose --rasterizer numba."
-        ) from error
-    return nvdiffrast
 
 
 def _rasterize_on_cpu(
@@ -283,54 +255,6 @@ def _rasterize_on_cpu(
     ids = numba_operations.rasterize(positions, faces, resolution, ranges)[2]
     ids = ids.to(clip_positions.device)
     return *torch_operations.barycentrics(clip_positions, triangles, ids), ids
-
-
-@cache
-def _cuda_context(device: torch.device) -> Any:
-    return _nvdiffrast().RasterizeCudaContext(device=device)
-
-
-def _nvdiffrast_texture(
-    image: Tensor,
-    uv: Tensor,
-    uv_derivatives: Tensor | None,
-    bias: Tensor | None,
-    mips: Sequence[Tensor] | None,
-    filter_mode: str,
-    boundary: str,
-    max_mip_level: int | None,
-) -> Tensor:
-    """The lookup of nvdiffrast; a level at a time where its mip chain would stop at an odd size."""
-    nvdiffrast = _nvdiffrast()
-    uv = uv.contiguous()
-    height, width = image.shape[1:3]
-    halves = height & (height - 1) == 0 and width & (width - 1) == 0 and mips is None
-    if "mipmap" not in filter_mode:
-        return nvdiffrast.texture(
-            image.contiguous(), uv, filter_mode=filter_mode, boundary_mode=boundary
-        )
-    if halves:
-        return nvdiffrast.texture(
-            image.contiguous(), uv,
-            uv_da=None if uv_derivatives is None else uv_derivatives.contiguous(),
-            mip_level_bias=None if bias is None else bias.contiguous(),
-            filter_mode=filter_mode, boundary_mode=boundary, max_mip_level=max_mip_level,
-        )  # fmt: skip
-    levels = _mip_levels(image, mips, max_mip_level)
-    detail = uv.new_zeros(uv.shape[:3]) if bias is None else bias
-    if uv_derivatives is not None:
-        detail = detail + torch_operations.level_of_detail(uv_derivatives, height, width)
-    detail = detail.clamp(0, len(levels) - 1)
-    if filter_mode == "linear-mipmap-nearest":
-        detail = (detail + 0.5).floor()
-    colors = torch.zeros(*uv.shape[:3], image.shape[3], device=image.device)
-    for index, level in enumerate(levels):
-        share = (1 - (detail - index).abs()).clamp(min=0)
-        lookup = nvdiffrast.texture(
-            level.contiguous(), uv, filter_mode="linear", boundary_mode=boundary
-        )
-        colors = colors + share[..., None] * lookup
-    return colors
 
 
 def _torch_interpolate(
@@ -352,31 +276,9 @@ def _torch_texture(
     boundary: str,
     max_mip_level: int | None,
 ) -> Tensor:
-    levels = _mip_levels(image, mips, max_mip_level) if "mipmap" in filter_mode else [image]
+    levels = (
+        torch_operations.mip_levels(image, mips, max_mip_level)
+        if "mipmap" in filter_mode
+        else [image]
+    )
     return torch_operations.texture(levels, uv, uv_derivatives, bias, filter_mode, boundary)
-
-
-def _mip_levels(
-    image: Tensor, mips: Sequence[Tensor] | None, max_mip_level: int | None
-) -> list[Tensor]:
-    levels = mip_chain(image) if mips is None else [image, *mips]
-    return levels if max_mip_level is None else levels[: max_mip_level + 1]
-
-
-def mip_chain(image: Tensor) -> list[Tensor]:
-    """Mip levels of float[view, rows, columns, channel] as `texture` defines them, finest first."""
-    levels = [image]
-    while max(levels[-1].shape[1:3]) > 1:
-        fine = levels[-1]
-        rows, columns = (_area_matrix(size).to(fine) for size in fine.shape[1:3])
-        levels.append(torch.einsum("yr,nrxc,zx->nyzc", rows, fine, columns))
-    return levels
-
-
-def _area_matrix(size: int) -> Tensor:
-    """float[size // 2, size]: the part of a coarse texel that each fine texel covers."""
-    coarse = max(1, size // 2)
-    edges = torch.arange(size + 1, dtype=torch.float64) * coarse / size
-    start = torch.arange(coarse, dtype=torch.float64)[:, None]
-    covered = edges.clamp(min=start, max=start + 1)
-    return covered.diff(dim=1).float()

@@ -159,3 +159,30 @@ def _texels(image: Tensor, column: Tensor, row: Tensor, weight: Tensor, boundary
     column, row = column.clamp(0, columns - 1), row.clamp(0, rows - 1)
     view = torch.arange(len(column), device=column.device)[:, None, None] if views > 1 else 0
     return weight[..., None] * image[view, row, column]
+
+
+def mip_levels(
+    image: Tensor, mips: Sequence[Tensor] | None, max_mip_level: int | None
+) -> list[Tensor]:
+    """The image and the levels given or computed, as far as they may be used."""
+    levels = mip_chain(image) if mips is None else [image, *mips]
+    return levels if max_mip_level is None else levels[: max_mip_level + 1]
+
+
+def mip_chain(image: Tensor) -> list[Tensor]:
+    """Mip levels of float[view, rows, columns, channel] as `texture` defines them, finest first."""
+    levels = [image]
+    while max(levels[-1].shape[1:3]) > 1:
+        fine = levels[-1]
+        rows, columns = (_area_matrix(size).to(fine) for size in fine.shape[1:3])
+        levels.append(torch.einsum("yr,nrxc,zx->nyzc", rows, fine, columns))
+    return levels
+
+
+def _area_matrix(size: int) -> Tensor:
+    """float[size // 2, size]: the part of a coarse texel that each fine texel covers."""
+    coarse = max(1, size // 2)
+    edges = torch.arange(size + 1, dtype=torch.float64) * coarse / size
+    start = torch.arange(coarse, dtype=torch.float64)[:, None]
+    covered = edges.clamp(min=start, max=start + 1)
+    return covered.diff(dim=1).float()
