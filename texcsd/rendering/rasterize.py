@@ -49,7 +49,7 @@ def rasterize_mesh(mesh: Mesh, cameras: Cameras, height: int, width: int) -> Sur
         height: Pixels, spans the field of view.
         width: Pixels.
     """
-    clip_positions = _row_0_on_top(cameras.clip_positions(mesh.vertices, width / height))
+    clip_positions = row_0_on_top(cameras.clip_positions(mesh.vertices, width / height))
     rasterization = operations.rasterize(clip_positions, mesh.faces, (height, width))
     depth, _ = operations.interpolate(clip_positions[..., 3:], rasterization, mesh.faces)
     return _surface(mesh, rasterization, depth, turn_normals=True)
@@ -62,7 +62,7 @@ def rasterize_uv(mesh: Mesh, height: int, width: int) -> Surface:
     """
     uv = _uv_of(mesh)[0]
     ones = torch.ones_like(uv[:, :1])
-    clip_positions = _row_0_on_top(torch.cat([2 * uv - 1, 0 * ones, ones], 1)[None])
+    clip_positions = row_0_on_top(torch.cat([2 * uv - 1, 0 * ones, ones], 1)[None])
     rasterization = operations.rasterize(clip_positions, _uv_of(mesh)[1], (height, width))
     depth = torch.zeros(1, height, width, 1, device=uv.device)
     return _surface(mesh, rasterization, depth, turn_normals=False)
@@ -81,7 +81,8 @@ def normalized_depth(surface: Surface) -> Tensor:
     return torch.where(seen, 0.2 + 0.8 * closeness, 0.0)
 
 
-def _row_0_on_top(clip_positions: Tensor) -> Tensor:
+def row_0_on_top(clip_positions: Tensor) -> Tensor:
+    """Clip positions float[..., 4] with y negated: every image goes through here."""
     return clip_positions * torch.tensor([1.0, -1.0, 1.0, 1.0], device=clip_positions.device)
 
 
