@@ -24,11 +24,15 @@ MAY_IMPORT = {
     "synthesis": {
         "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
     },
+    "refinement": {
+        "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
+        "synthesis",
+    },
     "result_folder": {"errors", "checkpoint"},
     "report": {"errors", "geometry"},
     "job": {
         "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
-        "settings", "result_folder", "report", "synthesis", "texcsd",
+        "settings", "result_folder", "report", "synthesis", "refinement", "texcsd",
     },
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",

@@ -17,18 +17,27 @@ import torch
 from texcsd import __version__
 from texcsd.checkpoint import write_bytes_atomically
 from texcsd.errors import TexcsdError
-from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
+from texcsd.geometry.mesh import (
+    Mesh,
+    bounding_sphere,
+    enclosed_volume,
+    fit_to_unit_sphere,
+    load_mesh,
+)
 from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.output.bake import bake_texture
 from texcsd.output.damage import measure_damage
 from texcsd.output.gltf import png_bytes
 from texcsd.output.mesh_files import mesh_file_contents, mesh_file_names
-from texcsd.output.preview import preview_png, turntable_gif
+from texcsd.output.preview import preview_png, shape_png, turntable_gif
 from texcsd.progress import Progress
+from texcsd.refinement import refine
+from texcsd.rendering.outlines import outline_overlap
 from texcsd.report import describe_input, describe_versions, input_sha256
 from texcsd.result_folder import (
     REPORT,
+    SHAPE,
     UNFINISHED,
     Request,
     Unfinished,
@@ -142,11 +151,12 @@ def _paint(
     offline: bool,
 ) -> dict[str, Any]:
     """Paints and writes everything but the report, which it returns."""
-    outputs = _output_names(mesh_path, settings.format)
+    outputs = _output_names(mesh_path, settings)
     refuse_foreign_files(folder, outputs.values(), mesh_path)
     unfinished = None if overwrite else load_unfinished(folder, request)
     device = _resolve_device(settings.device)
     mesh = load_mesh(mesh_path)
+    _refuse_to_displace(mesh_path, settings)
     denoiser = load_denoiser(
         settings.model,
         device,
@@ -181,7 +191,16 @@ def _paint(
     going_on = "going on with" if resumed else "painting"
     source = unfinished.notes["uv_source"]
     logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), source)
-    fitted = fit_to_unit_sphere(mesh)
+    started = time.perf_counter()
+    fitted, shape, shape_report = fit_to_unit_sphere(mesh), None, None
+    if settings.displace:
+        with Progress(settings.displace_steps, quiet) as progress:
+            displacement = refine(fitted.to(device), denoiser, settings, folder / SHAPE, progress)
+        shape = displacement.apply(mesh, float(bounding_sphere(mesh)[1]))
+        rest, fitted = fitted, displacement.apply(fitted, 1.0)
+        _write_outputs(folder, outputs, {"shape": shape_png(rest, fitted)})
+        shape_report = _describe_shape(rest, fitted)
+    seconds_of_shape = time.perf_counter() - started
     with Progress(settings.steps, quiet) as progress:
         result = synthesize(fitted.to(device), denoiser, settings, folder / UNFINISHED, progress)
     warnings += _warn([text for text in result.warnings if text not in warnings])
@@ -194,10 +213,10 @@ def _paint(
             " paint anew with --overwrite"
         )
     png, uv_kept = png_bytes(maps.base_color), _uv_kept(unfinished)
-    mesh_files = mesh_file_contents(mesh_path, mesh, uv_kept, png, outputs)
+    mesh_files = mesh_file_contents(mesh_path, mesh, uv_kept, png, outputs, shape)
     _write_outputs(folder, outputs, mesh_files)
     names = [outputs[key] for key in mesh_files]
-    damage = _measure_damage(folder, names, mesh_path, mesh, uv_kept)
+    damage = _measure_damage(folder, names, mesh_path, mesh, uv_kept, shape)
     pictures = {
         "base_color": png,
         "preview": preview_png(fitted, maps.base_color),
@@ -206,6 +225,7 @@ def _paint(
     _write_outputs(folder, outputs, pictures)
     seconds = {
         "unwrap": unfinished.notes["seconds"],
+        **({} if shape is None else {"shape": seconds_of_shape}),
         **result.seconds,
         "bake_and_write": time.perf_counter() - started,
     }
@@ -222,6 +242,7 @@ def _paint(
         "unseen_texels": maps.unseen_texels,
         "unseen_fraction": maps.unseen_texels / max(1, maps.texels),
         "damage": damage,
+        **({} if shape_report is None else {"shape": shape_report}),
         "resumed": resumed,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "warnings": warnings,
@@ -230,9 +251,10 @@ def _paint(
     }
 
 
-def _output_names(mesh_path: Path, choice: str) -> dict[str, str]:
+def _output_names(mesh_path: Path, settings: PaintSettings) -> dict[str, str]:
     return {
-        **mesh_file_names(mesh_path, choice),
+        **mesh_file_names(mesh_path, settings.format),
+        **({"shape": "shape.png"} if settings.displace else {}),
         "base_color": "textures/base_color.png",
         "preview": "preview.png",
         "turntable": "turntable.gif",
@@ -250,6 +272,30 @@ def _make_atlas(mesh: Mesh, settings: PaintSettings) -> Unfinished:
     )
 
 
+def _refuse_to_displace(mesh_path: Path, settings: PaintSettings) -> None:
+    if settings.displace and mesh_path.suffix.lower() in (".glb", ".gltf"):
+        raise TexcsdError(
+            f"{mesh_path}: displace cannot change the vertices of a glTF yet, which skins, morph"
+            " targets and instances refer to; export it as OBJ or PLY, or leave displace at 0"
+        )
+
+
+def _describe_shape(before: Mesh, after: Mesh) -> dict[str, float]:
+    """How far the displaced mesh is from the input; lengths in radii of the object."""
+    used = before.faces.unique()
+    moved = torch.linalg.vector_norm((after.vertices - before.vertices)[used].double(), dim=1)
+    overlap, least_overlap = outline_overlap(before, after)
+    volumes = enclosed_volume(before), enclosed_volume(after)
+    return {
+        "mean_displacement": moved.mean().item(),
+        "q99_displacement": moved.quantile(0.99).item(),
+        "max_displacement": moved.max().item(),
+        "outline_overlap": overlap,
+        "least_outline_overlap": least_overlap,
+        "volume_ratio": volumes[1] / volumes[0] if volumes[0] else 1.0,
+    }
+
+
 def _uv_kept(unfinished: Unfinished) -> bool:
     return unfinished.notes["uv_source"] == "input"
 
@@ -262,12 +308,17 @@ def _write_outputs(folder: Path, outputs: dict[str, str], contents: dict[str, by
 
 
 def _measure_damage(
-    folder: Path, names: list[str], mesh_path: Path, mesh: Mesh, uv_kept: bool
+    folder: Path,
+    names: list[str],
+    mesh_path: Path,
+    mesh: Mesh,
+    uv_kept: bool,
+    shape: Mesh | None,
 ) -> dict[str, Any]:
     """Compares every written mesh file with the input; if one is damaged, deletes them all."""
     try:
         return {
-            name: measure_damage(mesh_path, folder / name, mesh, uv_kept)
+            name: measure_damage(mesh_path, folder / name, mesh, uv_kept, shape)
             for name in names
             if Path(name).suffix in (".glb", ".gltf", ".obj")
         }

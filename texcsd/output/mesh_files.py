@@ -9,17 +9,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
+from numpy.typing import NDArray
+
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_document import open_document
-from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.mesh import Mesh, bounding_sphere
 from texcsd.output.gltf import new_gltf
 from texcsd.output.gltf_buffer import glb_container
 from texcsd.output.gltf_patch import patch_gltf
 from texcsd.output.obj_patch import patch_obj
+from texcsd.output.obj_reshape import reshape_obj
 
 FILES = {"glb": ("glb",), "gltf": ("gltf", "bin"), "obj": ("obj", "mtl")}
 """What each format consists of."""
+DIGITS = 8
+"""Of a displaced position in a text file, after the first of the mesh's size."""
 
 
 def mesh_file_names(mesh_path: Path, choice: str = "auto") -> dict[str, str]:
@@ -68,6 +74,7 @@ def mesh_file_contents(
     uv_kept: bool,
     png: bytes,
     outputs: Mapping[str, str],
+    shape: Mesh | None = None,
 ) -> dict[str, bytes]:
     """Write the files that `mesh_file_names` names.
 
@@ -77,6 +84,7 @@ def mesh_file_contents(
         uv_kept: Whether these are the uv of the file.
         png: The base colour, row 0 on top.
         outputs: Names of all files of the result; that of the texture is "base_color".
+        shape: The same mesh with its vertices displaced, if they are to be.
 
     Raises:
         TexcsdError: The file is too broken to put a texture into it.
@@ -84,7 +92,7 @@ def mesh_file_contents(
     wanted = {Path(name).suffix[1:]: key for key, name in outputs.items()}
     contents: dict[str, bytes] = {}
     if "glb" in wanted or "gltf" in wanted:
-        tree, binary = _gltf(mesh_path, mesh, png)
+        tree, binary = _gltf(mesh_path, shape or mesh, png)
         contents["glb"] = glb_container(tree, binary)
         if "gltf" in wanted:
             contents |= {"gltf": _gltf_text(tree, outputs["bin"]), "bin": binary}
@@ -92,8 +100,16 @@ def mesh_file_contents(
         material = re.sub(r"\s", "_", mesh_path.stem)
         names = outputs["mtl"], outputs["base_color"], material
         files = patch_obj(mesh_path.read_bytes(), mesh, uv_kept, *names)
-        contents |= {"obj": files.obj, "mtl": files.mtl}
+        obj = reshape_obj(files.obj, _rounded(mesh, shape)) if shape else files.obj
+        contents |= {"obj": obj, "mtl": files.mtl}
     return {wanted[suffix]: content for suffix, content in contents.items() if suffix in wanted}
+
+
+def _rounded(mesh: Mesh, shape: Mesh) -> NDArray[np.float64]:
+    """The displaced positions, float64[vertex, 3], without digits that nobody needs."""
+    before, after = mesh.vertices.cpu().numpy(), shape.vertices.cpu().numpy()
+    decimals = DIGITS - int(np.floor(np.log10(float(bounding_sphere(shape)[1]))))
+    return np.where(before == after, before, after.round(decimals))
 
 
 def _gltf(mesh_path: Path, mesh: Mesh, png: bytes) -> tuple[dict[str, Any], bytes]:

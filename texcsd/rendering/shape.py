@@ -44,9 +44,13 @@ class ShapeView:
     """float32[view, vertex, 4], differentiable, as they were rasterized."""
     edges: Edges
 
-    def antialias(self, images: Tensor) -> Tensor:
-        """Images of this view, float[view, height, width, channel], with the gradient of edges."""
-        return antialias.antialias(images, self.rasterization, self.clip_positions, self.edges)
+    def antialias(self, images: Tensor, outlines_fixed: bool = False) -> Tensor:
+        """Images of this view, float[view, height, width, channel], with smooth silhouettes.
+
+        These are differentiable in the vertices, unless they are taken as fixed.
+        """
+        positions = self.clip_positions.detach() if outlines_fixed else self.clip_positions
+        return antialias.antialias(images, self.rasterization, positions, self.edges)
 
 
 def render_shape(shape: Shape, cameras: Cameras, height: int, width: int) -> ShapeView:
@@ -79,7 +83,13 @@ def render_shape(shape: Shape, cameras: Cameras, height: int, width: int) -> Sha
     return ShapeView(surface, found, clip_positions, shape.edges)
 
 
-def shade_shape(view: ShapeView, color: Tensor, lights: Lights, background: Tensor) -> Tensor:
+def shade_shape(
+    view: ShapeView,
+    color: Tensor,
+    lights: Lights,
+    background: Tensor,
+    outlines_fixed: bool = False,
+) -> Tensor:
     """The shape in one colour, lit as `shade` does it, antialiased; float[view, height, width, 3].
 
     Args:
@@ -87,12 +97,13 @@ def shade_shape(view: ShapeView, color: Tensor, lights: Lights, background: Tens
         color: float32[3], sRGB in [0, 1]; differentiable.
         lights: One per view.
         background: float[view, 1, 1, 3], sRGB.
+        outlines_fixed: Give no gradient to silhouettes.
     """
     ambient, exposure = lights.ambient[:, None, None, None], lights.exposure[:, None, None, None]
     facing = (view.surface.normals * lights.direction[:, None, None]).sum(-1, keepdim=True)
     light = exposure * (ambient + (1 - ambient) * facing.clamp(min=0))
     lit = linear_to_srgb((srgb_to_linear(color) * light).clamp(0, 1))
-    return view.antialias(torch.where(view.surface.coverage > 0, lit, background))
+    return view.antialias(torch.where(view.surface.coverage > 0, lit, background), outlines_fixed)
 
 
 def normal_maps(view: ShapeView, cameras: Cameras) -> Tensor:
