@@ -200,6 +200,7 @@ def _paint(
         rest, fitted = fitted, displacement.apply(fitted, 1.0)
         _write_outputs(folder, outputs, {"shape": shape_png(rest, fitted)})
         shape_report = _describe_shape(rest, fitted)
+        warnings += _warn(_coarseness(displacement.edge_length, settings))
     seconds_of_shape = time.perf_counter() - started
     with Progress(settings.steps, quiet) as progress:
         result = synthesize(fitted.to(device), denoiser, settings, folder / UNFINISHED, progress)
@@ -278,6 +279,15 @@ def _refuse_to_displace(mesh_path: Path, settings: PaintSettings) -> None:
             f"{mesh_path}: displace cannot change the vertices of a glTF yet, which skins, morph"
             " targets and instances refer to; export it as OBJ or PLY, or leave displace at 0"
         )
+
+
+def _coarseness(edge_length: float, settings: PaintSettings) -> list[str]:
+    if edge_length <= 2 * settings.displace_detail:
+        return []
+    return [
+        f"the edges of the mesh are {edge_length:.2g} radii long on average, too long for relief of"
+        f" {settings.displace_detail:g}; subdivide it for finer relief"
+    ]
 
 
 def _describe_shape(before: Mesh, after: Mesh) -> dict[str, float]:

@@ -47,14 +47,17 @@ class Displacement:
         self.heights = torch.zeros_like(self.rest[:, :1], requires_grad=True)
         """float32[position, 1], along the normals, before they are limited: what is optimised."""
         ends = self.rest[self.edges.vertices]
-        edge_length = torch.linalg.vector_norm(ends[:, 1] - ends[:, 0], dim=1).mean().item()
-        smoothness = (detail / max(edge_length, 1e-6)) ** 2
+        self.edge_length = torch.linalg.vector_norm(ends[:, 1] - ends[:, 0], dim=1).mean().item()
+        """The mean; relief finer than this there cannot be."""
+        smoothness = (detail / max(self.edge_length, 1e-6)) ** 2
         self.optimizer = LargeSteps(self.edges.vertices, len(self.rest), 1, smoothness)
         self._rest_crosses = _crosses(self.rest, self.faces)
         self._sound = torch.linalg.vector_norm(self._rest_crosses, dim=1) > SMALLEST_CROSS
         self._normals = _Normals(mesh, self.faces, self._rest_crosses)
-        corner_normals = mesh.normals.float()[mesh.normal_faces].reshape(-1, 3)
-        sums = torch.zeros_like(self.rest).index_add(0, self.faces.reshape(-1), corner_normals)
+        # By angle: how a side is cut into triangles must not turn the direction of its corners.
+        weights = _corner_angles(self.rest, self.faces)[..., None]
+        pulls = (weights * mesh.normals.float()[mesh.normal_faces]).reshape(-1, 3)
+        sums = torch.zeros_like(self.rest).index_add(0, self.faces.reshape(-1), pulls)
         self._directions = torch.nn.functional.normalize(sums, dim=1)
 
     def offsets(self) -> Tensor:
@@ -142,3 +145,11 @@ def _crosses(positions: Tensor, faces: Tensor) -> Tensor:
     """float[face, 3], normals as long as twice the area."""
     corners = positions[faces]
     return torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+
+
+def _corner_angles(positions: Tensor, faces: Tensor) -> Tensor:
+    """float[face, 3], in radians; of a face without area any finite number."""
+    corners = positions[faces]
+    ahead, behind = corners.roll(-1, 1) - corners, corners.roll(1, 1) - corners
+    cosines = torch.nn.functional.cosine_similarity(ahead, behind, dim=2, eps=1e-12)
+    return torch.acos(cosines.clamp(-1, 1))
