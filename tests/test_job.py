@@ -648,11 +648,15 @@ def test_another_displacement_is_another_painting(cube, folder, synthesis, refin
         paint(cube, folder, displace=0.1)
 
 
-def test_a_gltf_is_not_displaced_and_nothing_is_written(
+def test_instances_are_not_displaced_and_nothing_is_written(
     tmp_path, folder, synthesis, refinement
 ) -> None:
-    path = tmp_path / "cube.glb"
-    trimesh.creation.box().export(path)
-    with pytest.raises(TexcsdError, match="displace cannot change the vertices of a glTF yet"):
+    scene = trimesh.Scene()
+    box = trimesh.creation.box()
+    scene.add_geometry(box, geom_name="box")
+    scene.graph.update("second", matrix=np.diag([2.0, 2.0, 2.0, 1.0]), geometry="box")
+    path = tmp_path / "boxes.glb"
+    scene.export(path)
+    with pytest.raises(TexcsdError, match="cannot be displaced: it has instances"):
         paint(path, folder, displace=0.1)
     assert not folder.exists()

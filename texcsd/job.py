@@ -156,7 +156,6 @@ def _paint(
     unfinished = None if overwrite else load_unfinished(folder, request)
     device = _resolve_device(settings.device)
     mesh = load_mesh(mesh_path)
-    _refuse_to_displace(mesh_path, settings)
     denoiser = load_denoiser(
         settings.model,
         device,
@@ -181,7 +180,8 @@ def _paint(
         unfinished = _make_atlas(mesh, settings)
         # A file that no texture can be put into is refused now, not after the painting.
         trial = dataclasses.replace(mesh, **unfinished.atlas)
-        mesh_file_contents(mesh_path, trial, _uv_kept(unfinished), BLANK_PNG, outputs)
+        shape = trial if settings.displace else None
+        mesh_file_contents(mesh_path, trial, _uv_kept(unfinished), BLANK_PNG, outputs, shape)
         # Only now, when mesh, model and prompt are known to be good, may an older painting go.
         if overwrite:
             delete_painting(folder)
@@ -271,14 +271,6 @@ def _make_atlas(mesh: Mesh, settings: PaintSettings) -> Unfinished:
         atlas={"uv": mesh.uv, "uv_faces": mesh.uv_faces},
         notes={"uv_source": uv_source, "warnings": warnings, "seconds": seconds},
     )
-
-
-def _refuse_to_displace(mesh_path: Path, settings: PaintSettings) -> None:
-    if settings.displace and mesh_path.suffix.lower() in (".glb", ".gltf"):
-        raise TexcsdError(
-            f"{mesh_path}: displace cannot change the vertices of a glTF yet, which skins, morph"
-            " targets and instances refer to; export it as OBJ or PLY, or leave displace at 0"
-        )
 
 
 def _coarseness(edge_length: float, settings: PaintSettings) -> list[str]:

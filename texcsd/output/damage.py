@@ -18,6 +18,7 @@ from texcsd.geometry.gltf_document import open_document
 from texcsd.geometry.mesh import Mesh, load_mesh
 from texcsd.output.gltf import unique_names
 from texcsd.output.gltf_damage import compare_gltf
+from texcsd.output.gltf_reshape import only_reshaped, reshape_gltf
 from texcsd.output.obj_damage import compare_obj
 from texcsd.output.obj_reshape import reshape_obj
 
@@ -65,11 +66,11 @@ def _measure_displaced(
                 path.write_bytes(reshape_obj(source.read_bytes(), rest, respell=True))
             found = _measure(*paths, load_mesh(paths[0]), painted, uv_kept)
         reached = _positions(replace(shape, vertices=load_mesh(after).vertices))
-        found["max_displaced_position_delta"] = _largest_difference(_positions(shape), reached)
     else:
         expected = replace(load_mesh(before), vertices=shape.vertices.cpu())
-        found = _measure(before, after, expected, painted, uv_kept)
-        found["max_displaced_position_delta"] = found["max_position_delta"]
+        found = _measure(before, after, expected, painted, uv_kept, shape)
+        reached = _positions(load_mesh(after))
+    found["max_displaced_position_delta"] = _largest_difference(_positions(shape), reached)
     size = float(np.ptp(_positions(shape), axis=(0, 1)).max())
     _refuse(
         after,
@@ -80,7 +81,14 @@ def _measure_displaced(
     return found
 
 
-def _measure(before: Path, after: Path, old: Mesh, painted: Mesh, uv_kept: bool) -> dict[str, Any]:
+def _measure(
+    before: Path,
+    after: Path,
+    old: Mesh,
+    painted: Mesh,
+    uv_kept: bool,
+    shape: Mesh | None = None,
+) -> dict[str, Any]:
     """Compare the file `after` with the mesh `old`, and with the file `before` in all else."""
     new = load_mesh(after)
     suffixes = {path.suffix.lower() for path in (before, after)}
@@ -98,7 +106,12 @@ def _measure(before: Path, after: Path, old: Mesh, painted: Mesh, uv_kept: bool)
     reach = max(1.0, float(np.abs(painted_uv).max()))
     _refuse(after, found, ROUNDING * size, ROUNDING * reach)
     if gltf:
-        found |= compare_gltf(open_document(before), open_document(after), painted)
+        document = open_document(before)
+        if shape is not None:
+            reshaped = reshape_gltf(document, shape)
+            found["all_but_shape"] = only_reshaped(document, reshaped)
+            document = reshaped
+        found |= compare_gltf(document, open_document(after), painted)
     elif obj:
         found |= compare_obj(before.read_bytes(), after.read_bytes(), uv_kept)
     if gltf or obj:

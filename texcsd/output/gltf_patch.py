@@ -56,12 +56,12 @@ def patch_gltf(document: GltfDocument, mesh: Mesh, png: bytes, name: str) -> Glt
     Raises:
         DamagedFileError: A buffer is missing or too short.
     """
-    buffer = _copy_with_one_buffer(document)
+    buffer = copy_with_one_buffer(document)
     _embed_images(document, buffer)
     once = without_repeats(mesh)
     assert once.uv is not None and once.uv_faces is not None
     corner_uv = once.uv[once.uv_faces].cpu().numpy()
-    primitives, lookups = _primitives(buffer), {}
+    primitives, lookups = primitives_by_place(buffer), {}
     for part in once.parts:
         assert part.source is not None
         place = part.source.mesh, part.source.primitive
@@ -73,7 +73,7 @@ def patch_gltf(document: GltfDocument, mesh: Mesh, png: bytes, name: str) -> Glt
     return replace(document, tree=buffer.tree, binary_chunk=bytes(buffer.data), buffers={})
 
 
-def _copy_with_one_buffer(document: GltfDocument) -> GltfBuffer:
+def copy_with_one_buffer(document: GltfDocument) -> GltfBuffer:
     """Copy the tree; put all buffers into one, the first at its start."""
     tree, data, starts = copy.deepcopy(document.tree), bytearray(), []
     for index, described in enumerate(tree.get("buffers", [])):
@@ -111,7 +111,7 @@ def _embed_images(document: GltfDocument, buffer: GltfBuffer) -> None:
                 image["bufferView"] = buffer.append_view(content)
 
 
-def _primitives(buffer: GltfBuffer) -> dict[tuple[int, int], dict[str, Any]]:
+def primitives_by_place(buffer: GltfBuffer) -> dict[tuple[int, int], dict[str, Any]]:
     """Return every primitive by the numbers of its mesh and its own."""
     return {
         (index, number): primitive
@@ -124,7 +124,7 @@ def _paint_materials(
     buffer: GltfBuffer, lookups: dict[tuple[int, int], Lookup], texture: dict[str, int], name: str
 ) -> None:
     """Give the painted primitives a material with the texture, in place of the one they have."""
-    primitives = _primitives(buffer)
+    primitives = primitives_by_place(buffer)
     users: dict[int | None, list[Lookup | None]] = {}
     for place, primitive in primitives.items():
         users.setdefault(primitive.get("material"), []).append(lookups.get(place))

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_part import DamagedFileError
-from texcsd.geometry.gltf_document import open_document
+from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.mesh import Mesh, bounding_sphere
 from texcsd.output.gltf import new_gltf
 from texcsd.output.gltf_buffer import glb_container
 from texcsd.output.gltf_patch import patch_gltf
+from texcsd.output.gltf_reshape import reshape_gltf
 from texcsd.output.obj_patch import patch_obj
 from texcsd.output.obj_reshape import reshape_obj
 
@@ -92,7 +93,7 @@ def mesh_file_contents(
     wanted = {Path(name).suffix[1:]: key for key, name in outputs.items()}
     contents: dict[str, bytes] = {}
     if "glb" in wanted or "gltf" in wanted:
-        tree, binary = _gltf(mesh_path, shape or mesh, png)
+        tree, binary = _gltf(mesh_path, mesh, png, shape)
         contents["glb"] = glb_container(tree, binary)
         if "gltf" in wanted:
             contents |= {"gltf": _gltf_text(tree, outputs["bin"]), "bin": binary}
@@ -112,14 +113,21 @@ def _rounded(mesh: Mesh, shape: Mesh) -> NDArray[np.float64]:
     return np.where(before == after, before, after.round(decimals))
 
 
-def _gltf(mesh_path: Path, mesh: Mesh, png: bytes) -> tuple[dict[str, Any], bytes]:
+def _gltf(
+    mesh_path: Path, mesh: Mesh, png: bytes, shape: Mesh | None
+) -> tuple[dict[str, Any], bytes]:
     """Return the tree and the only buffer."""
     if mesh_path.suffix.lower() not in (".glb", ".gltf"):
-        buffer = new_gltf(mesh, png, mesh_path.stem)
+        buffer = new_gltf(shape or mesh, png, mesh_path.stem)
         return buffer.tree, bytes(buffer.data)
     try:
-        document = patch_gltf(open_document(mesh_path), mesh, png, mesh_path.stem)
+        document = open_document(mesh_path)
+        if shape is not None:
+            document = _reshaped(mesh_path, document, shape)
+        document = patch_gltf(document, mesh, png, mesh_path.stem)
         json.dumps(document.tree, allow_nan=False)
+    except TexcsdError:
+        raise
     except DamagedFileError as error:
         raise TexcsdError(f"{mesh_path}: no texture can be put into it: {error}.") from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -131,6 +139,13 @@ def _gltf(mesh_path: Path, mesh: Mesh, png: bytes) -> tuple[dict[str, Any], byte
         ) from error
     assert document.binary_chunk is not None
     return document.tree, document.binary_chunk
+
+
+def _reshaped(mesh_path: Path, document: GltfDocument, shape: Mesh) -> GltfDocument:
+    try:
+        return reshape_gltf(document, shape)
+    except DamagedFileError as error:
+        raise TexcsdError(f"{mesh_path}: its vertices cannot be displaced: {error}.") from error
 
 
 def _gltf_text(tree: dict[str, Any], buffer_name: str) -> bytes:
