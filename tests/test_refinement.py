@@ -155,6 +155,27 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path):
     assert torch.equal(shapes[0], shapes[1]) and not torch.equal(shapes[0], shapes[2])
 
 
+def test_the_bits_do_not_depend_on_how_threads_share_the_pixels():
+    ball = fit_to_unit_sphere(sphere(4))
+    cameras, threads = orbit_cameras(4), torch.get_num_threads()
+
+    def gradient():
+        displacement = Displacement(ball, limit=0.1, detail=0.05)
+        with torch.no_grad():
+            displacement.heights.copy_(0.02 * torch.sin(9 * displacement.rest[:, :1]))
+        with refinement.deterministic_sums(ball.vertices.device):
+            normal_maps(view_of(displacement, cameras, 128), cameras).square().sum().backward()
+        return displacement.heights.grad
+
+    try:
+        torch.set_num_threads(2)
+        first = gradient()
+        assert all(torch.equal(gradient(), first) for _ in range(3))
+    finally:
+        torch.set_num_threads(threads)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_an_interrupted_refinement_ends_with_the_bits_of_an_uninterrupted_one(
     tmp_path, monkeypatch
 ):

@@ -7,6 +7,8 @@ carry the gradient to the vertices: what the prompt wants lighter or darker beco
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -26,6 +28,7 @@ from texcsd.synthesis import (
     SECONDS_BETWEEN_CHECKPOINTS,
     SUPERSAMPLING,
     encode_prompts,
+    enough_memory,
     guide,
     random_backgrounds,
     step_cameras,
@@ -108,21 +111,33 @@ def refine(
         progress: Told after every step.
 
     Raises:
-        KeyboardInterrupt: Passed on, after the checkpoint was saved.
-        TexcsdError: The method needs a negative prompt.
+        KeyboardInterrupt: Passed on; the checkpoint of a few seconds ago is there.
+        TexcsdError: The method needs a negative prompt, or the GPU more memory.
     """
     prompts = encode_prompts(settings, denoiser)
     refinement = Refinement(mesh, settings, path)
     saved_at = time.monotonic()
     progress.update(refinement.step)
     while refinement.step < settings.displace_steps:
-        _take_step(refinement, mesh, denoiser, prompts, settings)
+        with deterministic_sums(mesh.vertices.device), enough_memory():
+            _take_step(refinement, mesh, denoiser, prompts, settings)
         progress.update(refinement.step)
         if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             refinement.save()
             saved_at = time.monotonic()
     refinement.save()
     return refinement.displacement
+
+
+@contextmanager
+def deterministic_sums(device: torch.device) -> Iterator[None]:
+    """On a CPU, add gradients of vertices that many pixels show in an order that never changes."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(before or device.type == "cpu")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def _take_step(

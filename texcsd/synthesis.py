@@ -99,7 +99,8 @@ def synthesize(
     progress.update(painting.step)
     try:
         while painting.step < settings.steps:
-            _take_step(painting, mesh, denoiser, prompts, settings)
+            with enough_memory():
+                _take_step(painting, mesh, denoiser, prompts, settings)
             progress.update(painting.step)
             if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
                 painting.save()
@@ -109,15 +110,22 @@ def synthesize(
         if not painting.changing:
             painting.save()
         raise
+    painting.save()
+    with torch.no_grad():
+        base_color_map = painting.texture.compose()
+    return SynthesisResult(base_color_map, painting.seen_texels(), painting.seconds)
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Says what to do if the GPU has too little."""
+    try:
+        yield
     except torch.cuda.OutOfMemoryError as error:
         raise TexcsdError(
             "the GPU has too little memory; lower --chunk (try 4) or --views, or close what else "
             "uses it"
         ) from error
-    painting.save()
-    with torch.no_grad():
-        base_color_map = painting.texture.compose()
-    return SynthesisResult(base_color_map, painting.seen_texels(), painting.seconds)
 
 
 def encode_prompts(settings: PaintSettings, denoiser: Denoiser) -> PromptEmbeddings:
