@@ -60,7 +60,7 @@ class PaintSettings:
     alone, or one of the others."""
     displace: float = 0.0
     """Refine the shape before it is painted: most that a vertex may move, in radii of the object,
-    such as 0.05; 0 leaves the shape as it is. Faces, UVs and names stay."""
+    such as 0.03; 0 leaves the shape as it is. Faces, UVs and names stay."""
     displace_steps: int = 100
     """Optimisation steps for the shape."""
     displace_detail: float = 0.03
@@ -116,7 +116,7 @@ class PaintSettings:
         self._check_range("views", 1, 256)
         self._check_range("texture_size", 16, 8192)
         self._check_range("seed", 0, 2**63 - 1)
-        self._check_range("displace", 0.0, 0.5)
+        self._check_range("displace", 0.0, 0.1)
         self._check_range("displace_steps", 1, 1_000_000)
         self._check_range("displace_detail", 0.001, 1.0)
         self._check_range("learning_rate", 1e-6, 1.0)
