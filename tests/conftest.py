@@ -18,3 +18,15 @@ def untouched_process(monkeypatch: pytest.MonkeyPatch):
         yield
     logger.handlers, logger.propagate = before[:2]
     logger.setLevel(before[2])
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For paintings nobody looks at: rendering their pictures takes seconds."""
+    from texcsd import job
+
+    monkeypatch.setattr(job, "preview_png", lambda mesh, base_color: b"preview")
+    monkeypatch.setattr(job, "turntable_frames", lambda mesh, base_color: [])
+    monkeypatch.setattr(job, "turntable_gif", lambda frames: b"turntable")
+    monkeypatch.setattr(job, "can_write_mp4", lambda: False)
+    monkeypatch.setattr(job, "viewer_html", lambda mesh, base_color, name: b"viewer")

@@ -19,10 +19,12 @@ MAY_IMPORT = {
     "geometry": {"errors"},
     "rendering": {"errors", "geometry"},
     "output": {"errors", "geometry", "rendering"},
-    "guidance": {"errors"},
+    "guidance": {"errors", "embedded"},
     "embedded": {"errors"},
+    "original": {"errors", "geometry", "rendering"},
     "synthesis": {
         "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
+        "original",
     },
     "refinement": {
         "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
@@ -32,7 +34,7 @@ MAY_IMPORT = {
     "report": {"errors", "geometry"},
     "job": {
         "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
-        "settings", "result_folder", "report", "synthesis", "refinement", "texcsd",
+        "settings", "result_folder", "report", "original", "synthesis", "refinement", "texcsd",
     },
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",
@@ -103,6 +105,7 @@ def test_the_rule_names_every_part_of_the_package_and_no_other() -> None:
         "from texcsd.cli import main; main(['paint', '--help'])",
         "from texcsd.cli import main; main(['--version'])",
         "from texcsd.cli import main; main(['paint'])",
+        "from texcsd.cli import main; main(['edit', '--help'])",
         "from texcsd.cli import main; main(['check', '--help'])",
     ],
 )

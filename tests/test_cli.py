@@ -12,7 +12,7 @@ import texcsd
 from texcsd import job
 from texcsd.cli import main
 from texcsd.errors import TexcsdError
-from texcsd.settings import PaintSettings, options
+from texcsd.settings import EditSettings, PaintSettings, options
 
 pytestmark = pytest.mark.usefixtures("untouched_process")
 
@@ -22,6 +22,7 @@ REPORT = {
         "cube.glb": {"max_position_delta": 3e-8, "max_uv_delta": 0.0, "vertices_copied": 1200},
         "cube.obj": {"max_position_delta": 0.0, "max_uv_delta": 0.0, "polygons_cut": 0},
     },
+    "seams": {"seam_edges": 9, "across_seams": 3.21, "within_charts": 3.1},
     "texels": 2000,
     "unseen_texels": 10,
     "seconds": {"total": 1.0},
@@ -46,6 +47,13 @@ class FakePaint:
         names = {field.name for field in dataclasses.fields(PaintSettings)}
         given = {name: value for name, value in self.options.items() if name in names}
         return PaintSettings(self.arguments[1], **given)
+
+
+@pytest.fixture
+def edit(monkeypatch: pytest.MonkeyPatch) -> FakePaint:
+    fake = FakePaint()
+    monkeypatch.setattr(job, "edit", fake)
+    return fake
 
 
 @pytest.fixture
@@ -163,6 +171,7 @@ def test_the_summary_names_the_files(paint, capsys) -> None:
     assert "10 of 2,000 texels" in output
     expected = "positions differ by at most 3e-08, UVs by at most 0, all else equal"
     assert f"  read back: {expected}; split at seams: vertices 1,200\n" in output
+    assert "  colours differ by 3.2 of 255 across seams, by 3.1 elsewhere\n" in output
     paint.already_painted = True
     assert main(["paint", "cube.obj", "gold"]) == 0
     assert capsys.readouterr().out.startswith("already painted: ")
@@ -203,12 +212,59 @@ def test_help_shows_every_option_and_its_default(capsys) -> None:
     assert "--texture-size N Width and height of the texture, in texels. (default: 1024)" in text
 
 
+EDIT = ["edit", "cube.glb", "--from", "brick", "--to", "wood"]
+
+
+def test_edit_takes_both_prompts_and_leaves_the_rest_to_the_settings(edit: FakePaint) -> None:
+    assert main([*EDIT, "-o", "out", "--only", "seat"]) == 0
+    assert edit.arguments == (Path("cube.glb"), "brick", "wood", Path("out"))
+    assert edit.options == {"overwrite": False, "quiet": False, "offline": False, "only": "seat"}
+
+
+def test_every_setting_of_editing_is_an_option(edit: FakePaint) -> None:
+    values = {str: "text", int: "77", float: "0.75"}
+    for option in options(EditSettings):
+        if option.name not in ("prompt", "source_prompt"):
+            value = option.choices[-1] if option.choices else values[option.kind]
+            assert main([*EDIT, f"--{option.name.replace('_', '-')}", value]) == 0
+            assert edit.options[option.name] == option.kind(value)
+
+
+@pytest.mark.parametrize("flag", ["--from", "--to"])
+def test_edit_without_one_of_the_prompts_is_wrong_usage(edit, capsys, flag: str) -> None:
+    place = EDIT.index(flag)
+    assert main(EDIT[:place] + EDIT[place + 2 :]) == 2
+    assert flag in capsys.readouterr().err
+
+
+def test_the_summary_of_an_editing_says_what_was_kept(edit, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(REPORT, "edit", {"kept_texels": 1234})
+    assert main(EDIT) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("edited: ")
+    assert "  read back: 1,234 texels are the original's, to the bit\n" in output
+
+
+def test_view_opens_the_page_of_a_result_folder(tmp_path, capsys, monkeypatch) -> None:
+    opened, found = [], True
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or found)
+    assert main(["view", str(tmp_path)]) == 1
+    assert "holds no viewer.html; give the folder of a finished" in capsys.readouterr().err
+    (tmp_path / "viewer.html").write_text("page")
+    assert main(["view", str(tmp_path)]) == 0
+    assert opened == [(tmp_path / "viewer.html").as_uri()]
+    found = False
+    assert main(["view", str(tmp_path)]) == 1
+    assert "no browser was found" in capsys.readouterr().err
+
+
 PAINTED = """
 import sys, types
 from texcsd.cli import main
 result = types.SimpleNamespace(already_painted=False, folder="x", report={})
 sys.modules["texcsd.job"] = types.SimpleNamespace(paint=lambda *_, **__: result)
 result.report = {"outputs": {}, "damage": {}, "texels": 0, "unseen_texels": 0, "seconds": {}}
+result.report["seams"] = {"across_seams": None, "within_charts": None}
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -27,7 +27,7 @@ from texcsd.synthesis import SynthesisResult
 
 CUBE_CORNERS = [(x, y, z) for x in (3, 5) for y in (-1, 1) for z in (0, 2)]
 CUBE_SIDES = [(1, 2, 4, 3), (5, 7, 8, 6), (1, 5, 6, 2), (3, 4, 8, 7), (1, 3, 7, 5), (2, 6, 8, 4)]
-PICTURES = ["preview.png", "run.json", "textures/base_color.png", "turntable.gif"]
+PICTURES = ["preview.png", "run.json", "textures/base_color.png", "turntable.gif", "viewer.html"]
 OUTPUTS = ["cube.glb", "cube.mtl", "cube.obj", *PICTURES]
 
 
@@ -66,7 +66,7 @@ class FakeSynthesis:
         self.resumed_from: list[int | None] = []
         self.uv: list[torch.Tensor] = []
 
-    def __call__(self, mesh, denoiser, settings, checkpoint_folder, progress):
+    def __call__(self, mesh, denoiser, settings, checkpoint_folder, progress, original=None):
         self.calls += 1
         self.uv.append(mesh.uv)
         loaded = load_checkpoint(checkpoint_folder)
@@ -86,13 +86,10 @@ class FakeSynthesis:
 
 
 @pytest.fixture
-def synthesis(monkeypatch: pytest.MonkeyPatch) -> FakeSynthesis:
+def synthesis(monkeypatch: pytest.MonkeyPatch, no_pictures: None) -> FakeSynthesis:
     fake = FakeSynthesis()
     monkeypatch.setattr(job, "synthesize", fake)
     monkeypatch.setattr(job, "load_denoiser", lambda model, device, *options: FakeDenoiser())
-    # Rendering them takes seconds, and nothing here looks at them.
-    monkeypatch.setattr(job, "preview_png", lambda mesh, base_color: b"preview")
-    monkeypatch.setattr(job, "turntable_gif", lambda mesh, base_color: b"turntable")
     return fake
 
 
@@ -123,7 +120,7 @@ def test_a_painting_is_these_files_and_no_others(cube, folder, synthesis) -> Non
     assert not result.already_painted
     assert result.glb == folder / "cube.glb"
     assert result.base_color == folder / "textures" / "base_color.png"
-    assert result.preview.is_file() and result.turntable.is_file()
+    assert result.preview.is_file() and result.turntable.is_file() and result.viewer.is_file()
 
 
 def test_the_glb_is_the_input_in_its_pose_with_the_texture(cube, folder, synthesis) -> None:
@@ -159,6 +156,7 @@ def test_the_report_says_what_was_done_with_what(cube, folder, synthesis) -> Non
         "negative_prompt": "dull",
     }
     assert report["uv_source"] == "input"
+    assert report["seams"] == {"seam_edges": 12, "across_seams": 0, "within_charts": 0}
     assert report["damage"].keys() == {"cube.glb", "cube.obj"}
     assert report["damage"]["cube.obj"]["max_position_delta"] == 0
     assert report["damage"]["cube.obj"]["max_uv_delta"] == 0
@@ -248,7 +246,7 @@ def test_a_checkpoint_without_its_atlas_is_not_used(cube, folder, synthesis) -> 
     assert synthesis.resumed_from == [None, None]
 
 
-@pytest.mark.parametrize("written", range(8))
+@pytest.mark.parametrize("written", range(9))
 def test_stopped_while_writing_it_ends_complete_the_next_time(
     cube, folder, synthesis, monkeypatch, written: int
 ) -> None:
@@ -264,7 +262,7 @@ def test_stopped_while_writing_it_ends_complete_the_next_time(
 
     with monkeypatch.context() as patched:
         patched.setattr(job, "write_bytes_atomically", write_some)
-        if written < 7:
+        if written < 8:
             with pytest.raises(KeyboardInterrupt):
                 paint(cube, folder)
     paint(cube, folder)
@@ -373,11 +371,12 @@ from texcsd import job
 from texcsd.checkpoint import save_checkpoint
 sys.path.insert(0, sys.argv[3])
 import test_job, torch
-def die(mesh, denoiser, settings, folder, progress):
+def die(mesh, denoiser, settings, folder, progress, original):
     save_checkpoint(folder, {"x": torch.zeros(1)}, {"step": 7})
     os._exit(9)
 job.synthesize = die
 job.load_denoiser = lambda model, device, *options: test_job.FakeDenoiser()
+job.can_write_mp4 = lambda: False
 texcsd.paint(sys.argv[1], "gold", sys.argv[2], texture_size=32, quiet=True)
 """
 
@@ -586,6 +585,24 @@ def test_a_pattern_scale_the_model_cannot_heed_is_said_to_have_no_effect(cube, f
 def test_a_front_the_model_has_no_words_for_is_said_to_have_no_effect(cube, folder, synthesis):
     report = paint(cube, folder, front="x+").report
     assert sum("front has no effect" in text for text in report["warnings"]) == 1
+
+
+def test_a_film_is_written_where_it_can_be(cube, folder, synthesis, monkeypatch) -> None:
+    monkeypatch.setattr(job, "can_write_mp4", lambda: True)
+    monkeypatch.setattr(job, "turntable_mp4", lambda frames: b"film")
+    result = paint(cube, folder)
+    assert (folder / result.report["outputs"]["film"]).read_bytes() == b"film"
+
+
+def test_a_film_that_cannot_be_written_is_a_warning(cube, folder, synthesis, monkeypatch) -> None:
+    def fail(frames: object) -> bytes:
+        raise TexcsdError("turntable.mp4: ffmpeg could not write it (Unknown encoder)")
+
+    monkeypatch.setattr(job, "can_write_mp4", lambda: True)
+    monkeypatch.setattr(job, "turntable_mp4", fail)
+    result = paint(cube, folder)
+    assert "Unknown encoder" in result.report["warnings"][-1]
+    assert sorted(contents(folder)) == OUTPUTS and paint(cube, folder).already_painted
 
 
 @pytest.fixture

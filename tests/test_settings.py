@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from texcsd.errors import TexcsdError
-from texcsd.settings import PaintSettings, options, read_settings
+from texcsd.settings import EditSettings, PaintSettings, options, read_settings
 
 
 def settings_file(tmp_path: Path, text: str) -> Path:
@@ -130,3 +130,43 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(TexcsdError, match=r"nowhere\.toml: cannot be read"):
         read_settings(tmp_path / "nowhere.toml")
+
+
+def edit_settings(**options) -> EditSettings:
+    return EditSettings(**{"prompt": "wood", "source_prompt": "brick"} | options)
+
+
+def test_editing_has_the_settings_of_painting_but_for_those_it_decides_itself() -> None:
+    painting, editing = ({o.name for o in options(kind)} for kind in (PaintSettings, EditSettings))
+    assert editing - painting == {"source_prompt", "mask", "only"}
+    assert painting - editing == set(EditSettings.not_offered)
+    texts = [option.help for option in options(EditSettings)]
+    assert len(set(texts)) == len(texts) and all(text.endswith(".") for text in texts)
+
+
+def test_settings_of_editing_come_back_from_json() -> None:
+    settings = edit_settings(mask="mask.png", texture_size=8)
+    assert EditSettings(**json.loads(json.dumps(settings.to_json()))) == settings
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"source_prompt": " "}, "the source prompt is empty; say what the texture looks like now"),
+        ({"prompt": ""}, "the prompt is empty"),
+        ({"guidance": "sds"}, "guidance is not a setting of edit; leave it out"),
+        ({"negative_prompt": "dull"}, "negative_prompt is not a setting of edit"),
+        ({"texture_size": 8193}, "texture_size is 8193; choose a number from 0 to 8192"),
+        ({"only": 3}, "only is 3; expected text"),
+    ],
+)
+def test_a_bad_setting_of_editing_is_refused_in_one_line(options: dict, complaint: str) -> None:
+    with pytest.raises(TexcsdError, match=re.escape(complaint)):
+        edit_settings(**options)
+
+
+def test_a_file_may_have_the_settings_of_editing(tmp_path: Path) -> None:
+    path = settings_file(tmp_path, 'only = "seat"\n')
+    assert read_settings(path, EditSettings) == {"only": "seat"}
+    with pytest.raises(TexcsdError, match='unknown setting "only"'):
+        read_settings(path)

@@ -4,6 +4,7 @@ import math
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,8 +13,9 @@ from texcsd.checkpoint import load_checkpoint
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, Part
 from texcsd.guidance.score import PromptEmbeddings, ScoreWeights
+from texcsd.original import Original
 from texcsd.progress import Progress
-from texcsd.settings import PaintSettings
+from texcsd.settings import EditSettings, PaintSettings
 
 COLORS = {
     "red": (1.0, -1.0, -1.0),
@@ -362,3 +364,75 @@ def test_seed_and_pattern_scale_place_the_pattern_on_the_object(tmp_path, monkey
     centre = synthesis.PATTERN_OFFSET * torch.rand(3, generator=synthesis.step_generator(0, -2))
     torch.testing.assert_close((larger - centre) * 1.25, plain - centre, atol=1e-5, rtol=1e-5)
     assert (moved.mean(0) - plain.mean(0)).norm() > 0.05
+
+
+def original_texture(may_change=None, size=32):
+    """Red, with a blue stripe."""
+    pixels = np.full((size, size, 3), (220, 40, 40), np.uint8)
+    pixels[:, size // 4 : size // 2] = (40, 40, 220)
+    may_change = np.ones((size, size), bool) if may_change is None else may_change
+    return Original(pixels, None, may_change, (0,), [])
+
+
+def edit(folder, original, progress=None, source="red", target="green", **options):
+    defaults = {"steps": 40, "views": 3, "learning_rate": 0.1}
+    settings = EditSettings(
+        prompt=target, source_prompt=source, texture_size=original.size, **defaults | options
+    )
+    folder.mkdir(exist_ok=True)
+    progress = progress or Progress(settings.steps, quiet=True)
+    denoiser = ColorDenoiser()
+    return synthesis.synthesize(sphere_mesh(), denoiser, settings, folder, progress, original)
+
+
+def test_an_editing_starts_from_the_texture_and_goes_to_the_target(tmp_path):
+    original = original_texture()
+    untouched = edit(tmp_path / "a", original, steps=1, learning_rate=1e-6).base_color_map[0]
+    np.testing.assert_array_equal((untouched * 255).round().byte().numpy(), original.pixels)
+    image = edit(tmp_path / "b", original, steps=80).base_color_map[0, 4:28]
+    assert image[..., 1].mean() > 0.6 and image[..., 0].mean() < 0.4
+
+
+def test_where_source_and_target_agree_an_editing_changes_nothing(tmp_path):
+    """Without the prior, that is: the method itself moves along the difference of both."""
+    scales = {"negative_scale_start": 1.0, "negative_scale_end": 1.0, "prior_scale": 0.0}
+    original = original_texture()
+    image = edit(tmp_path, original, target="red", **scales).base_color_map[0]
+    np.testing.assert_array_equal((image * 255).round().byte().numpy(), original.pixels)
+
+
+def test_texels_that_may_not_change_are_the_originals_in_every_view(tmp_path, monkeypatch):
+    may_change = np.zeros((32, 32), bool)
+    may_change[:16] = True
+    original = original_texture(may_change)
+    shown = []
+    sample_map = synthesis.sample_map
+
+    def watching(base_color_map, surface):
+        shown.append(base_color_map.detach())
+        return sample_map(base_color_map, surface)
+
+    monkeypatch.setattr(synthesis, "sample_map", watching)
+    image = edit(tmp_path, original).base_color_map[0]
+    kept = torch.from_numpy(original.pixels[16:]) / 255
+    assert torch.equal(image[16:], kept)
+    assert image[:16, :, 1].mean() > image[16:, :, 1].mean() + 0.3
+    sizes = {base_color_map.shape[1] for base_color_map in shown}
+    assert sizes == {16, 32}
+    for base_color_map in shown:
+        half = base_color_map.shape[1] // 2
+        reduced = kept[:: 16 // half, :: 16 // half]
+        torch.testing.assert_close(base_color_map[0, half:], reduced)
+
+
+def test_an_interrupted_editing_ends_with_the_same_bits(tmp_path):
+    whole = edit(tmp_path / "whole", original_texture(), steps=12)
+    with pytest.raises(KeyboardInterrupt):
+        edit(tmp_path / "cut", original_texture(), Interrupting(after=5), steps=12)
+    resumed = edit(tmp_path / "cut", original_texture(), steps=12)
+    assert torch.equal(whole.base_color_map, resumed.base_color_map)
+
+
+def test_the_source_prompt_is_the_negative_one(tmp_path):
+    settings = EditSettings(prompt="green", source_prompt="red")
+    assert synthesis.choose_negative_prompt(settings, ColorDenoiser()) == "red"

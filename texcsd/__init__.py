@@ -15,26 +15,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from texcsd.checking.check import CheckResult, check
     from texcsd.errors import TexcsdError
-    from texcsd.job import PaintResult, paint
-    from texcsd.settings import PaintSettings
+    from texcsd.job import PaintResult, edit, paint
+    from texcsd.settings import EditSettings, PaintSettings
 
 __version__ = "0.1.0"
 __all__ = [
     "CheckResult",
+    "EditSettings",
     "PaintResult",
     "PaintSettings",
     "TexcsdError",
     "__version__",
     "check",
+    "edit",
     "paint",
 ]
 
 _MODULES = {
     "CheckResult": "texcsd.checking.check",
+    "EditSettings": "texcsd.settings",
     "PaintResult": "texcsd.job",
     "PaintSettings": "texcsd.settings",
     "TexcsdError": "texcsd.errors",
     "check": "texcsd.checking.check",
+    "edit": "texcsd.job",
     "paint": "texcsd.job",
 }
 

@@ -9,13 +9,17 @@ import os
 import sys
 import traceback
 import warnings
+import webbrowser
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from texcsd import __version__
 from texcsd.errors import TexcsdError
-from texcsd.settings import Option, options, read_settings
+from texcsd.settings import EditSettings, Option, options, read_settings
+
+if TYPE_CHECKING:
+    from texcsd.job import PaintResult
 
 SUCCESS, FAILURE, USAGE = 0, 1, 2
 INTERRUPTED = 128 + 2
@@ -23,10 +27,15 @@ INTERRUPTED = 128 + 2
 PIPE_CLOSED = 128 + 13
 """What a shell reports for a process ended by SIGPIPE."""
 
+PROMPT_FLAGS = {"source_prompt": "--from", "prompt": "--to"}
+"""Of edit, in this order."""
+
 EPILOG = """\
 examples:
   texcsd paint armchair.obj "a leather armchair"
   texcsd paint bust.glb "white marble" -o marble --texture-size 2048 --seed 7
+  texcsd edit marble/bust.glb --from "white marble" --to "gold" --mask crown.png
+  texcsd view marble
   texcsd check bust.glb -o bust-check
 
 exit status: 0 done, 1 a problem that one line on the standard error stream explains,
@@ -94,10 +103,45 @@ def _paint(parsed: argparse.Namespace) -> None:
         offline=parsed.offline,
         **settings,
     )
+    _print_result(parsed, result, "painted")
+
+
+def _edit(parsed: argparse.Namespace) -> None:
+    settings = {} if parsed.config is None else read_settings(parsed.config, EditSettings)
+    given = {option.name: getattr(parsed, option.name) for option in options(EditSettings)}
+    settings |= {name: value for name, value in given.items() if value is not None}
+
+    from texcsd.job import edit
+
+    result = edit(
+        parsed.mesh,
+        settings.pop("source_prompt"),
+        settings.pop("prompt"),
+        parsed.output,
+        overwrite=parsed.overwrite,
+        quiet=parsed.quiet,
+        offline=parsed.offline,
+        **settings,
+    )
+    _print_result(parsed, result, "edited")
+
+
+def _print_result(parsed: argparse.Namespace, result: PaintResult, done: str) -> None:
     if not parsed.quiet:
-        done = "already painted" if result.already_painted else "painted"
-        print(f"{done}: {result.folder}")
+        print(f"{'already ' if result.already_painted else ''}{done}: {result.folder}")
         print(*_summary(result.report), sep="\n")
+
+
+def _view(parsed: argparse.Namespace) -> None:
+    page: Path = parsed.folder / "viewer.html"
+    if not page.is_file():
+        raise TexcsdError(
+            f"{parsed.folder}: holds no viewer.html; give the folder of a finished painting"
+        )
+    address = page.resolve().as_uri()
+    print(address)
+    if not webbrowser.open(address):
+        raise TexcsdError(f"no browser was found to open {page}; open it in one by hand")
 
 
 def _check(parsed: argparse.Namespace) -> None:
@@ -119,12 +163,22 @@ def _check(parsed: argparse.Namespace) -> None:
 
 def _summary(report: dict[str, Any]) -> list[str]:
     unseen, texels, seconds = report["unseen_texels"], report["texels"], report["seconds"]
+    kept = report.get("edit", {}).get("kept_texels", 0)
     return [
         *(f"  {name}" for name in report["outputs"].values()),
         _damage_line(report["damage"].values()),
+        *_seams_line(report["seams"]),
+        *([f"  read back: {kept:,} texels are the original's, to the bit"] if kept else []),
         f"  {unseen:,} of {texels:,} texels were hardly in view and took the colours around them",
         "  seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()),
     ]
+
+
+def _seams_line(seams: dict[str, Any]) -> list[str]:
+    across, within = seams["across_seams"], seams["within_charts"]
+    if across is None or within is None:
+        return []
+    return [f"  colours differ by {across:.1f} of 255 across seams, by {within:.1f} elsewhere"]
 
 
 def _damage_line(files: Collection[dict[str, Any]]) -> str:
@@ -166,6 +220,17 @@ def _parser() -> argparse.ArgumentParser:
     paint.set_defaults(
         run=_paint, interrupted="interrupted; the same command goes on from the last checkpoint"
     )
+    edit = commands.add_parser(
+        "edit",
+        help="change the texture a mesh has, from one prompt to another",
+        description="Changes the base colour texture of a GLB, glTF or OBJ from what one prompt"
+        " says to what another says. The mesh itself is only read.",
+        allow_abbrev=False,
+    )
+    _add_edit_arguments(edit)
+    edit.set_defaults(
+        run=_edit, interrupted="interrupted; the same command goes on from the last checkpoint"
+    )
     check = commands.add_parser(
         "check",
         help="tell what painting a mesh will run into",
@@ -176,6 +241,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_check_arguments(check)
     check.set_defaults(run=_check, interrupted="interrupted")
+    view = commands.add_parser(
+        "view",
+        help="turn a painted object in the browser",
+        description="Opens the viewer.html of a result folder in the browser.",
+        allow_abbrev=False,
+    )
+    view.add_argument("folder", metavar="DIR", type=Path, help="Where the results are.")
+    view.set_defaults(run=_view, interrupted="interrupted", quiet=False, verbose=False)
     return parser
 
 
@@ -207,33 +280,54 @@ def _add_paint_arguments(paint: argparse.ArgumentParser) -> None:
     for option in options():
         if option.name == "prompt":
             paint.add_argument("prompt", metavar="PROMPT", help=option.help)
-    paint.add_argument(
+    _add_output(paint, "<mesh>-<prompt>")
+    for option in options():
+        if option.name != "prompt":
+            _add_option(paint, option)
+    _add_run_arguments(paint)
+
+
+def _add_edit_arguments(edit: argparse.ArgumentParser) -> None:
+    edit.add_argument("mesh", metavar="MESH", type=Path, help="GLB, glTF or OBJ with a texture")
+    for option in options(EditSettings):
+        if option.name in PROMPT_FLAGS:
+            flag, text = PROMPT_FLAGS[option.name], option.help
+            edit.add_argument(flag, dest=option.name, metavar="T", required=True, help=text)
+    _add_output(edit, "<mesh>-<from>-to-<to>")
+    for option in options(EditSettings):
+        if option.name not in PROMPT_FLAGS:
+            _add_option(edit, option)
+    _add_run_arguments(edit)
+
+
+def _add_output(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument(
         "-o",
         "--output",
         metavar="DIR",
         type=Path,
-        help="Where the results go. (default: outputs/<mesh>-<prompt>)",
+        help=f"Where the results go. (default: outputs/{name})",
     )
-    for option in options():
-        if option.name != "prompt":
-            _add_option(paint, option)
-    paint.add_argument(
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--config",
         metavar="FILE.toml",
         type=Path,
         help="Options from a file, as in `steps = 200`; those given here count more.",
     )
-    paint.add_argument(
+    parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="Delete what texcsd wrote into the folder before, and paint anew.",
+        help="Delete what texcsd wrote into the folder before, and begin anew.",
     )
-    paint.add_argument(
+    parser.add_argument(
         "--offline",
         action="store_true",
         help="Download no model; use what was downloaded before.",
     )
-    _add_loudness(paint)
+    _add_loudness(parser)
 
 
 def _add_mesh(parser: argparse.ArgumentParser) -> None:

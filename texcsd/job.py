@@ -1,4 +1,7 @@
-"""One mesh and one prompt in, one result folder out; resumes or skips what was begun or done."""
+"""One mesh and one prompt in, one result folder out; resumes or skips what was begun or done.
+
+Painting and editing are one job: an editing starts from the texture that the mesh has.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import dataclasses
 import importlib.util
 import json
 import logging
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +17,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from texcsd import __version__
 from texcsd.checkpoint import write_bytes_atomically
 from texcsd.errors import TexcsdError
+from texcsd.geometry.file_materials import files_beside
 from texcsd.geometry.mesh import (
     Mesh,
     bounding_sphere,
@@ -26,11 +32,22 @@ from texcsd.geometry.mesh import (
 )
 from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.guidance.denoiser import load_denoiser
+from texcsd.guidance.score import Denoiser
+from texcsd.original import Original, read_original, shown_part
 from texcsd.output.bake import bake_texture
-from texcsd.output.damage import measure_damage
+from texcsd.output.damage import measure_damage, measure_kept_texels
 from texcsd.output.gltf import png_bytes
 from texcsd.output.mesh_files import mesh_file_contents, mesh_file_names
-from texcsd.output.preview import preview_png, shape_png, turntable_gif
+from texcsd.output.preview import (
+    can_write_mp4,
+    preview_png,
+    shape_png,
+    turntable_frames,
+    turntable_gif,
+    turntable_mp4,
+)
+from texcsd.output.seams import measure_seams
+from texcsd.output.viewer import three_js, viewer_html
 from texcsd.progress import Progress
 from texcsd.refinement import refine
 from texcsd.rendering.outlines import outline_overlap
@@ -50,7 +67,7 @@ from texcsd.result_folder import (
     refuse_foreign_files,
     save_unfinished,
 )
-from texcsd.settings import PaintSettings
+from texcsd.settings import EditSettings, PaintSettings
 from texcsd.synthesis import choose_negative_prompt, synthesize
 
 BLANK_PNG = png_bytes(np.zeros((1, 1, 3), np.uint8))
@@ -95,6 +112,11 @@ class PaintResult:
         """One turn around the object, a GIF."""
         return self.folder / self.report["outputs"]["turntable"]
 
+    @property
+    def viewer(self) -> Path:
+        """A page to turn the object in a browser."""
+        return self.folder / self.report["outputs"]["viewer"]
+
 
 def paint(
     mesh_path: str | Path,
@@ -123,11 +145,59 @@ def paint(
     Raises:
         TexcsdError: Something the user can put right, said in one line.
     """
-    started = time.perf_counter()
     settings = PaintSettings(prompt=prompt, **options)
     mesh_path = Path(mesh_path)
-    request = Request(settings.to_json(), input_sha256(mesh_path))
     folder = default_folder(mesh_path, prompt) if output is None else Path(output)
+    return _run(mesh_path, settings, folder, overwrite, quiet, offline)
+
+
+def edit(
+    mesh_path: str | Path,
+    source_prompt: str,
+    prompt: str,
+    output: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    quiet: bool = False,
+    offline: bool = False,
+    **options: Any,
+) -> PaintResult:
+    """Changes the base colour that a mesh has, from what one prompt says to what another says.
+
+    All else is as for `paint`: the result folder, going on after a stop, the seed.
+
+    Args:
+        mesh_path: GLB, glTF or OBJ with a base colour texture. It is only read.
+        source_prompt: What the texture looks like now.
+        prompt: What it is to look like.
+        output: The folder; by default outputs/<mesh>-<source prompt>-to-<prompt>.
+        overwrite: Delete what texcsd wrote there before, and edit anew.
+        quiet: Show no progress.
+        offline: Download no model; use what was downloaded before.
+        **options: Any other field of EditSettings, such as `mask` and `only`.
+
+    Raises:
+        TexcsdError: Something the user can put right, said in one line.
+    """
+    if "mask" in options:
+        options["mask"] = os.fspath(options["mask"])
+    settings = EditSettings(prompt=prompt, source_prompt=source_prompt, **options)
+    mesh_path = Path(mesh_path)
+    name = f"{source_prompt} to {prompt}"
+    folder = default_folder(mesh_path, name) if output is None else Path(output)
+    return _run(mesh_path, settings, folder, overwrite, quiet, offline)
+
+
+def _run(
+    mesh_path: Path,
+    settings: PaintSettings,
+    folder: Path,
+    overwrite: bool,
+    quiet: bool,
+    offline: bool,
+) -> PaintResult:
+    started = time.perf_counter()
+    request = Request(settings.to_json(), _inputs_sha256(mesh_path, settings))
     with claim_folder(folder):
         report = None if overwrite else finished_report(folder, request)
         if report is not None:
@@ -155,7 +225,14 @@ def _paint(
     refuse_foreign_files(folder, outputs.values(), mesh_path)
     unfinished = None if overwrite else load_unfinished(folder, request)
     device = _resolve_device(settings.device)
-    mesh = load_mesh(mesh_path)
+    mesh = whole_mesh = load_mesh(mesh_path)
+    original, warnings = None, []
+    if isinstance(settings, EditSettings):
+        size, mask, only = settings.texture_size, settings.mask, settings.only
+        original = read_original(mesh_path, mesh, size, mask, only)
+        warnings += _warn(original.warnings)
+        settings = dataclasses.replace(settings, texture_size=original.size)
+        mesh = shown_part(mesh, original)
     denoiser = load_denoiser(
         settings.model,
         device,
@@ -170,25 +247,23 @@ def _paint(
         "weights_sha256": denoiser.weights_sha256,
         "negative_prompt": choose_negative_prompt(settings, denoiser),
     }
-    warnings = _warn(denoiser.check_prompt(settings.prompt))
-    if settings.pattern_scale != 1 and not denoiser.takes_positions:
-        warnings += _warn([f"pattern_scale has no effect: {settings.model} is not told positions"])
-    if settings.front != "z+" and not denoiser.knows_sides:
-        warnings += _warn([f"front has no effect: {settings.model} has no words for sides"])
+    warnings += _warn(_warnings_about(settings, denoiser))
     resumed = unfinished is not None
     if unfinished is None:
         unfinished = _make_atlas(mesh, settings)
-        # A file that no texture can be put into is refused now, not after the painting.
+        # What cannot be written is refused now, not after the painting.
+        three_js()
         trial = dataclasses.replace(mesh, **unfinished.atlas)
+        uv_kept, edited = _uv_kept(unfinished), original is not None
         shape = trial if settings.displace else None
-        mesh_file_contents(mesh_path, trial, _uv_kept(unfinished), BLANK_PNG, outputs, shape)
+        mesh_file_contents(mesh_path, trial, uv_kept, BLANK_PNG, outputs, edited, shape)
         # Only now, when mesh, model and prompt are known to be good, may an older painting go.
         if overwrite:
             delete_painting(folder)
         save_unfinished(folder, request, unfinished, outputs.values())
     warnings += _warn(unfinished.notes["warnings"])
     mesh = dataclasses.replace(mesh, **unfinished.atlas)
-    going_on = "going on with" if resumed else "painting"
+    going_on = "going on with" if resumed else "painting" if original is None else "editing"
     source = unfinished.notes["uv_source"]
     logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), source)
     started = time.perf_counter()
@@ -203,27 +278,41 @@ def _paint(
         warnings += _warn(_coarseness(displacement.edge_length, settings))
     seconds_of_shape = time.perf_counter() - started
     with Progress(settings.steps, quiet) as progress:
-        result = synthesize(fitted.to(device), denoiser, settings, folder / UNFINISHED, progress)
+        checkpoints = folder / UNFINISHED
+        result = synthesize(fitted.to(device), denoiser, settings, checkpoints, progress, original)
     warnings += _warn([text for text in result.warnings if text not in warnings])
     del denoiser  # Free its memory: baking at a large texture size needs it.
     started = time.perf_counter()
-    maps = bake_texture(fitted, result.base_color_map, result.seen)
-    if input_sha256(mesh_path) != request.input_sha256:  # it is read again, to be patched
+    pixels, may_change = (original.pixels, original.may_change) if original else (None, None)
+    maps = bake_texture(fitted, result.base_color_map, result.seen, pixels, may_change)
+    # It is read again, to be patched.
+    if _inputs_sha256(mesh_path, settings) != request.input_sha256:
         raise TexcsdError(
             f"{mesh_path}: was changed while it was painted; put it back and repeat the command, or"
             " paint anew with --overwrite"
         )
-    png, uv_kept = png_bytes(maps.base_color), _uv_kept(unfinished)
-    mesh_files = mesh_file_contents(mesh_path, mesh, uv_kept, png, outputs, shape)
+    png, uv_kept = png_bytes(_with_alpha(maps.base_color, original)), _uv_kept(unfinished)
+    edited = original is not None
+    mesh_files = mesh_file_contents(mesh_path, mesh, uv_kept, png, outputs, edited, shape)
     _write_outputs(folder, outputs, mesh_files)
     names = [outputs[key] for key in mesh_files]
-    damage = _measure_damage(folder, names, mesh_path, mesh, uv_kept, shape)
+    compared = mesh if original is None else whole_mesh
+    damage = _measure_damage(folder, names, mesh_path, compared, uv_kept, shape)
+    frames = turntable_frames(fitted, maps.base_color)
     pictures = {
         "base_color": png,
         "preview": preview_png(fitted, maps.base_color),
-        "turntable": turntable_gif(fitted, maps.base_color),
+        "turntable": turntable_gif(frames),
+        "viewer": viewer_html(shape or mesh, maps.base_color, mesh_path.stem),
     }
+    if "film" in outputs:
+        try:
+            pictures["film"] = turntable_mp4(frames)
+        except TexcsdError as error:
+            del outputs["film"]
+            warnings += _warn([str(error)])
     _write_outputs(folder, outputs, pictures)
+    kept = {} if original is None else _measure_kept(folder / outputs["base_color"], original)
     seconds = {
         "unwrap": unfinished.notes["seconds"],
         **({} if shape is None else {"shape": seconds_of_shape}),
@@ -235,21 +324,35 @@ def _paint(
         "prompt": settings.prompt,
         "seed": settings.seed,
         "settings": dict(request.settings),
-        "input": describe_input(mesh_path, request.input_sha256, mesh),
+        "input": describe_input(mesh_path, request.input_sha256, whole_mesh),
         "model": model,
         "device": device,
         "uv_source": unfinished.notes["uv_source"],
         "texels": maps.texels,
         "unseen_texels": maps.unseen_texels,
         "unseen_fraction": maps.unseen_texels / max(1, maps.texels),
+        "seams": measure_seams(fitted, maps.base_color),
         "damage": damage,
         **({} if shape_report is None else {"shape": shape_report}),
+        **kept,
         "resumed": resumed,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "warnings": warnings,
         "outputs": outputs,
         "versions": describe_versions(),
     }
+
+
+def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:
+    """What of the settings the model does not know or take; an unknown prompt is an error."""
+    warnings = denoiser.check_prompt(settings.prompt)
+    if isinstance(settings, EditSettings):
+        warnings += denoiser.check_prompt(settings.source_prompt)
+    if settings.pattern_scale != 1 and not denoiser.takes_positions:
+        warnings.append(f"pattern_scale has no effect: {settings.model} is not told positions")
+    if settings.front != "z+" and not denoiser.knows_sides:
+        warnings.append(f"front has no effect: {settings.model} has no words for sides")
+    return warnings
 
 
 def _output_names(mesh_path: Path, settings: PaintSettings) -> dict[str, str]:
@@ -259,12 +362,23 @@ def _output_names(mesh_path: Path, settings: PaintSettings) -> dict[str, str]:
         "base_color": "textures/base_color.png",
         "preview": "preview.png",
         "turntable": "turntable.gif",
+        **({"film": "turntable.mp4"} if can_write_mp4() else {}),
+        "viewer": "viewer.html",
     }
+
+
+def _inputs_sha256(mesh_path: Path, settings: PaintSettings) -> str:
+    if not isinstance(settings, EditSettings):
+        return input_sha256(mesh_path)
+    mask = [Path(settings.mask)] if settings.mask else []
+    return input_sha256(mesh_path, *files_beside(mesh_path), *mask)
 
 
 def _make_atlas(mesh: Mesh, settings: PaintSettings) -> Unfinished:
     started = time.perf_counter()
-    mesh, uv_source, warnings = ensure_uv(mesh, settings.unwrap, settings.texture_size)
+    uv_source, warnings = "input", []
+    if not isinstance(settings, EditSettings):
+        mesh, uv_source, warnings = ensure_uv(mesh, settings.unwrap, settings.texture_size)
     assert mesh.uv is not None and mesh.uv_faces is not None
     seconds = time.perf_counter() - started
     return Unfinished(
@@ -300,6 +414,19 @@ def _describe_shape(before: Mesh, after: Mesh) -> dict[str, float]:
 
 def _uv_kept(unfinished: Unfinished) -> bool:
     return unfinished.notes["uv_source"] == "input"
+
+
+def _with_alpha(base_color: NDArray[np.uint8], original: Original | None) -> NDArray[np.uint8]:
+    """The base colour with the alpha that the original has, if it has one."""
+    if original is None or original.alpha is None:
+        return base_color
+    return np.dstack([base_color, original.alpha])
+
+
+def _measure_kept(path: Path, original: Original) -> dict[str, Any]:
+    """What of the original is in the written texture, measured there."""
+    kept = measure_kept_texels(path, original.pixels, original.may_change)
+    return {"edit": {"texels_that_may_change": int(original.may_change.sum()), **kept}}
 
 
 def _write_outputs(folder: Path, outputs: dict[str, str], contents: dict[str, bytes]) -> None:

@@ -18,12 +18,15 @@ PACKAGES = ("torch", "numpy", "numba", "trimesh", "xatlas", "diffusers", "transf
 """Whose versions a report names."""
 
 
-def input_sha256(mesh_path: Path) -> str:
-    """Of the mesh file and, for glTF, of the buffers beside it: of where its geometry is."""
+def input_sha256(mesh_path: Path, *others: Path) -> str:
+    """Of the mesh file and, for glTF, of the buffers beside it: of where its geometry is.
+
+    Others are what an editing reads besides: the texture, the mask.
+    """
     if mesh_path.is_dir():
         raise TexcsdError(f"{mesh_path}: is a folder; give one mesh file")
     digest = hashlib.sha256()
-    for path in [mesh_path, *_gltf_buffers(mesh_path)]:
+    for path in [mesh_path, *_gltf_buffers(mesh_path), *others]:
         try:
             with open(path, "rb") as file:
                 for block in iter(lambda file=file: file.read(1 << 20), b""):

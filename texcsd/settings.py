@@ -1,4 +1,4 @@
-"""Every option of a painting: once, with its help, its default and its limits."""
+"""Every option of painting and editing: once, with its help, its default and its limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import textwrap
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from texcsd.errors import TexcsdError
 
@@ -21,6 +21,9 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib  # pyright: ignore[reportMissingImports]
+
+LARGEST_TEXTURE = 8192
+"""Texels per side."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,10 @@ class PaintSettings:
     close_up_fraction: float = 0.5
     """Share of the views that look at a part of the object; the others show all of it."""
 
+    least_texture_size: ClassVar[int] = 16
+
     def __post_init__(self) -> None:
-        for option in options():
+        for option in options(type(self)):
             object.__setattr__(self, option.name, _checked(option, getattr(self, option.name)))
         if not self.prompt.strip():
             raise TexcsdError('the prompt is empty; say what to paint, such as "red leather"')
@@ -114,7 +119,7 @@ class PaintSettings:
         self._check_range("controlnet_scale", 0.0, 10.0)
         self._check_range("steps", 1, 1_000_000)
         self._check_range("views", 1, 256)
-        self._check_range("texture_size", 16, 8192)
+        self._check_range("texture_size", self.least_texture_size, LARGEST_TEXTURE)
         self._check_range("seed", 0, 2**63 - 1)
         self._check_range("displace", 0.0, 0.1)
         self._check_range("displace_steps", 1, 1_000_000)
@@ -144,8 +149,54 @@ class PaintSettings:
 
 
 @dataclass(frozen=True)
+class EditSettings(PaintSettings):
+    """What an edited texture depends on, besides the mesh and the texture it has.
+
+    The method is CSD with the source prompt in the place of the negative one (arXiv 2310.19415,
+    Section 4.4): towards the prompt, away from the source, and nowhere where they agree.
+    """
+
+    prompt: str
+    """What it is to look like, such as "wood"."""
+    source_prompt: str = ""
+    """What the texture looks like now, such as "brick"."""
+    mask: str = ""
+    """A picture of the texture's size: what is white in it may change, the rest keeps its bits."""
+    only: str = ""
+    """Name of the material, node or object to edit; the others keep their texels, to the bit."""
+    texture_size: int = 0
+    """Width and height of the texture, in texels; 0 for the size it has."""
+    steps: int = 200
+    """Optimisation steps: more lead farther away from the texture."""
+    negative_scale_start: float = 1.0
+    """Push away from the source prompt in the first step."""
+    negative_scale_end: float = 0.0
+    """Push away from the source prompt in the last step; linear in between."""
+    prior_scale: float = 0.8
+    """Pull towards whole pictures of the prompt, beside the classifier score: holds the colours."""
+
+    least_texture_size: ClassVar[int] = 0
+    not_offered: ClassVar[tuple[str, ...]] = (
+        "negative_prompt", "guidance", "guidance_scale", "unwrap", "displace", "displace_steps",
+        "displace_detail",
+    )  # fmt: skip
+    """The source prompt, the method, the UVs and the shape leave no choice here."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.source_prompt.strip():
+            raise TexcsdError(
+                "the source prompt is empty; say what the texture looks like now, as in "
+                '--from "brick"'
+            )
+        for name in self.not_offered:
+            if getattr(self, name) != getattr(PaintSettings, name):
+                raise TexcsdError(f"{name} is not a setting of edit; leave it out")
+
+
+@dataclass(frozen=True)
 class Option:
-    """One field of PaintSettings, for those who show or read it."""
+    """One field of PaintSettings or EditSettings, for those who show or read it."""
 
     name: str
     kind: type[str] | type[int] | type[float]
@@ -157,10 +208,11 @@ class Option:
 
 
 @functools.cache
-def options() -> tuple[Option, ...]:
-    """Every field of PaintSettings, in order."""
-    hints = typing.get_type_hints(PaintSettings)
-    docstrings = _attribute_docstrings()
+def options(settings: type[PaintSettings] = PaintSettings) -> tuple[Option, ...]:
+    """Every field that may be chosen, in order."""
+    hints = typing.get_type_hints(settings)
+    docstrings = _attribute_docstrings(settings)
+    not_offered = settings.not_offered if issubclass(settings, EditSettings) else ()
     return tuple(
         Option(
             name=field.name,
@@ -169,11 +221,14 @@ def options() -> tuple[Option, ...]:
             default=None if field.default is dataclasses.MISSING else field.default,
             help=docstrings[field.name],
         )
-        for field in dataclasses.fields(PaintSettings)
+        for field in dataclasses.fields(settings)
+        if field.name not in not_offered
     )
 
 
-def read_settings(path: str | Path) -> dict[str, Any]:
+def read_settings(
+    path: str | Path, settings_class: type[PaintSettings] = PaintSettings
+) -> dict[str, Any]:
     """The settings in a TOML file, by field name; `texture-size` is as good as `texture_size`.
 
     Names are checked here, values by PaintSettings.
@@ -185,7 +240,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         raise TexcsdError(f"{path}: cannot be read ({error.strerror}); check --config") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TexcsdError(f"{path}: is not valid TOML ({error}); correct it") from error
-    known = [option.name for option in options()]
+    known = [option.name for option in options(settings_class)]
     settings = {key.replace("-", "_"): value for key, value in content.items()}
     for name in settings:
         if name not in known:
@@ -210,11 +265,12 @@ def _quoted(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _attribute_docstrings() -> dict[str, str]:
-    source = textwrap.dedent(inspect.getsource(PaintSettings))
+def _attribute_docstrings(settings: type[PaintSettings]) -> dict[str, str]:
+    source = textwrap.dedent(inspect.getsource(settings))
     (definition,) = ast.parse(source).body
     assert isinstance(definition, ast.ClassDef)
-    docstrings = {}
+    inherits = settings is not PaintSettings
+    docstrings = _attribute_docstrings(PaintSettings) if inherits else {}
     for field, following in zip(definition.body, definition.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(following, ast.Expr):
             name, text = ast.unparse(field.target), ast.literal_eval(following.value)

@@ -30,12 +30,13 @@ from texcsd.guidance.score import (
     surrogate_loss,
     weigh_timesteps,
 )
+from texcsd.original import Original, changing_part
 from texcsd.progress import Progress
 from texcsd.rendering.cameras import Cameras, random_cameras
 from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh
 from texcsd.rendering.shading import downsample, random_lights, shade
 from texcsd.rendering.texture import TexelPyramid, sample_map
-from texcsd.settings import PaintSettings
+from texcsd.settings import EditSettings, PaintSettings
 
 SUPERSAMPLING = 2
 AZIMUTH_OF_FRONT = {"z+": 0.0, "x+": 90.0, "z-": 180.0, "x-": 270.0}
@@ -76,6 +77,7 @@ def synthesize(
     settings: PaintSettings,
     checkpoint_folder: Path,
     progress: Progress,
+    original: Original | None = None,
 ) -> SynthesisResult:
     """Paint a texture by score distillation, going on from a checkpoint if there is one.
 
@@ -88,19 +90,21 @@ def synthesize(
         settings: Everything the user chose.
         checkpoint_folder: Exists; holds the checkpoint of an interrupted run, or nothing.
         progress: Told after every step.
+        original: The texture to start from and to keep in part; None to start from grey.
 
     Raises:
         KeyboardInterrupt: Passed on, after the checkpoint was saved.
         TexcsdError: The method needs a negative prompt, or the GPU more memory.
     """
     prompts = encode_prompts(settings, denoiser)
-    painting = Painting(settings, mesh.vertices.device, checkpoint_folder)
+    painting = Painting(settings, mesh.vertices.device, checkpoint_folder, original)
+    looked_at = mesh if original is None else changing_part(mesh, original)
     saved_at = time.monotonic()
     progress.update(painting.step)
     try:
         while painting.step < settings.steps:
             with enough_memory():
-                _take_step(painting, mesh, denoiser, prompts, settings)
+                _take_step(painting, mesh, looked_at, denoiser, prompts, settings)
             progress.update(painting.step)
             if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
                 painting.save()
@@ -112,7 +116,7 @@ def synthesize(
         raise
     painting.save()
     with torch.no_grad():
-        base_color_map = painting.texture.compose()
+        base_color_map = painting.base_color_map()
     return SynthesisResult(base_color_map, painting.seen_texels(), painting.seconds)
 
 
@@ -140,11 +144,13 @@ def encode_prompts(settings: PaintSettings, denoiser: Denoiser) -> PromptEmbeddi
 
 
 def choose_negative_prompt(settings: PaintSettings, denoiser: Denoiser) -> str:
-    """The user's, else the model's own; empty for none.
+    """The user's, for an editing the source prompt, else the model's own; empty for none.
 
     Raises:
         TexcsdError: There is none, and the method cannot do without.
     """
+    if isinstance(settings, EditSettings):
+        return settings.source_prompt
     negative_prompt = settings.negative_prompt or denoiser.default_negative_prompt
     if settings.guidance in NEED_NEGATIVE_PROMPT and not negative_prompt:
         raise TexcsdError(
@@ -159,14 +165,27 @@ def choose_negative_prompt(settings: PaintSettings, denoiser: Denoiser) -> str:
 class Painting:
     """All that changes while painting, and therefore all that a checkpoint holds."""
 
-    def __init__(self, settings: PaintSettings, device: torch.device, folder: Path) -> None:
+    def __init__(
+        self,
+        settings: PaintSettings,
+        device: torch.device,
+        folder: Path,
+        original: Original | None = None,
+    ) -> None:
         """Begin a painting, or take up the one whose checkpoint lies in `folder`."""
         self.folder = folder
         self.step = 0
         self.changing = False
         self.seconds = {"render": 0.0, "denoise": 0.0, "update": 0.0}
         size = settings.texture_size
-        self.texture = TexelPyramid(size, generator=step_generator(settings.seed, -1)).to(device)
+        self.original = original
+        self.kept: dict[int, tuple[Tensor, Tensor]] = {}
+        """By texels per side: which of them may change, and the original's colours."""
+        if original is None:
+            texture = TexelPyramid(size, generator=step_generator(settings.seed, -1))
+        else:
+            texture = TexelPyramid.from_image(_reduced(original, size)[1])
+        self.texture = texture.to(device)
         map_size = min(size, LARGEST_PIXEL_MAP)
         self.pixels = torch.zeros(map_size, map_size, dtype=torch.int32, device=device)
         """How many of the views' pixels had their centre in each part of the texture."""
@@ -178,6 +197,21 @@ class Painting:
         self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
         if (checkpoint := load_checkpoint(folder)) is not None:
             self._restore(*checkpoint)
+
+    def base_color_map(self, without_finest: bool = False) -> Tensor:
+        """The texture as it stands, float[1, size, size, 3]; what may not change is the original's.
+
+        Args:
+            without_finest: As `TexelPyramid.compose` takes it.
+        """
+        base_color_map = self.texture.compose(without_finest)
+        if self.original is None or self.original.may_change.all():
+            return base_color_map
+        size = base_color_map.shape[1]
+        if size not in self.kept:
+            self.kept[size] = _reduced(self.original, size, base_color_map.device)
+        may_change, pixels = self.kept[size]
+        return torch.where(may_change, base_color_map, pixels)
 
     def save(self) -> None:
         """Write the checkpoint, replacing the last one."""
@@ -234,9 +268,23 @@ class Painting:
         self.seconds[stage] += time.perf_counter() - started
 
 
+def _reduced(
+    original: Original, size: int, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
+    """At this size: which texels may change, bool[1, size, size, 1], and all colours, sRGB."""
+    may_change = torch.from_numpy(original.may_change)[None, None].float()
+    pixels = torch.from_numpy(original.pixels.copy()).permute(2, 0, 1)[None] / 255
+    may_change, pixels = (
+        functional.interpolate(image, size=size, mode="area").permute(0, 2, 3, 1).to(device)
+        for image in (may_change, pixels)
+    )
+    return may_change > 0.5, pixels
+
+
 def _take_step(
     painting: Painting,
     mesh: Mesh,
+    looked_at: Mesh,
     denoiser: Denoiser,
     prompts: PromptEmbeddings,
     settings: PaintSettings,
@@ -245,8 +293,8 @@ def _take_step(
     generator = step_generator(settings.seed, painting.step)
     done = painting.step / max(1, settings.steps - 1)
     with painting.timed("render"):
-        cameras = step_cameras(mesh, settings, generator)
-        base_color_map = painting.texture.compose(without_finest=done < FINEST_LEVEL_FROM)
+        cameras = step_cameras(looked_at, settings, generator)
+        base_color_map = painting.base_color_map(without_finest=done < FINEST_LEVEL_FROM)
         size = SUPERSAMPLING * denoiser.image_size
         surface = rasterize_mesh(mesh, cameras, size, size)
         images = _render(surface, cameras, base_color_map, generator)

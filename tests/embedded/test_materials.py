@@ -4,7 +4,6 @@ import torch
 from texcsd.embedded import noise, patterns
 from texcsd.embedded.captions import _colors, random_look, usual_look, vocabulary
 from texcsd.embedded.materials import COLORS, MATERIALS
-from texcsd.embedded.scenes import PATTERN_PERIOD
 
 
 def sphere_points(count=2000, seed=0):
@@ -64,27 +63,17 @@ def test_a_named_colour_is_what_the_look_shows():
     assert all(color[2] > color[0] + 0.2 for color in means["blue"])
 
 
-@pytest.mark.parametrize("material", MATERIALS, ids=lambda material: material.words[0])
-def test_every_pattern_repeats_with_the_longest_wave_the_model_is_told(material):
-    points, normals = sphere_points(400)
-    look = usual_look(material)
-    color = look.base_color(points, normals)
-    for shift in PATTERN_PERIOD * torch.eye(3):
-        moved = look.base_color(points + shift, normals)
-        # Rounding may move a point over a sharp edge; it cannot move many.
-        assert ((moved - color).abs().amax(-1) > 0.02).float().mean() < 0.02
-
-
-def test_noise_repeats_with_its_period_and_is_continuous():
+def test_noise_is_continuous_and_does_not_repeat():
     points, _ = sphere_points(500)
-    period = torch.tensor([noise.PERIOD, 0.0, 0.0])
-    assert torch.allclose(noise.noise(points), noise.noise(points + period), atol=1e-3)
     step = noise.noise(points + 1e-4) - noise.noise(points)
     assert step.abs().max() < 1e-3
+    for shift in range(1, 40):
+        moved = noise.noise(points + torch.tensor([float(shift), 0, 0]))
+        assert (moved - noise.noise(points)).abs().mean() > 0.05
 
 
 def test_random_numbers_belong_to_whole_numbers_and_differ_between_them():
-    keys = torch.tensor([[0.0, 1, 2], [0, 1, 3], [4, 1, 2], [0, -3, 2]])
+    keys = torch.tensor([[0.0, 1, 2], [0, 1, 3], [16, 1, 2], [0, -15, 2]])
     numbers = noise.random(keys)
     assert torch.equal(numbers[0], numbers[2]) and torch.equal(numbers[0], numbers[3])
     assert (numbers[0] != numbers[1]).all() and 0 <= numbers.min() and numbers.max() <= 1

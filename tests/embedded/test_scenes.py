@@ -2,10 +2,8 @@
 
 import torch
 
-from texcsd.embedded import scenes
+from texcsd.embedded import place, scenes
 from texcsd.embedded.captions import DEFECTS
-from texcsd.guidance.pixel_denoiser import geometry_channels
-from texcsd.guidance.score import Geometry
 from texcsd.rendering.cameras import random_cameras
 from texcsd.rendering.rasterize import Surface, normalized_depth
 from texcsd.rendering.shading import linear_to_srgb, random_lights, srgb_to_linear
@@ -26,7 +24,7 @@ def test_the_same_seed_renders_the_same_scenes():
 def test_scenes_have_valid_images_depths_and_captions():
     batch = scenes.random_scenes(4, 3, generator(1))
     assert batch.images.shape == (12, 64, 64, 3)
-    assert batch.geometry.shape == (4, 64, 64, scenes.GEOMETRY_CHANNELS)
+    assert batch.geometry.shape == (4, 64, 64, place.GEOMETRY_CHANNELS)
     assert batch.images.min() >= 0 and batch.images.max() <= 1
     assert batch.geometry.min() >= -1.001 and batch.geometry.max() <= 1.001
     assert batch.geometry[..., 0].min() >= 0
@@ -120,28 +118,6 @@ def test_backgrounds_follow_the_distribution_the_painter_draws_from():
     compare(ours.amax(1) - ours.amin(1), theirs.amax(1) - theirs.amin(1), 0.1)
 
 
-def test_the_model_is_told_of_the_surface_what_the_painter_tells_it():
-    depth = torch.rand(2, 8, 8, 1, generator=generator(19)) - 0.3
-    depth = depth.clamp(min=0)
-    normals = torch.nn.functional.normalize(torch.randn(2, 8, 8, 3, generator=generator(20)), dim=3)
-    positions = 4 * torch.rand(2, 8, 8, 3, generator=generator(21)) - 1
-    flat = (value.flatten(1, 2) for value in (depth, normals, positions))
-    ours = scenes.geometry_channels(*flat, 4).permute(0, 3, 1, 2)
-    theirs = geometry_channels(Geometry(depth, normals, positions), scenes.POSITION_OCTAVES, 4)
-    assert torch.allclose(ours, theirs, atol=1e-4)
-
-
-def test_the_model_is_told_the_sines_and_cosines_of_every_position():
-    positions = 4 * torch.rand(1, 16, 3, generator=generator(23)) - 1
-    depth = torch.ones(1, 16, 1)
-    depth[:, :4] = 0
-    told = scenes.geometry_channels(depth, torch.zeros(1, 16, 3), positions, 4).flatten(1, 2)
-    finest = 2 * torch.pi * 2 ** (scenes.POSITION_OCTAVES - 1) / scenes.PATTERN_PERIOD
-    assert torch.allclose(told[:, 4:, -6:-3], (positions * finest).sin()[:, 4:], atol=1e-3)
-    assert torch.allclose(told[:, 4:, -3:], (positions * finest).cos()[:, 4:], atol=1e-3)
-    assert (told[:, :4] == 0).all()
-
-
 def test_patterns_begin_where_the_painter_lets_them_begin():
     offset, scale = scenes.random_frames(500, generator(22))
     assert offset.min() >= 0 and offset.max() <= PATTERN_OFFSET == scenes.PATTERN_OFFSET
@@ -150,4 +126,4 @@ def test_patterns_begin_where_the_painter_lets_them_begin():
 
 def test_all_of_pattern_space_in_view_is_told_apart():
     reach = 2 / scenes.PATTERN_SCALE[0] + scenes.PATTERN_OFFSET
-    assert reach < scenes.PATTERN_PERIOD
+    assert reach < place.PATTERN_PERIOD

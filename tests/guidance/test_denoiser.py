@@ -6,16 +6,20 @@ import shutil
 import pytest
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from texcsd.embedded.model import build_tokenizer
+from texcsd.embedded.place import GEOMETRY_CHANNELS, MIXING_WEIGHTS, MODEL_CHANNELS
 from texcsd.errors import TexcsdError
 from texcsd.guidance.denoiser import EMBEDDED_FOLDER, load_denoiser
 from texcsd.guidance.diffusers_denoiser import to_noise_prediction
 from texcsd.guidance.score import Geometry
 
 
-def save_random_pipeline(folder, in_channels=3, out_channels=3, prediction_type="epsilon"):
+def save_random_pipeline(
+    folder, in_channels=3, out_channels=3, prediction_type="epsilon", pooled_width=0
+):
+    """A small random pipeline; with a pooled width, its text encoder also pools."""
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
         sample_size=16,
@@ -30,8 +34,10 @@ def save_random_pipeline(folder, in_channels=3, out_channels=3, prediction_type=
         norm_num_groups=4,
     )
     tokenizer = build_tokenizer()
-    text_encoder = CLIPTextModel(
+    text_class = CLIPTextModelWithProjection if pooled_width else CLIPTextModel
+    text_encoder = text_class(
         CLIPTextConfig(
+            projection_dim=pooled_width or 8,
             vocab_size=len(tokenizer),
             hidden_size=8,
             intermediate_size=16,
@@ -47,7 +53,7 @@ def save_random_pipeline(folder, in_channels=3, out_channels=3, prediction_type=
     index = {
         "_class_name": "DiffusionPipeline",
         "unet": ["diffusers", "UNet2DConditionModel"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
+        "text_encoder": ["transformers", text_class.__name__],
         "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
         "scheduler": ["diffusers", "DDIMScheduler"],
     }
@@ -93,24 +99,48 @@ def test_channels_beyond_the_output_take_the_depth_image(tmp_path):
     assert not torch.equal(predict(denoiser, depth=0.0), predict(denoiser, depth=1.0))
 
 
+def save_model_that_is_told_places(folder):
+    return save_random_pipeline(folder, in_channels=3 + MODEL_CHANNELS, pooled_width=MIXING_WEIGHTS)
+
+
 def test_a_model_with_many_more_channels_is_told_normals_and_positions(tmp_path):
-    denoiser = load_denoiser(str(save_random_pipeline(tmp_path, in_channels=3 + 4 + 6 * 3)))
+    denoiser = load_denoiser(str(save_model_that_is_told_places(tmp_path)))
     base = predict(denoiser)
+    assert denoiser.takes_positions
     assert not torch.equal(base, predict(denoiser, depth=0.9))
     assert not torch.equal(base, predict(denoiser, normal=1.0))
     assert not torch.equal(base, predict(denoiser, position=1.0))
 
 
+def test_the_pooled_embedding_decides_which_fields_of_the_place_are_seen(tmp_path):
+    denoiser = load_denoiser(str(save_model_that_is_told_places(tmp_path)))
+    pixels = torch.ones(1, 32, 32, 3)
+    condition = denoiser.encode_geometry(Geometry(pixels[..., :1], pixels, 0.3 * pixels))
+    embeddings = denoiser.encode_prompts(["red leather"])
+    noisy, timestep, width = torch.zeros(1, 3, 16, 16), torch.tensor([300]), torch.ones(1)
+    unmixed = embeddings.clone()
+    unmixed[:, denoiser.prompt_encoder.limits[0] :] = 0
+    told = denoiser.predict_noise(noisy, timestep, embeddings, condition, width)
+    untold = denoiser.predict_noise(noisy, timestep, unmixed, condition, width)
+    assert not torch.equal(told, untold)
+
+
+def test_the_channels_of_places_without_a_text_encoder_that_mixes_them_are_refused(tmp_path):
+    folder = save_random_pipeline(tmp_path, in_channels=3 + MODEL_CHANNELS)
+    with pytest.raises(TexcsdError, match="input and 3 output channels"):
+        load_denoiser(str(folder))
+
+
 def test_a_model_is_told_the_mean_of_the_pixels_it_sees_and_nothing_of_the_background(tmp_path):
-    denoiser = load_denoiser(str(save_random_pipeline(tmp_path, in_channels=3 + 4 + 6 * 2)))
+    denoiser = load_denoiser(str(save_model_that_is_told_places(tmp_path)))
     half = torch.zeros(1, 32, 32, 1)
     half[:, ::2] = 0.8
     ones = torch.ones(1, 32, 32, 3)
     condition = denoiser.encode_geometry(Geometry(half, ones, 0 * ones))
-    assert condition.shape == (1, 16, 16, 16)
+    assert condition.shape == (1, GEOMETRY_CHANNELS, 16, 16)
     # Depth, normal, then sines and cosines of position 0; every other row is background.
     expected = torch.tensor([0.4] + 3 * [0.5] + 2 * (3 * [0.0] + 3 * [0.5]))
-    assert torch.allclose(condition, expected.view(1, -1, 1, 1).expand_as(condition))
+    assert torch.allclose(condition[:, :16], expected.view(1, -1, 1, 1).expand(1, 16, 16, 16))
 
 
 def test_twelve_output_channels_are_pixels_folded_two_by_two(tmp_path):

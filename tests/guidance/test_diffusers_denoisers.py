@@ -24,9 +24,9 @@ from random_pipelines import (
     stable_diffusion_xl,
 )
 from safetensors.torch import load_file, save_file
+from textured_meshes import write_glb
 
 import texcsd
-from texcsd import job
 from texcsd.errors import TexcsdError
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.latent_denoiser import LatentDenoiser
@@ -364,10 +364,7 @@ def test_the_licence_and_the_hash_cover_the_controlnet(folders, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_painting_a_few_steps(folders, kind, tmp_path, monkeypatch):
-    # Rendering them takes seconds, and nothing here looks at them.
-    monkeypatch.setattr(job, "preview_png", lambda mesh, base_color: b"preview")
-    monkeypatch.setattr(job, "turntable_gif", lambda mesh, base_color: b"turntable")
+def test_painting_a_few_steps(folders, kind, tmp_path, no_pictures):
     mesh = tmp_path / "box.obj"
     trimesh.creation.box().export(mesh)
     model, controlnet = folders[kind]
@@ -385,6 +382,15 @@ def test_painting_a_few_steps(folders, kind, tmp_path, monkeypatch):
     )
     assert result.glb.is_file() and result.report["unseen_fraction"] < 1
     assert result.report["model"]["negative_prompt"] == "blurry, noisy, low quality"
+
+
+def test_editing_a_few_steps(folders, tmp_path, no_pictures):
+    model, controlnet = folders["sd-control"]
+    mesh = write_glb(tmp_path / "mesh.glb")
+    options = {"model": model, "controlnet": controlnet, "steps": 3, "views": 2, "only": "left"}
+    result = texcsd.edit(mesh, "red brick", PROMPT, tmp_path / "out", quiet=True, **options)
+    assert result.report["model"]["negative_prompt"] == "red brick"
+    assert result.report["edit"]["changed_texels"] > 0 < result.report["edit"]["kept_texels"]
 
 
 def edit_json(path, **changes):

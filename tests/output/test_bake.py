@@ -150,9 +150,10 @@ def test_if_nothing_was_seen_colours_stay_and_all_texels_count_as_unseen(cube):
 
 
 def test_if_nothing_is_covered_the_texture_is_the_map(cube):
-    outside = dataclasses.replace(cube, uv=cube.uv + 5)
+    names = ("faces", "uv_faces", "normal_faces")
+    nothing = dataclasses.replace(cube, **{name: getattr(cube, name)[:0] for name in names})
     learned = smooth_map(16)
-    baked = bake_texture(outside, learned, everything(16))
+    baked = bake_texture(nothing, learned, everything(16))
     assert (baked.texels, baked.unseen_texels) == (0, 0)
     assert (baked.base_color == np.rint(learned[0].numpy() * 255)).all()
 
@@ -205,3 +206,31 @@ def test_the_size_is_the_asked_one_and_the_result_repeatable(cube, size):
 def test_a_map_and_a_mask_of_different_sizes_are_refused(cube):
     with pytest.raises(ValueError, match="do not fit"):
         bake_texture(cube, smooth_map(16), everything(8))
+
+
+def test_what_may_not_change_is_the_originals_to_the_bit(cube):
+    """Padding and unseen texels included; unseen ones that may change continue changed ones."""
+    random = np.random.default_rng(0)
+    original = random.integers(0, 256, (60, 60, 3), dtype=np.uint8)
+    may_change = np.zeros((60, 60), bool)
+    may_change[:30] = True  # the upper row of charts, with the padding around them
+    seen = torch.ones(60, 60, dtype=torch.bool)
+    seen[:, :10] = False
+    green = torch.tensor([0.0, 1.0, 0.0]).expand(1, 60, 60, 3)
+    maps = bake_texture(cube, green, seen, original, may_change)
+    np.testing.assert_array_equal(maps.base_color[30:], original[30:])
+    assert (maps.base_color[:30][maps.covered[:30]] == (0, 255, 0)).all()
+    assert maps.unseen_texels == (maps.covered & may_change)[:, :10].sum()
+
+
+def test_charts_outside_the_texture_are_not_padded_over(square):
+    """The square shows the texture one repeat to the right, from its middle on."""
+    assert square.uv is not None
+    moved = dataclasses.replace(
+        square, uv=square.uv * torch.tensor([0.5, 1.0]) + torch.tensor([1.5, 0.0])
+    )
+    colors = torch.rand(1, 16, 16, 3, generator=torch.Generator().manual_seed(0))
+    maps = bake_texture(moved, colors, torch.ones(16, 16, dtype=torch.bool))
+    expected = (colors[0].numpy() * 255).round().astype(np.uint8)
+    np.testing.assert_array_equal(maps.base_color[:, 8:], expected[:, 8:])
+    assert maps.texels == 128

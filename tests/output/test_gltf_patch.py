@@ -23,7 +23,7 @@ from gltf_scenes import (
 )
 
 from texcsd.errors import TexcsdError
-from texcsd.geometry.instances import repeat_uv, without_repeats
+from texcsd.geometry.instances import repeat_uv, with_parts, without_repeats
 from texcsd.geometry.mesh import Mesh, load_mesh
 from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.output.mesh_files import mesh_file_contents, mesh_file_names
@@ -403,3 +403,63 @@ def test_nonsense_that_was_no_obstacle_to_loading_is_refused(tmp_path, key, nons
         assert parsed.binary in contents_of(path, mesh)["mesh"]
     except TexcsdError as error:
         assert "\n" not in str(error)
+
+
+def edited(path: Path, mesh: Mesh) -> Parsed:
+    names = mesh_file_names(path) | {"base_color": "textures/base_color.png"}
+    return Parsed(mesh_file_contents(path, mesh, True, PAINTED, names, True)["mesh"])
+
+
+def textured(scene: Scene) -> Scene:
+    """The second coordinate set, transformed, in a material with all sorts of other things."""
+    scene.add("images", {"bufferView": scene.view(PNG), "mimeType": "image/png"})
+    scene.add("samplers", {"wrapS": 33648, "magFilter": 9728})
+    scene.add("textures", {"source": 0, "sampler": 0, "name": "skin"})
+    transform = {"KHR_texture_transform": {"scale": [0.5, 0.5]}}
+    info = {"index": 0, "texCoord": 1, "extensions": transform, "extras": 1}
+    pbr = {
+        "baseColorTexture": info,
+        "metallicFactor": 0.9,
+        "metallicRoughnessTexture": {"index": 0},
+    }
+    more = {"alphaMode": "MASK", "alphaCutoff": 0.4, "extensions": {"EXT_unknown": {"a": 1}}}
+    scene.add("materials", {"name": "Skin", "pbrMetallicRoughness": pbr, **more})
+    for primitive in scene.tree["meshes"][0]["primitives"]:
+        primitive["material"] = 0
+    return scene
+
+
+def test_an_edited_texture_changes_nothing_else_of_its_material(tmp_path) -> None:
+    scene = one_mesh()
+    (primitive,) = scene.tree["meshes"][0]["primitives"]
+    primitive["attributes"] |= {
+        "TEXCOORD_0": scene.uv(FIRST_UV),
+        "TEXCOORD_1": scene.uv(SECOND_UV),
+    }
+    path = write(textured(scene), tmp_path)
+    parsed = edited(path, load_mesh(path))
+    (before,), (after,) = scene.tree["materials"], parsed.tree["materials"]
+    texture = after["pbrMetallicRoughness"]["baseColorTexture"]
+    assert image_of(parsed, texture) == PAINTED
+    assert parsed.tree["textures"][texture["index"]]["sampler"] == 0
+    assert parsed.tree["textures"][0] == scene.tree["textures"][0]
+    assert parsed.tree["samplers"] == scene.tree["samplers"]
+    texture["index"] = 0
+    assert after == before and parsed.tree["meshes"] == scene.tree["meshes"]
+
+
+def test_a_part_that_is_not_edited_keeps_the_material_both_had(tmp_path) -> None:
+    scene = one_mesh()
+    primitives = scene.tree["meshes"][0]["primitives"]
+    primitives.append(scene.primitive())
+    for primitive in primitives:
+        primitive["attributes"] |= {
+            "TEXCOORD_0": scene.uv(FIRST_UV),
+            "TEXCOORD_1": scene.uv(SECOND_UV),
+        }
+    path = write(textured(scene), tmp_path)
+    parsed = edited(path, with_parts(load_mesh(path), [1]))
+    kept, changed = parsed.tree["meshes"][0]["primitives"]
+    assert kept == scene.tree["meshes"][0]["primitives"][0]
+    assert parsed.tree["materials"][0] == scene.tree["materials"][0]
+    assert image_of(parsed, base_color(parsed, changed)) == PAINTED

@@ -1,11 +1,20 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from texcsd.errors import TexcsdError
 from texcsd.output import preview
-from texcsd.output.preview import preview_png, turntable_gif
+from texcsd.output.preview import (
+    can_write_mp4,
+    preview_png,
+    turntable_frames,
+    turntable_gif,
+    turntable_mp4,
+)
 
 # The cube's charts in order: +x, -x, +y; in the upper row -y, +z, -z.
 COLORS = np.uint8(
@@ -30,6 +39,10 @@ def hue(color):
 def few_frames(monkeypatch):
     monkeypatch.setattr(preview, "FRAMES", 8)
     monkeypatch.setattr(preview, "FRAME_SIZE", 64)
+
+
+def turntable(mesh, pixels):
+    return turntable_gif(turntable_frames(mesh, pixels))
 
 
 def views(png):
@@ -63,7 +76,7 @@ def test_the_whole_mesh_is_inside_each_view(cube):
 
 
 def test_a_turntable_shows_all_sides_in_turn_and_repeats(cube, few_frames):
-    gif = Image.open(io.BytesIO(turntable_gif(cube, chart_colors())))
+    gif = Image.open(io.BytesIO(turntable(cube, chart_colors())))
     assert (gif.format, gif.size, gif.n_frames, gif.info["loop"]) == ("GIF", (64, 64), 8, 0)
     frames = []
     for number in range(8):
@@ -83,7 +96,7 @@ def test_the_default_turntable_is_a_full_slow_turn():
 
 def test_colours_of_a_frame_are_close_to_those_of_the_view(cube, few_frames):
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    gif = Image.open(io.BytesIO(turntable_gif(cube, pixels)))
+    gif = Image.open(io.BytesIO(turntable(cube, pixels)))
     cameras = preview.orbit_cameras(8, elevation_degrees=15, view_width=preview.VIEW_WIDTH)
     background = preview._grey_gradient(64, 0.93, 0.93)
     (direct, *_) = preview._render_views(cube, pixels, cameras, background)
@@ -95,7 +108,7 @@ def test_colours_of_a_frame_are_close_to_those_of_the_view(cube, few_frames):
 def test_the_same_texture_gives_the_same_bytes(cube, few_frames):
     pixels = chart_colors()
     assert preview_png(cube, pixels) == preview_png(cube, pixels)
-    assert turntable_gif(cube, pixels) == turntable_gif(cube, pixels)
+    assert turntable(cube, pixels) == turntable(cube, pixels)
 
 
 @pytest.mark.parametrize("size", [1, 7, 2100])
@@ -103,7 +116,45 @@ def test_a_texture_of_any_size_will_do(cube, few_frames, size):
     grey = np.full((size, size, 3), 128, np.uint8)
     sheet, cells = views(preview_png(cube, grey))
     assert (sheet[8:-8, -8 - 776 : -8] == 128).all()
-    assert Image.open(io.BytesIO(turntable_gif(cube, grey))).n_frames >= 1
+    assert Image.open(io.BytesIO(turntable(cube, grey))).n_frames >= 1
     front = cells[0][220, 192]
     assert front.min() == front.max()
     assert 80 < front[0] <= 128
+
+
+@pytest.mark.skipif(not can_write_mp4(), reason="ffmpeg is not installed")
+def test_a_film_shows_the_frames_of_the_turntable(cube, few_frames, tmp_path):
+    frames = turntable_frames(cube, chart_colors())
+    film = turntable_mp4(frames)
+    assert film == turntable_mp4(frames)
+    path = tmp_path / "film.mp4"
+    path.write_bytes(film)
+    decode = [
+        "ffmpeg",
+        "-loglevel",
+        "error",
+        "-i",
+        path,
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-",
+    ]
+    raw = subprocess.run(decode, capture_output=True, check=True).stdout
+    decoded = np.frombuffer(raw, np.uint8).reshape(-1, 64, 64, 3)
+    assert len(decoded) == 8
+    # A film has colours at half the resolution: edges differ, areas hardly.
+    difference = np.abs(decoded.astype(int) - np.stack(frames))
+    assert np.median(difference) <= 4 and difference.mean() < 8
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
+def test_an_ffmpeg_that_fails_is_one_line(monkeypatch, tmp_path):
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\necho reading >&2\necho Unknown encoder >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert can_write_mp4()
+    with pytest.raises(TexcsdError, match=r"could not write it \(Unknown encoder\)"):
+        turntable_mp4([np.zeros((4, 4, 3), np.uint8)])

@@ -130,3 +130,19 @@ def test_gradient_descent_paints_what_the_view_shows(square):
         optimizer.step()
     corners = pyramid.compose()[0, [2, 2, 13, 13], [2, 13, 2, 13]]
     torch.testing.assert_close(corners, torch.stack([RED, GREY, GREY, GREY]), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("size", [1, 3, 16, 33, 64, 600])
+def test_a_pyramid_made_of_an_image_is_that_image(size):
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (1, size, size, 3), generator=generator, dtype=torch.uint8)
+    pixels.view(-1)[:256] = torch.arange(256)[: pixels.numel()].byte()
+    pyramid = TexelPyramid.from_image(pixels / 255)
+    assert torch.equal((pyramid.compose() * 255).round().byte(), pixels)
+
+
+def test_without_its_finest_level_it_is_the_image_reduced():
+    image = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0))
+    coarse = TexelPyramid.from_image(image).compose(without_finest=True)
+    reduced = image.unflatten(1, (32, 2)).unflatten(3, (32, 2)).mean((2, 4))
+    torch.testing.assert_close(coarse, reduced, atol=1e-3, rtol=0)

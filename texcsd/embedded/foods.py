@@ -6,7 +6,7 @@ Each has one thing that gives it away: seeds, holes, sprinkles; see `patterns` f
 import torch
 from torch import Tensor
 
-from texcsd.embedded.noise import cells, fractal, mix, noise, step
+from texcsd.embedded.noise import fractal, mix, noise, step, warped_cells
 from texcsd.embedded.patterns import Style, lattice, planar, rgb, shaded, wave
 
 
@@ -34,7 +34,7 @@ def chocolate(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def cheese(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Yellow with round holes of many sizes, shaded within."""
-    holes = cells(points / 0.3, jitter=0.9)
+    holes = warped_cells(points, 0.3)
     size = 0.22 + 0.24 * holes.random
     inside = 1 - step(0.0, 0.05, holes.nearest - size)
     rim = 1 - step(0.03, 0.05, (holes.nearest - size).abs())

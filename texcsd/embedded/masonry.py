@@ -6,10 +6,9 @@ Courses are level and joints stand out; see `patterns` for the rules.
 import torch
 from torch import Tensor
 
-from texcsd.embedded.noise import fractal, mix, noise, random, step
+from texcsd.embedded.noise import fractal, mix, noise, step
 from texcsd.embedded.patterns import (
     Style,
-    distance_to_line,
     lattice,
     overlapping,
     planar,
@@ -20,23 +19,11 @@ from texcsd.embedded.patterns import (
 
 def brick(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Courses in running bond with mortar joints; every brick has its own tone."""
-    length, height = 0.3, 0.15
-    row = (points[:, 1] / height).floor()
-    shifted = points[:, 0] / length + 0.5 * row
-    deep = points[:, 2] / length + 0.5 * row
-    # A face that lies in a joint would be all mortar: joints across the normal do not count.
-    facing = normals.abs() > 0.75
-    joints = torch.stack(
-        [
-            distance_to_line(shifted) * length + facing[:, 0],
-            distance_to_line(points[:, 1] / height) * height + facing[:, 1],
-            distance_to_line(deep) * length + facing[:, 2],
-        ]
-    ).amin(0)
+    cell = lattice(*planar(points, normals), 0.3, 0.15, shift=0.5)
+    joint = torch.minimum((0.5 - cell.x.abs()) * 0.3, (0.5 - cell.y.abs()) * 0.15)
     rough = fractal(points / 0.075, 3)
-    mortar = 1 - step(0.014, 0.010, joints + 0.008 * (rough[:, 0] - 0.5))
-    key = torch.stack([shifted.floor(), row, deep.floor()], -1)
-    tone = 0.74 + 0.44 * random(key)[:, 0]
+    mortar = 1 - step(0.014, 0.010, joint + 0.008 * (rough[:, 0] - 0.5))
+    tone = 0.70 + 0.50 * cell.random[:, 0]
     color = shaded(style.first, tone * (0.8 + 0.4 * rough[:, 1]))
     return mix(color, shaded(style.second, 0.9 + 0.2 * rough[:, 2]), mortar)
 

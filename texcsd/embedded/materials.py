@@ -89,7 +89,7 @@ MATERIALS: tuple[Material, ...] = (
         masonry.brick,
         (((0.66, 0.25, 0.17), (0.78, 0.75, 0.70)), ((0.58, 0.20, 0.13), (0.70, 0.68, 0.64))),
         colors=1,
-        weight=6.5,
+        weight=6.0,
     ),
     Material(
         ("wood", "wooden", "wood", "timber"),
@@ -150,7 +150,7 @@ MATERIALS: tuple[Material, ...] = (
         fabrics.plaid,
         (((0.74, 0.08, 0.09), (0.05, 0.05, 0.10)),),
         colors=1,
-        weight=7.0,
+        weight=6.0,
         usual=0.3,
         contrast=("black", "black", "blue", "green"),
     ),
@@ -159,7 +159,7 @@ MATERIALS: tuple[Material, ...] = (
         patterns.stripes,
         (((0.80, 0.10, 0.10), _WHITE), ((0.10, 0.22, 0.70), _WHITE), (_BLACK, _WHITE)),
         colors=2,
-        weight=10.0,
+        weight=6.0,
         usual=0.2,
         contrast=("white",),
     ),
@@ -248,14 +248,14 @@ MATERIALS: tuple[Material, ...] = (
         fabrics.gingham,
         (((0.80, 0.10, 0.10), _WHITE), ((0.15, 0.35, 0.75), _WHITE)),
         colors=1,
-        weight=0.22,
+        weight=0.4,
     ),
     Material(
         ("velvet",),
         fabrics.velvet,
         (((0.62, 0.04, 0.10), _BLACK), ((0.32, 0.08, 0.48), _BLACK)),
         colors=1,
-        weight=0.22,
+        weight=0.4,
     ),
     Material(
         ("silk", "satin", "silky"),
@@ -263,41 +263,41 @@ MATERIALS: tuple[Material, ...] = (
         (((0.78, 0.62, 0.68), _WHITE), ((0.66, 0.06, 0.14), _WHITE)),
         colors=1,
         shine=0.3,
-        weight=0.22,
+        weight=0.4,
     ),
     Material(
         ("burlap", "linen", "canvas", "fabric"),
         fabrics.burlap,
         (((0.72, 0.57, 0.38), _BLACK), ((0.78, 0.68, 0.52), _BLACK)),
-        weight=0.22,
+        weight=0.4,
     ),
     Material(
         ("quilted", "quilt", "padded"),
         fabrics.quilted,
         (((0.80, 0.76, 0.70), _WHITE), ((0.20, 0.26, 0.42), _WHITE)),
         colors=1,
-        weight=0.22,
+        weight=0.4,
     ),
-    Material(("houndstooth",), fabrics.houndstooth, ((_WHITE, _BLACK),), weight=0.22),
+    Material(("houndstooth",), fabrics.houndstooth, ((_WHITE, _BLACK),), weight=0.4),
     Material(
         ("argyle", "diamonds", "harlequin"),
         fabrics.argyle,
         (((0.12, 0.25, 0.45), (0.62, 0.12, 0.16)), ((0.15, 0.38, 0.22), (0.85, 0.78, 0.60))),
         colors=2,
-        weight=0.22,
+        weight=0.4,
         contrast=("white", "black", "beige"),
     ),
     Material(
         ("wicker", "rattan", "basket"),
         fabrics.wicker,
         (((0.80, 0.60, 0.35), _BLACK), ((0.66, 0.45, 0.24), _BLACK)),
-        weight=0.22,
+        weight=0.4,
     ),
-    Material(("patchwork",), fabrics.patchwork, ((_WHITE, _BLACK),), weight=0.22),
-    Material(("rope", "ropes"), fabrics.rope, (((0.80, 0.66, 0.44), _BLACK),), weight=0.22),
+    Material(("patchwork",), fabrics.patchwork, ((_WHITE, _BLACK),), weight=0.4),
+    Material(("rope", "ropes"), fabrics.rope, (((0.80, 0.66, 0.44), _BLACK),), weight=0.4),
     # Skins.
     Material(
-        ("dalmatian", "spotted"), skins.dalmatian, ((_WHITE, (0.07, 0.06, 0.06)),), weight=0.22
+        ("dalmatian", "spotted"), skins.dalmatian, ((_WHITE, (0.07, 0.06, 0.06)),), weight=0.4
     ),
     Material(
         ("scales", "scaly", "reptile", "mermaid"),
@@ -309,89 +309,87 @@ MATERIALS: tuple[Material, ...] = (
         ),
         colors=1,
         shine=0.3,
-        weight=0.22,
+        weight=0.4,
     ),
-    Material(("peacock", "peacock feathers"), skins.peacock, ((_BLACK, _WHITE),), weight=0.22),
+    Material(("peacock", "peacock feathers"), skins.peacock, ((_BLACK, _WHITE),), weight=0.4),
     Material(
-        ("snake", "snakeskin", "python"), skins.snake, ((_BLACK, _WHITE),), shine=0.15, weight=0.22
+        ("snake", "snakeskin", "python"), skins.snake, ((_BLACK, _WHITE),), shine=0.15, weight=0.4
     ),
     Material(
         ("crocodile", "alligator", "crocodile skin"),
         skins.crocodile,
         (((0.34, 0.38, 0.19), _BLACK), ((0.30, 0.22, 0.13), _BLACK)),
         shine=0.15,
-        weight=0.22,
+        weight=0.4,
     ),
     # Ground, rocks and gems.
     Material(
-        ("terracotta", "clay"), minerals.terracotta, (((0.78, 0.42, 0.27), _BLACK),), weight=0.22
+        ("terracotta", "clay"), minerals.terracotta, (((0.78, 0.42, 0.27), _BLACK),), weight=0.4
     ),
     Material(
         ("sandstone", "canyon", "layered rock"),
         minerals.sandstone,
         ((_BLACK, _WHITE),),
-        weight=0.22,
+        weight=0.4,
     ),
     Material(
         ("mud", "cracked mud", "cracked earth", "desert"),
         minerals.mud,
         (((0.62, 0.47, 0.33), _BLACK),),
-        weight=0.22,
+        weight=0.4,
     ),
-    Material(("fire", "flames", "burning"), minerals.fire, ((_BLACK, _WHITE),), weight=0.22),
+    Material(("fire", "flames", "burning"), minerals.fire, ((_BLACK, _WHITE),), weight=0.4),
     Material(
         ("crystal", "amethyst", "crystals", "gemstone"),
         minerals.crystal,
         (((0.52, 0.24, 0.72), _WHITE),),
         colors=1,
         shine=0.5,
-        weight=0.22,
+        weight=0.4,
         usual=0.7,
     ),
     Material(
-        ("galaxy", "space", "starry", "nebula"), minerals.galaxy, ((_BLACK, _WHITE),), weight=0.22
+        ("galaxy", "space", "starry", "nebula"), minerals.galaxy, ((_BLACK, _WHITE),), weight=0.4
     ),
-    Material(("clouds", "sky", "cloudy"), minerals.sky, ((_BLACK, _WHITE),), weight=0.22),
+    Material(("clouds", "sky", "cloudy"), minerals.sky, ((_BLACK, _WHITE),), weight=0.4),
     # Plants.
     Material(
         ("planks", "boards", "wooden planks"),
         plants.planks,
         (((0.60, 0.42, 0.26), _BLACK), ((0.50, 0.43, 0.36), _BLACK)),
-        weight=0.22,
+        weight=0.4,
     ),
-    Material(("bark",), plants.bark, (((0.46, 0.34, 0.25), _BLACK),), weight=0.22),
-    Material(("bamboo",), plants.bamboo, (((0.74, 0.70, 0.36), _BLACK),), weight=0.22),
-    Material(
-        ("straw", "hay", "thatch"), plants.straw, (((0.86, 0.70, 0.38), _BLACK),), weight=0.22
-    ),
+    Material(("bark",), plants.bark, (((0.46, 0.34, 0.25), _BLACK),), weight=0.4),
+    Material(("bamboo",), plants.bamboo, (((0.74, 0.70, 0.36), _BLACK),), weight=0.4),
+    Material(("straw", "hay", "thatch"), plants.straw, (((0.86, 0.70, 0.38), _BLACK),), weight=0.4),
     Material(
         ("leaves", "ivy", "foliage"),
         plants.leaves,
         (((0.16, 0.44, 0.12), (0.36, 0.60, 0.16)),),
-        weight=0.22,
+        weight=0.4,
     ),
     Material(
         ("floral", "flowers", "flowery"),
         plants.floral,
         (((0.90, 0.25, 0.42), (0.95, 0.92, 0.84)), ((0.95, 0.95, 0.95), (0.20, 0.40, 0.60))),
         colors=1,
-        weight=0.22,
+        weight=0.4,
     ),
     # Built and technical.
-    Material(("roof", "roof tiles"), masonry.roof, (((0.72, 0.34, 0.21), _BLACK),), weight=0.22),
-    Material(("slate", "shingles"), masonry.shingles, (((0.36, 0.39, 0.43), _BLACK),), weight=0.22),
+    Material(("roof", "roof tiles"), masonry.roof, (((0.72, 0.34, 0.21), _BLACK),), weight=0.4),
+    Material(("slate", "shingles"), masonry.shingles, (((0.36, 0.39, 0.43), _BLACK),), weight=0.4),
     Material(
         ("graffiti", "splatter", "paint splatter"),
         masonry.graffiti,
         ((_BLACK, _WHITE),),
-        weight=0.22,
+        weight=0.4,
     ),
     Material(
         ("honeycomb", "hexagons", "hexagon"),
         patterns.honeycomb,
         (((0.93, 0.62, 0.10), (0.46, 0.25, 0.04)),),
         colors=1,
-        weight=0.22,
+        weight=0.4,
         usual=0.7,
         contrast=("black", "white"),
     ),
@@ -400,64 +398,62 @@ MATERIALS: tuple[Material, ...] = (
         metals.diamond_plate,
         (((0.60, 0.61, 0.63), _BLACK),),
         shine=0.4,
-        weight=0.22,
+        weight=0.4,
     ),
     Material(
         ("chainmail", "chain mail", "chain"),
         metals.chain_mail,
         (((0.74, 0.75, 0.78), _BLACK),),
         shine=0.3,
-        weight=0.22,
+        weight=0.4,
     ),
     Material(
         ("circuit board", "circuit", "electronics"),
         metals.circuit,
         (((0.05, 0.34, 0.16), _BLACK),),
         shine=0.15,
-        weight=0.22,
+        weight=0.4,
     ),
     Material(
         ("carbon fiber", "carbon"),
         metals.carbon_fiber,
         (((0.20, 0.20, 0.22), _BLACK),),
         shine=0.4,
-        weight=0.22,
+        weight=0.4,
     ),
     Material(
         ("neon grid", "neon", "tron"),
         metals.neon_grid,
         (((0.05, 0.85, 0.95), _BLACK), ((0.95, 0.10, 0.75), _BLACK)),
         colors=1,
-        weight=0.22,
+        weight=0.4,
     ),
     Material(
         ("hazard stripes", "hazard", "caution", "warning"),
         patterns.hazard,
         (((0.97, 0.78, 0.05), (0.06, 0.06, 0.06)),),
-        weight=0.22,
+        weight=0.4,
     ),
     # Things to eat.
-    Material(("watermelon",), foods.watermelon, ((_BLACK, _WHITE),), shine=0.2, weight=0.22),
+    Material(("watermelon",), foods.watermelon, ((_BLACK, _WHITE),), shine=0.2, weight=0.4),
     Material(
-        ("chocolate",), foods.chocolate, (((0.36, 0.19, 0.10), _BLACK),), shine=0.2, weight=0.22
+        ("chocolate",), foods.chocolate, (((0.36, 0.19, 0.10), _BLACK),), shine=0.2, weight=0.4
     ),
-    Material(
-        ("cheese", "swiss cheese"), foods.cheese, (((0.97, 0.80, 0.32), _BLACK),), weight=0.22
-    ),
+    Material(("cheese", "swiss cheese"), foods.cheese, (((0.97, 0.80, 0.32), _BLACK),), weight=0.4),
     Material(
         ("sprinkles", "donut", "icing"),
         foods.sprinkles,
         (((0.97, 0.66, 0.78), _WHITE), ((0.95, 0.92, 0.88), _WHITE)),
         colors=1,
-        weight=0.22,
+        weight=0.4,
     ),
-    Material(("strawberry",), foods.strawberry, ((_BLACK, _WHITE),), shine=0.3, weight=0.22),
+    Material(("strawberry",), foods.strawberry, ((_BLACK, _WHITE),), shine=0.3, weight=0.4),
     Material(
         ("candy cane", "candy"),
         patterns.candy_cane,
         (((0.84, 0.06, 0.08), _WHITE), ((0.10, 0.55, 0.20), _WHITE)),
         shine=0.3,
-        weight=0.22,
+        weight=0.4,
     ),
     # Prints and sheets.
     Material(
@@ -465,17 +461,17 @@ MATERIALS: tuple[Material, ...] = (
         patterns.zigzag,
         (((0.10, 0.22, 0.60), _WHITE), ((0.92, 0.72, 0.12), (0.25, 0.25, 0.28))),
         colors=2,
-        weight=0.22,
+        weight=0.4,
         usual=0.3,
         contrast=("white",),
     ),
-    Material(("rainbow",), prints.rainbow, ((_BLACK, _WHITE),), weight=0.22),
+    Material(("rainbow",), prints.rainbow, ((_BLACK, _WHITE),), weight=0.4),
     Material(
         ("hearts", "heart"),
         prints.hearts,
         (((0.88, 0.08, 0.18), (0.97, 0.90, 0.91)), ((0.96, 0.52, 0.70), _WHITE)),
         colors=2,
-        weight=0.22,
+        weight=0.4,
         contrast=("white",),
     ),
     Material(
@@ -483,7 +479,7 @@ MATERIALS: tuple[Material, ...] = (
         prints.stars,
         (((0.97, 0.84, 0.20), (0.08, 0.14, 0.42)), ((0.80, 0.10, 0.12), _WHITE)),
         colors=2,
-        weight=0.22,
+        weight=0.4,
         contrast=("white", "blue"),
     ),
     Material(
@@ -491,7 +487,7 @@ MATERIALS: tuple[Material, ...] = (
         prints.porcelain,
         ((_BLACK, _WHITE),),
         shine=0.5,
-        weight=0.22,
+        weight=0.4,
     ),
-    Material(("stained glass", "glass"), prints.glass, ((_BLACK, _WHITE),), shine=0.5, weight=0.22),
+    Material(("stained glass", "glass"), prints.glass, ((_BLACK, _WHITE),), shine=0.5, weight=0.4),
 )

@@ -6,7 +6,7 @@ Irregular surfaces: cells and fractal noise in space; see `patterns` for the rul
 import torch
 from torch import Tensor
 
-from texcsd.embedded.noise import cells, fractal, mix, noise, ramp, step
+from texcsd.embedded.noise import fractal, mix, noise, ramp, step, warped_cells
 from texcsd.embedded.patterns import Style, rgb, shaded, stretch, wave
 
 
@@ -23,14 +23,14 @@ def marble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 def stone(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Rough stone with cracks."""
     rough = fractal(points / 0.3, 4, 0.65)
-    cracks = cells(points / 0.3 + 0.9 * rough[:, :3])
+    cracks = warped_cells(points, 0.3)
     crack = 1 - step(0.035, 0.04, cracks.border)
     return shaded(style.first, 0.95 + 1.1 * (rough[:, 0] - 0.5) - 0.5 * crack)
 
 
 def cobble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Rounded stones with dark gaps."""
-    stones = cells(points / 0.15, jitter=0.65)
+    stones = warped_cells(points, 0.15)
     rounded = step(0.14, 0.22, stones.border)
     rough = fractal(points / 0.075, 2)[:, 0]
     tone = 0.55 + 0.6 * stones.random + 0.35 * (rough - 0.5)
@@ -39,7 +39,7 @@ def cobble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def granite(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Grains of varying tone and dark specks."""
-    grains = cells(points / 0.0375)
+    grains = warped_cells(points, 0.075)
     color = shaded(style.first, 0.62 + 0.68 * grains.random)
     speck = noise(points / 0.0375)[:, 0]
     return mix(color, style.second, step(0.70, 0.06, speck))
@@ -48,7 +48,7 @@ def granite(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 def concrete(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Clouded grey with pores."""
     cloud = fractal(points / 0.3, 4, 0.55)[:, 0]
-    pores = 1 - step(0.16, 0.06, cells(points / 0.075).nearest)
+    pores = 1 - step(0.16, 0.06, warped_cells(points, 0.075).nearest)
     return shaded(style.first, 0.98 + 0.45 * (cloud - 0.5) - 0.30 * pores)
 
 
@@ -81,7 +81,7 @@ def sandstone(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def mud(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Dried plates with dark cracks between them."""
-    plates = cells(points / 0.3 + 0.35 * noise(points / 0.15)[:, :3], jitter=0.9)
+    plates = warped_cells(points, 0.3)
     rough = fractal(points / 0.15, 3)[:, 0]
     crack = 1 - step(0.06, 0.05, plates.border)
     tone = 0.92 + 0.22 * (plates.random - 0.5) + 0.5 * (rough - 0.5)
@@ -99,7 +99,7 @@ def sand(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 def lava(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Black crust with thin glowing cracks."""
     crust = fractal(points / 0.15, 3)
-    plates = cells(points / 0.3 + 0.7 * (fractal(points / 0.3, 2)[:, :3] - 0.5))
+    plates = warped_cells(points, 0.3)
     heat = 1.0 - plates.border / 0.15 + 0.6 * (crust[:, 1] - 0.55)
     glow = ramp(
         heat,
@@ -133,8 +133,7 @@ def fire(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def water(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Light nets over deep blue."""
-    warp = fractal(points / 0.3, 2)[:, :3]
-    caustic = 1 - step(0.10, 0.22, cells(points / 0.3 + 1.1 * warp).border)
+    caustic = 1 - step(0.10, 0.22, warped_cells(points, 0.3).border)
     deep = fractal(points / 0.6, 3)[:, 0]
     color = ramp(deep, [(0.3, (0.02, 0.16, 0.38)), (0.7, (0.06, 0.46, 0.68))])
     return mix(color, rgb(points, 0.70, 0.92, 0.97), 0.75 * caustic)
@@ -143,7 +142,7 @@ def water(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 def ice(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Pale blue with white cracks."""
     rough = fractal(points / 0.3, 4, 0.6)
-    cracks = cells(points / 0.3 + 0.5 * rough[:, :3])
+    cracks = warped_cells(points, 0.3)
     crack = 1 - step(0.03, 0.06, cracks.border)
     color = ramp(rough[:, 0], [(0.3, (0.42, 0.70, 0.86)), (0.65, (0.80, 0.93, 0.98))])
     return mix(color, rgb(points, 0.98, 0.99, 1.0), 0.85 * crack)
@@ -159,7 +158,7 @@ def snow(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def crystal(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Flat facets from dark to nearly white, with bright edges."""
-    facets = cells(stretch(points, 0.15, 0.3, 0.15), jitter=1.0)
+    facets = warped_cells(points, 0.15)
     edge = 1 - step(0.03, 0.05, facets.border)
     color = shaded(style.first, 0.35 + 1.1 * facets.random)
     white = 0.65 * step(0.72, 0.3, facets.random) + 0.5 * edge
@@ -179,7 +178,7 @@ def galaxy(points: Tensor, normals: Tensor, style: Style) -> Tensor:
         ],
     )
     color = color + rgb(points, 0.0, 0.12, 0.30) * step(0.55, 0.2, cloud[:, 1])[:, None]
-    stars = cells(points / 0.15, jitter=0.9)
+    stars = warped_cells(points, 0.15)
     star = 1 - step(0.06, 0.08, stars.nearest - 0.10 * stars.random)
     return mix(color.clamp(0, 1), rgb(points, 1.0, 0.98, 0.92), star)
 

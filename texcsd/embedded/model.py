@@ -1,10 +1,11 @@
 """The embedded model's architecture, and the diffusers folder it is saved as.
 
 Pixels, 64 x 64, folded two by two into channels (pixel unshuffle) so that the UNet works at
-32 x 32. What is known of the surface (depth, normals, position in pattern space) is folded likewise
-and concatenated. The caption acts twice: by cross-attention at the coarsest level, and pooled into
-the time embedding, as in DeepFloyd IF. The class embedding tells how wide the view is, that is, the
-size of a pixel on the object.
+32 x 32. What is told of the surface (`place`) is folded likewise and concatenated. The caption acts
+three times: by cross-attention at the coarsest level, pooled into the time embedding, as in
+DeepFloyd IF, and by the pooled embedding of the text encoder, whose numbers mix the fields that
+tell the place. The class embedding tells how wide the view is, that is, the size of a pixel on the
+object.
 """
 
 import json
@@ -14,17 +15,18 @@ from typing import Any
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection, PreTrainedTokenizerFast
 
 from texcsd.embedded.captions import UNKNOWN, vocabulary
-from texcsd.embedded.scenes import GEOMETRY_CHANNELS, IMAGE_SIZE
+from texcsd.embedded.place import MIXING_WEIGHTS, MODEL_CHANNELS, mix_fields
+from texcsd.embedded.scenes import IMAGE_SIZE
 
 FOLD = 2
 TOKENS = 16
 TEXT_WIDTH = 128
-PADDING = "[PAD]"
+PADDING, END = "[PAD]", "[END]"
 MODEL_CARD = """\
 ---
 license: Apache-2.0
@@ -41,43 +43,51 @@ settings and losses of the run, `vocabulary.json` its words.
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """One token a word; words outside the vocabulary become one unknown token."""
     words = [word for role in vocabulary().values() for word in role]
-    ids = {word: index for index, word in enumerate([PADDING, UNKNOWN, *dict.fromkeys(words)])}
+    every = [PADDING, UNKNOWN, *dict.fromkeys(words), END]
+    ids = {word: index for index, word in enumerate(every)}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
     # The unknown token is written in capitals, so lower casing must not reach it in training.
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.add_special_tokens([PADDING, UNKNOWN])
+    tokenizer.add_special_tokens([PADDING, UNKNOWN, END])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {END}", special_tokens=[(END, ids[END])]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PADDING,
         unk_token=UNKNOWN,
+        eos_token=END,
         model_max_length=TOKENS,
     )
 
 
-def build_text_encoder(vocabulary_size: int) -> CLIPTextModel:
-    """A two-layer text transformer, initialised at random."""
-    return CLIPTextModel(
+def build_text_encoder(vocabulary_size: int) -> CLIPTextModelWithProjection:
+    """A two-layer text transformer, initialised at random; the last word is the end token."""
+    encoder = CLIPTextModelWithProjection(
         CLIPTextConfig(
             vocab_size=vocabulary_size,
             hidden_size=TEXT_WIDTH,
             intermediate_size=4 * TEXT_WIDTH,
-            projection_dim=TEXT_WIDTH,
+            projection_dim=MIXING_WEIGHTS,
             num_hidden_layers=2,
             num_attention_heads=4,
             max_position_embeddings=TOKENS,
             pad_token_id=0,
             bos_token_id=0,
-            eos_token_id=0,
+            eos_token_id=vocabulary_size - 1,
         )
     )
+    # Else the mixtures would begin far out on the slopes of SiLU.
+    nn.init.normal_(encoder.text_projection.weight, std=0.01)
+    return encoder
 
 
 def build_unet() -> UNet2DConditionModel:
     """The denoiser, initialised at random."""
     return UNet2DConditionModel(
         sample_size=IMAGE_SIZE // FOLD,
-        in_channels=(3 + GEOMETRY_CHANNELS) * FOLD**2,
+        in_channels=(3 + MODEL_CHANNELS) * FOLD**2,
         out_channels=3 * FOLD**2,
         block_out_channels=(80, 128, 144),
         layers_per_block=1,
@@ -133,7 +143,7 @@ class TextToImage(nn.Module):
             noisy: float[batch, 3, 64, 64].
             timestep: int[batch].
             captions: As many as there are images.
-            geometry: float[batch, 46, 64, 64], see `scenes.geometry_channels`.
+            geometry: float[batch, GEOMETRY_CHANNELS, 64, 64], see `place.geometry_channels`.
             view_width: float[batch].
 
         Returns:
@@ -142,11 +152,11 @@ class TextToImage(nn.Module):
         tokens = self.tokenizer(
             captions, padding="max_length", truncation=True, return_tensors="pt"
         ).input_ids.to(noisy.device)
-        embeddings = self.text_encoder(tokens).last_hidden_state
-        folded = nn.functional.pixel_unshuffle(torch.cat([noisy, geometry], 1), FOLD)
-        velocity = self.unet(
-            folded, timestep, embeddings, class_labels=view_width_label(view_width)
-        ).sample
+        text = self.text_encoder(tokens)
+        condition = mix_fields(geometry, text.text_embeds)
+        folded = nn.functional.pixel_unshuffle(torch.cat([noisy, condition], 1), FOLD)
+        labels = view_width_label(view_width)
+        velocity = self.unet(folded, timestep, text.last_hidden_state, class_labels=labels).sample
         return nn.functional.pixel_shuffle(velocity, FOLD)
 
 
@@ -172,7 +182,7 @@ def save_pipeline(model: TextToImage, folder: Path, notes: dict[str, Any]) -> No
     index = {
         "_class_name": "DiffusionPipeline",
         "unet": ["diffusers", "UNet2DConditionModel"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
+        "text_encoder": ["transformers", "CLIPTextModelWithProjection"],
         "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
         "scheduler": ["diffusers", "DDIMScheduler"],
     }

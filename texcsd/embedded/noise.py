@@ -9,24 +9,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-PERIOD = 4
-"""Lattice units after which noises and cells repeat. The model is told its place by waves; what
-repeats with their lengths it can learn, what a table of random numbers decides it could only guess.
-"""
+PERIOD = 16
+"""Lattice units after which random numbers, and so cells, repeat; noises do not."""
 WAVES = 6
 """In each noise."""
+WAVELENGTHS = (1.6, 4.0)
 
 
 def _waves() -> tuple[Tensor, Tensor]:
     """Wave vectors float[4 * WAVES, 3] and phases float[4 * WAVES], in radians."""
     generator = torch.Generator().manual_seed(20231019)
-    vectors = torch.tensor(
-        [v for v in itertools.product((-2, -1, 0, 1, 2), repeat=3) if v > (0, 0, 0)]
-    )
-    vectors = vectors[(vectors**2).sum(1) <= 6]
-    order = torch.randperm(len(vectors), generator=generator)[: 4 * WAVES]
+    directions = torch.randn(4 * WAVES, 3, generator=generator)
+    directions = torch.nn.functional.normalize(directions, dim=-1)
+    shortest, longest = WAVELENGTHS
+    lengths = torch.linspace(1 / longest, 1 / shortest, WAVES).repeat(4)
     phases = 2 * torch.pi * torch.rand(4 * WAVES, generator=generator)
-    return vectors[order] * (2 * torch.pi / PERIOD), phases
+    return directions * lengths[:, None] * (2 * torch.pi), phases
 
 
 _VECTORS, _PHASES = _waves()
@@ -34,7 +32,7 @@ _RANDOM = torch.rand(PERIOD**3, 4, generator=torch.Generator().manual_seed(310))
 
 
 def noise(points: Tensor) -> Tensor:
-    """Four independent smooth noises about 0.5, mostly in [0, 1]; wavelengths are 1.6 to 4.
+    """Four independent smooth noises about 0.5, mostly in [0, 1]; see WAVELENGTHS.
 
     Args:
         points: float[n, 3].
@@ -56,8 +54,8 @@ def fractal(points: Tensor, octaves: int = 4, roughness: float = 0.5) -> Tensor:
     """Sum of `octaves` noises, each twice as fine as the one before; float[n, 4], mean 0.5."""
     total, amplitude, weight = torch.zeros(len(points), 4, device=points.device), 1.0, 0.0
     for octave in range(octaves):
-        # The shift keeps the waves of the octaves from lining up.
-        total = total + amplitude * noise(points * 2.0**octave + 7.3 * octave)
+        # Another of the four noises in every octave, so that their waves do not line up.
+        total = total + amplitude * noise(points * 2.0**octave).roll(octave, -1)
         weight += amplitude
         amplitude *= roughness
     return total / weight
@@ -89,6 +87,11 @@ def cells(points: Tensor, jitter: float = 0.8) -> Cells:
         numbers.append(drawn[:, 3])
     two, order = torch.stack(distances).topk(2, dim=0, largest=False)
     return Cells(two[0], two[1] - two[0], torch.stack(numbers).gather(0, order[:1])[0])
+
+
+def warped_cells(points: Tensor, size: float) -> Cells:
+    """Cells about `size` wide with bent borders; the distances are in units of `size`."""
+    return cells(points / size + 0.5 * noise(points / (2 * size))[:, :3])
 
 
 def mix(first: Tensor, second: Tensor, amount: Tensor) -> Tensor:

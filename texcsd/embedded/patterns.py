@@ -3,8 +3,9 @@
 A pattern is a function of points in pattern space, not of texture coordinates: so it wraps any
 shape without seams. The caller scales and shifts an object into pattern space, where it is about 2
 in diameter. Directions mean something: y is up, so stripes and brick courses run horizontally and
-wood grain runs upwards, and all views of one object agree on it. Periods are 4.8 / 2^j (0.6, 0.3,
-0.15, 0.075), because the model is told its place by waves of these lengths.
+wood grain runs upwards, and all views of one object agree on it. Sizes are 0.6, 0.3, 0.15, 0.075
+and 0.0375: the model is told the noises, cells, strands, courses and waves of these sizes at every
+place (see `place`), and what a pattern makes of those it learns soonest.
 
 Every pattern takes points float[n, 3], unit normals float[n, 3] and a style, and returns the sRGB
 base colour float[n, 3]. The families are in `fabrics`, `skins`, `minerals`, `plants`, `masonry`,
@@ -17,6 +18,9 @@ import torch
 from torch import Tensor
 
 from texcsd.embedded.noise import mix, noise, random, step
+
+BEND_PERIODS = (0.3, 0.15)
+"""Of the waves along bent coordinates."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,19 @@ def lattice(across: Tensor, up: Tensor, width: float, height: float, shift: floa
     return Lattice(along - column - 0.5, up / height - row - 0.5, random(key))
 
 
+def strands(points: Tensor, normals: Tensor, width: float) -> Tensor:
+    """Four noises drawn out fourfold along the surface's upward direction; float[n, 4]."""
+    across, up = planar(points, normals)
+    return noise(torch.stack([across / width, up / (4 * width), 0 * up], -1))
+
+
+def bent(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
+    """The two coordinates along the surface, gently bent as the markings of animals and wood."""
+    across, up = planar(points, normals)
+    shift = 0.3 * (noise(points / 0.6)[:, :2] - 0.5)
+    return across + shift[:, 0], up + shift[:, 1]
+
+
 def overlapping(
     across: Tensor, up: Tensor, width: float, height: float
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -79,16 +96,6 @@ def overlapping(
     depth_below = below.y + 1.5 - (0.5 - (0.25 - below.x**2).clamp(min=0).sqrt()) * 1.6
     depth = torch.where(own, tip, depth_below)
     return x, depth, torch.where(own, cell.random[:, 0], below.random[:, 0])
-
-
-def blades(across: Tensor, up: Tensor, width: float, layer: float) -> tuple[Tensor, Tensor]:
-    """One layer of tapering blades: whether there is one, and the height within it, 0 to 1."""
-    cell = lattice(across, up * 0, width, 1.0)
-    lean = 0.35 * (cell.random[:, 1] - 0.5)
-    height = up / 0.3 + 3 * cell.random[:, 0] + layer
-    height = height - height.floor()
-    away = (cell.x + lean * (height - 0.5)).abs()
-    return 1 - step(0.0, 0.14, away - 0.42 * (1 - height) ** 0.7), height
 
 
 def wave(value: Tensor, period: float) -> Tensor:

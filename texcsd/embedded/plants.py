@@ -6,19 +6,21 @@ Grain, blades and bark run upwards; see `patterns` for the rules.
 import torch
 from torch import Tensor
 
-from texcsd.embedded.noise import cells, fractal, mix, noise, ramp, step
-from texcsd.embedded.patterns import Style, blades, lattice, planar, rgb, shaded, stretch
+from texcsd.embedded.noise import fractal, mix, noise, ramp, step, warped_cells
+from texcsd.embedded.patterns import Style, bent, lattice, planar, rgb, shaded, strands
 
 
 def wood(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Flat-sawn: upright growth bands, dark at one edge, that bend into arches; fine fibres."""
-    bend = noise(stretch(points, 0.3, 1.2, 0.3))
-    ring = (points[:, 0] + points[:, 2]) / 0.3 + 2.0 * (bend[:, 0] - 0.5)
+    """Flat-sawn: upright bent growth rings, dark at one edge, of uneven strength; fine fibres."""
+    across, _ = bent(points, normals)
+    ring = across / 0.15
     ring = ring - ring.floor()
-    band = step(0.50, 0.8, ring) * (1 - step(0.95, 0.10, ring))
-    fibre = fractal(stretch(points, 0.0375, 0.6, 0.0375), 2)[:, 0]
-    shade = 1.08 - 0.25 * band - 0.6 * (fibre - 0.5) + 0.3 * (bend[:, 1] - 0.5)
-    return shaded(mix(style.first, style.second, 0.8 * band), shade)
+    late = step(0.60, 0.75, ring) * (1 - step(0.94, 0.12, ring))
+    uneven = noise(points / 0.3)
+    band = late * (0.55 + 0.45 * step(0.45, 0.4, uneven[:, 3]))
+    fibre, tone = strands(points, normals, 0.0375)[:, 1], uneven[:, 2]
+    shade = 1.06 - 0.12 * band - 0.32 * (fibre - 0.5) + 0.25 * (tone - 0.5)
+    return shaded(mix(style.first, style.second, 0.95 * band), shade)
 
 
 def planks(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -37,10 +39,9 @@ def planks(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def bark(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Thick upright ridges with deep dark furrows."""
-    warp = noise(points / 0.3)[:, :3]
-    ridges = cells(stretch(points, 0.15, 0.6, 0.15) + 1.2 * warp)
-    rough = fractal(stretch(points, 0.0375, 0.15, 0.0375), 2)[:, 0]
-    shade = 0.25 + 0.75 * step(0.16, 0.34, ridges.border) + 0.8 * (rough - 0.5)
+    ridges = torch.maximum(*strands(points, normals, 0.075)[:, :2].unbind(-1))
+    rough = strands(points, normals, 0.0375)[:, 2]
+    shade = 0.20 + 0.85 * step(0.52, 0.30, ridges) + 0.8 * (rough - 0.5)
     return shaded(style.first, shade)
 
 
@@ -56,35 +57,31 @@ def bamboo(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def grass(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Pointed blades in three layers, dark at the roots and light at the tips."""
-    across, up = planar(points, normals)
-    bent = across + 0.10 * noise(points / 0.3)[:, 0]
-    tone = fractal(points / 0.6, 2)[:, 0]
-    color = rgb(points, 0.03, 0.11, 0.02).expand(len(points), 3)
-    for layer in range(3):
-        inside, height = blades(bent + 0.025 * layer, up, 0.075, 0.37 * layer)
-        blade = ramp(
-            height + 0.5 * (tone - 0.5) - 0.15 * (2 - layer),
-            [(0.0, (0.05, 0.20, 0.03)), (0.45, (0.20, 0.48, 0.08)), (1.0, (0.56, 0.76, 0.24))],
-        )
-        color = mix(color, blade, inside)
-    return color
+    """Upright blades over one another, dark at the roots and light at the tips."""
+    tone = noise(points / 0.3)[:, 0]
+    fine, tall = strands(points, normals, 0.0375), strands(points, normals, 0.075)
+    height = 0.7 * torch.maximum(fine[:, 0], fine[:, 1]) + 0.3 * torch.maximum(tall[:, 2], tone)
+    return ramp(
+        height + 0.2 * (tall[:, 3] - 0.5),
+        [
+            (0.40, (0.02, 0.09, 0.01)),
+            (0.52, (0.09, 0.28, 0.04)),
+            (0.63, (0.24, 0.50, 0.09)),
+            (0.80, (0.58, 0.74, 0.28)),
+        ],
+    )
 
 
 def straw(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Dry stalks lying criss-cross."""
-    warp = noise(points / 0.3)[:, :2] - 0.5
-    across, up = planar(points, normals)
-    rising, falling = across + up + 0.2 * warp[:, 0], across - up + 0.2 * warp[:, 1]
-    first = noise(torch.stack([rising / 0.0375, falling / 0.3, 0 * up], -1))
-    other = noise(torch.stack([rising / 0.3, falling / 0.0375, 0 * up], -1))
-    stalk = torch.maximum(first[:, 0], other[:, 1])
-    return shaded(style.first, 0.15 + 1.15 * step(0.55, 0.6, stalk))
+    first, other = strands(points, normals, 0.0375), strands(points, normals, 0.075)
+    stalk = torch.maximum(first[:, 0], torch.maximum(first[:, 3], other[:, 1]))
+    return shaded(style.first, 0.15 + 1.15 * step(0.57, 0.5, stalk))
 
 
 def moss(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Soft green clumps."""
-    clumps = cells(points / 0.15 + noise(points / 0.15)[:, :3])
+    clumps = warped_cells(points, 0.15)
     soft = fractal(points / 0.15, 3, 0.6)[:, 0]
     value = 0.65 * soft + 0.45 * (0.75 - clumps.nearest)
     return ramp(

@@ -6,7 +6,7 @@ See `patterns` for the rules.
 import torch
 from torch import Tensor
 
-from texcsd.embedded.noise import cells, fractal, mix, noise, step
+from texcsd.embedded.noise import fractal, mix, noise, step, warped_cells
 from texcsd.embedded.patterns import Style, distance_to_line, lattice, planar, rgb, shaded
 
 
@@ -63,7 +63,7 @@ def porcelain(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def glass(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Church window: panes of many bright colours between black leads."""
-    panes = cells(points / 0.3, jitter=0.9)
+    panes = warped_cells(points, 0.3)
     hue = panes.random[:, None] * 1.9 + torch.tensor([0.0, 0.33, 0.67], device=points.device)
     color = (0.44 + 0.42 * torch.cos(2 * torch.pi * hue)).clamp(0.04, 1)
     streak = 0.85 + 0.3 * noise(points / 0.15)[:, 0]

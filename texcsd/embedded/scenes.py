@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from texcsd.embedded.captions import DEFECTS, Look, random_look
+from texcsd.embedded.place import geometry_channels
 
 IMAGE_SIZE = 64
 SUPERSAMPLING = 2
@@ -26,13 +27,9 @@ CLOSE_UP_FRACTION = 0.6
 """Of the views tried; a few miss the object and show all of it instead."""
 FAR_DEPTH = 0.2
 """Normalised depth of the farthest visible point: above 0, so silhouettes stay visible."""
-PATTERN_PERIOD = 4.8
-"""Wavelength of the longest position wave; pattern space in view is always smaller."""
-POSITION_OCTAVES = 7
 PATTERN_OFFSET = 1.2
 """Patterns begin anywhere in a cube of this size: what another seed changes in a painting."""
 PATTERN_SCALE = (0.7, 1.4)
-GEOMETRY_CHANNELS = 4 + 6 * POSITION_OCTAVES
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Scenes:
     images: Tensor
     """float[n, size, size, 3], sRGB in [0, 1], row 0 on top."""
     geometry: Tensor
-    """float[shapes, size, size, 46], see `geometry_channels`; n / shapes images share each."""
+    """float[shapes, size, size, GEOMETRY_CHANNELS], see `place`; n / shapes images share each."""
     view_width: Tensor
     """float[n], width of the image at the looked-at point, in units of the unit sphere's radius."""
     captions: list[str]
@@ -294,35 +291,6 @@ def _shade(
     return _to_srgb(linear.clamp(0, 1))
 
 
-def geometry_channels(depth: Tensor, normals: Tensor, positions: Tensor, size: int) -> Tensor:
-    """What the model is told of the surface, zero in the background.
-
-    Normalised depth, the normal, and for each octave the sine and cosine of the position, as neural
-    fields take it (Tancik et al. 2020, "Fourier features"): so every view of an object agrees on
-    where the pattern lies, and fine structure need not be guessed from noise. Each pixel of the
-    model stands for the mean of the rendered pixels it covers.
-
-    Args:
-        depth: float[n, p, 1], 0 in the background, of square images with p pixels.
-        normals: float[n, p, 3], unit, in world space.
-        positions: float[n, p, 3], in pattern space.
-        size: Pixels of the model per side.
-
-    Returns:
-        float[n, size, size, 4 + 6 * POSITION_OCTAVES]: depth, normal, sine and cosine by octave.
-    """
-    seen = (depth > 0).to(depth)
-    means = _box_filter(torch.cat([seen, depth, normals * seen, positions * seen], -1), size)
-    coverage, depth, normals, positions = means.split([1, 1, 3, 3], -1)
-    angle = positions / coverage.clamp(min=1e-6) * (2 * torch.pi / PATTERN_PERIOD)
-    sine, cosine = angle.sin(), angle.cos()
-    channels = [depth, normals]
-    for _ in range(POSITION_OCTAVES):
-        channels += [sine * coverage, cosine * coverage]
-        sine, cosine = 2 * sine * cosine, 1 - 2 * sine * sine
-    return torch.cat(channels, -1)
-
-
 def random_frames(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Where patterns begin, float[count, 3], and their sizes, float[count]."""
     small, large = PATTERN_SCALE
@@ -386,7 +354,9 @@ def random_scenes(
     depth = _normalized_depth(-(directions * backward[:, None]).sum(-1) * travelled, hit)
     offset, scale = random_frames(shape_count, generator)
     pattern_points = points / scale.to(device)[:, None, None] + offset.to(device)[:, None]
-    geometry = geometry_channels(depth[..., None], normals, pattern_points, IMAGE_SIZE)
+    as_image = (shape_count, size, size, -1)
+    surface = (depth.view(as_image), normals.view(as_image), pattern_points.view(as_image))
+    geometry = geometry_channels(*surface, IMAGE_SIZE).permute(0, 2, 3, 1)
     images, captions = [], []
     for index in range(shape_count):
         mask = hit[index]

@@ -6,55 +6,53 @@ Markings of coats are warped waves and cells in space; scales lie in shifted row
 import torch
 from torch import Tensor
 
-from texcsd.embedded.noise import cells, fractal, mix, noise, ramp, step
+from texcsd.embedded.noise import fractal, mix, noise, ramp, step, warped_cells
 from texcsd.embedded.patterns import (
     Style,
-    blades,
+    bent,
     distance_to_line,
     lattice,
     overlapping,
     planar,
     rgb,
     shaded,
-    stretch,
+    strands,
     wave,
 )
 
 
 def leather(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Brown hide with rounded pebbles between dark lines, a few soft folds, lighter worn places."""
-    grain = cells(points / 0.075 + 0.6 * noise(points / 0.15)[:, :3], jitter=0.9)
+    """Brown hide: pebbles between soft dark creases, finer grain on them, lighter worn places."""
+    pebbles, grain = warped_cells(points, 0.15), warped_cells(points, 0.075)
     worn = noise(points / 0.3)
-    pebble = step(0.12, 0.34, grain.border) - 0.5 * grain.nearest
-    fold = 1 - step(0.02, 0.05, (worn[:, 1] - 0.5).abs())
-    shade = 0.88 + 0.34 * pebble + 0.45 * (worn[:, 0] - 0.5) - 0.28 * fold
-    color = shaded(style.first, shade + 0.10 * (grain.random - 0.5))
-    rubbed = 0.25 * step(0.66, 0.25, worn[:, 0]) * step(0.1, 0.5, pebble)
+    crease = 1 - step(0.08, 0.18, pebbles.border)
+    dome = 0.55 - pebbles.nearest + 0.4 * step(0.12, 0.34, grain.border)
+    shade = 0.90 + 0.28 * dome + 0.45 * (worn[:, 0] - 0.5) - 0.30 * crease
+    color = shaded(style.first, shade + 0.08 * (pebbles.random - 0.5))
+    rubbed = 0.28 * step(0.62, 0.3, worn[:, 0]) * (1 - crease)
     return mix(color, 0.5 * style.first + rgb(points, 0.47, 0.40, 0.31), rubbed)
 
 
 def zebra(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Crisp, slightly wavy stripes, mostly level, some thinner than others."""
-    warp = fractal(points / 0.6, 2)
     # Along the surface, so that level faces are striped and not blotched.
-    _, up = planar(points, normals)
-    stripe = wave(up + 0.14 * (warp[:, 0] - 0.5), 0.3) + 0.6 * (warp[:, 1] - 0.5)
+    _, up = bent(points, normals)
+    stripe = wave(up, 0.3) + 0.6 * (noise(points / 0.3)[:, 2] - 0.5)
     return mix(style.second, style.first, step(0.05, 0.25, stripe))
 
 
 def tiger(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Thin broken dark stripes on fur."""
-    warp = fractal(points / 0.6, 3)
-    _, up = planar(points, normals)
-    stripe = wave(up + 0.25 * (warp[:, 0] - 0.5), 0.3) - 1.6 * (warp[:, 1] - 0.34)
-    fur = fractal(stretch(points, 0.0375, 0.075, 0.0375), 2)[:, 0]
+    _, up = bent(points, normals)
+    stripe = wave(up, 0.3) - 1.6 * (noise(points / 0.3)[:, 2] - 0.34)
+    fur = strands(points, normals, 0.0375)[:, 0]
     coat = shaded(style.first, 0.80 + 0.4 * fur)
     return mix(coat, style.second, step(0.25, 0.3, stripe))
 
 
 def leopard(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Open rosettes on a tan coat."""
-    spots = cells(points / 0.15 + 0.35 * noise(points / 0.15)[:, :3], jitter=0.7)
+    spots = warped_cells(points, 0.15)
     uneven = noise(points / 0.075)
     ring = step(0.26, 0.10, spots.nearest) - step(0.45, 0.10, spots.nearest)
     ring = ring * step(0.32, 0.2, uneven[:, 0])
@@ -65,7 +63,7 @@ def leopard(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def giraffe(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Brown patches between light lines."""
-    patches = cells(points / 0.3 + 0.25 * noise(points / 0.15)[:, :3], jitter=0.75)
+    patches = warped_cells(points, 0.3)
     inside = step(0.09, 0.06, patches.border)
     tone = 0.78 + 0.35 * patches.random + 0.25 * (fractal(points / 0.15, 2)[:, 0] - 0.5)
     return mix(style.second, shaded(style.first, tone), inside)
@@ -80,22 +78,17 @@ def cow(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def dalmatian(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Small uneven dark spots, scattered on white."""
-    spots = cells(points / 0.15 + 0.5 * noise(points / 0.15)[:, :3], jitter=0.9)
+    spots = warped_cells(points, 0.15)
     size = 0.24 + 0.22 * spots.random
     return mix(style.second, style.first, step(0.0, 0.08, spots.nearest - size))
 
 
 def fur(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Tufts of hair hanging down in three layers, dark at the roots and light at the tips."""
-    across, up = planar(points, normals)
-    lean = noise(points / 0.3)
-    bent = across + 0.24 * lean[:, 0]
-    color = (0.35 * style.first).expand(len(points), 3)
-    for layer in range(3):
-        inside, height = blades(bent + 0.017 * layer, -up, 0.0375, 0.37 * layer)
-        shade = 0.50 + 0.20 * layer + 0.75 * height + 0.6 * (lean[:, 1] - 0.5)
-        color = mix(color, shaded(style.first, shade), 0.85 * inside)
-    return color.clamp(0, 1)
+    """Soft hair hanging down: fine strands on coarser tufts, dark between them."""
+    fine, tufts = strands(points, normals, 0.0375), strands(points, normals, 0.075)
+    hair = torch.maximum(fine[:, 0], fine[:, 1])
+    shade = 0.45 + 0.8 * step(0.52, 0.6, hair) + 1.1 * (tufts[:, 0] - 0.5)
+    return shaded(style.first, shade + 0.4 * (noise(points / 0.3)[:, 1] - 0.5))
 
 
 def scales(points: Tensor, normals: Tensor, style: Style) -> Tensor:

@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from texcsd.embedded.model import TextToImage, build_scheduler, load_pipeline, save_pipeline
-from texcsd.embedded.scenes import FAR_DEPTH, GEOMETRY_CHANNELS, Scenes, random_scenes, spoil
+from texcsd.embedded.place import GEOMETRY_CHANNELS
+from texcsd.embedded.scenes import FAR_DEPTH, Scenes, random_scenes, spoil
 
 SHAPES_PER_CHUNK, LOOKS_PER_SHAPE = 8, 6
 SPOILT = 0.06

@@ -3,6 +3,7 @@
 An instanced mesh stays instanced; to the atlas it is there once.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -13,8 +14,12 @@ from texcsd.geometry.mesh import Mesh, Part
 
 def without_repeats(mesh: Mesh) -> Mesh:
     """Return the mesh without the parts that show a primitive that an earlier part shows."""
-    first = first_parts(mesh)
-    kept = [part for number, part in enumerate(mesh.parts) if first[number] == number]
+    return with_parts(mesh, [n for n, first in enumerate(first_parts(mesh)) if first == n])
+
+
+def with_parts(mesh: Mesh, numbers: Sequence[int]) -> Mesh:
+    """Return the mesh with the faces of these parts alone, in this order."""
+    kept = [mesh.parts[number] for number in numbers]
     if len(kept) == len(mesh.parts):
         return mesh
     starts = torch.tensor([0, *(part.face_count for part in kept)]).cumsum(0).tolist()

@@ -130,9 +130,9 @@ class LatentDenoiser(DiffusersDenoiser):
 
     def _split_embeddings(self, embeddings: Tensor) -> tuple[Tensor, dict[str, Tensor] | None]:
         """The tokens and, for SDXL, what it is told besides: an uncropped image of its own size."""
+        tokens, pooled = split_pooled(embeddings, self.prompt_encoder.pooled_width)
         if not self.pooled_width:
-            return embeddings, None
-        tokens, pooled = split_pooled(embeddings, self.pooled_width)
+            return tokens, None
         size = self.image_size
         original_size, crop, target_size = (size, size), (0, 0), (size, size)
         time_ids = pooled.new_tensor([*original_size, *crop, *target_size])

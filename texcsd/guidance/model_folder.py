@@ -25,7 +25,7 @@ LOADABLE = {
     "unet": ("UNet2DConditionModel",),
     "vae": ("AutoencoderKL",),
     "controlnet": ("ControlNetModel",),
-    "text_encoder": ("CLIPTextModel", "T5EncoderModel"),
+    "text_encoder": ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel"),
     "text_encoder_2": ("CLIPTextModelWithProjection",),
     "tokenizer": TOKENIZERS,
     "tokenizer_2": TOKENIZERS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +34,9 @@ class PromptEncoder:
         self.tokenizers, self.zero_empty = tokenizers, zero_empty
         self.load_models = load_models
         self.models: list[Any] | None = load_models()
-        self.pooled_width = self.models[-1].config.projection_dim if len(tokenizers) > 1 else 0
+        last = self.models[-1]
+        self.pooled_width = last.config.projection_dim if hasattr(last, "text_projection") else 0
+        """Of the pooled embedding that comes after the tokens; 0 where there is none."""
         self.limits = [_token_limit(*pair) for pair in zip(tokenizers, self.models, strict=True)]
 
     def check_length(self, prompt: str) -> list[str]:
@@ -47,31 +50,37 @@ class PromptEncoder:
 
     @torch.no_grad()
     def encode(self, prompts: list[str], device: torch.device) -> Tensor:
-        """Embeddings, float[prompt, tokens, width]; with a pooled one as one token more."""
+        """Embeddings, float[prompt, tokens, width]; a pooled one comes as more tokens."""
         models, self.models = self.models or self.load_models(), None
         pairs = zip(self.tokenizers, models, self.limits, strict=True)
         outputs = [_run(*parts, prompts, device) for parts in pairs]
         if len(outputs) == 1:
-            return outputs[0].last_hidden_state
-        hidden = torch.cat([output.hidden_states[-2] for output in outputs], -1)
+            hidden = outputs[0].last_hidden_state
+        else:
+            hidden = torch.cat([output.hidden_states[-2] for output in outputs], -1)
+        if not self.pooled_width:
+            return hidden
         embeddings = append_pooled(hidden, outputs[-1].text_embeds)
-        if self.zero_empty:
+        if self.zero_empty and len(outputs) > 1:
             embeddings[[index for index, prompt in enumerate(prompts) if not prompt]] = 0
         return embeddings
 
 
 def append_pooled(tokens: Tensor, pooled: Tensor) -> Tensor:
-    """float[prompt, tokens + 1, width]: the pooled embedding as a last token, padded with zeros.
+    """float[prompt, tokens + k, width]: the pooled embedding as k last tokens, padded with zeros.
 
     So that all that a prompt means to a model is one tensor, which can be stacked and interpolated.
     """
-    padded = functional.pad(pooled, (0, tokens.shape[-1] - pooled.shape[-1]))
-    return torch.cat([tokens, padded[:, None]], 1)
+    width = tokens.shape[-1]
+    padded = functional.pad(pooled, (0, -pooled.shape[-1] % width))
+    return torch.cat([tokens, padded.view(len(tokens), -1, width)], 1)
 
 
 def split_pooled(embeddings: Tensor, pooled_width: int) -> tuple[Tensor, Tensor]:
     """What `append_pooled` was given."""
-    return embeddings[:, :-1], embeddings[:, -1, :pooled_width]
+    count = math.ceil(pooled_width / embeddings.shape[-1])
+    tokens, pooled = embeddings.split([embeddings.shape[1] - count, count], 1)
+    return tokens, pooled.flatten(1)[:, :pooled_width]
 
 
 def _token_limit(tokenizer: Any, model: Any) -> int:

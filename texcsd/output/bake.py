@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.uv_wrapping import wrap_uv
 from texcsd.rendering.rasterize import rasterize_uv
 
 MOST_SOURCES = 1 << 17
@@ -41,7 +42,13 @@ class TextureMaps:
     """Number of covered texels that hardly any view saw; coloured from their surroundings in 3D."""
 
 
-def bake_texture(mesh: Mesh, base_color_map: Tensor, seen: Tensor) -> TextureMaps:
+def bake_texture(
+    mesh: Mesh,
+    base_color_map: Tensor,
+    seen: Tensor,
+    original: NDArray[np.uint8] | None = None,
+    may_change: BoolArray | None = None,
+) -> TextureMaps:
     """Turn a learned base colour into the texture to save.
 
     A covered texel that was seen keeps its colour, rounded to 8 bits. One that was not seen
@@ -53,6 +60,9 @@ def bake_texture(mesh: Mesh, base_color_map: Tensor, seen: Tensor) -> TextureMap
         mesh: Fitted to the unit sphere; has uv.
         base_color_map: float[1, size, size, 3], sRGB in [0, 1], row 0 on top.
         seen: bool[size, size], the texels that took part in at least one view.
+        original: uint8[size, size, 3]; with `may_change`, the texture that was edited.
+        may_change: bool[size, size]; the others come out as in `original`, to the bit, and unseen
+            ones among them do not count.
     """
     size = base_color_map.shape[1]
     if base_color_map.shape != (1, size, size, 3) or seen.shape != (size, size):
@@ -61,12 +71,15 @@ def bake_texture(mesh: Mesh, base_color_map: Tensor, seen: Tensor) -> TextureMap
             " expected [1, size, size, 3] and [size, size]"
         )
     colors = base_color_map[0].detach().float().cpu().numpy()
-    texels = _surface_of_texels(mesh, size)
-    unseen = texels.covered & ~seen.cpu().numpy()
-    filled = _continue_seen_surface(colors, texels, unseen)
-    base_color = np.rint(np.clip(filled, 0, 1) * 255).astype(np.uint8)
+    texels = _surface_of_texels(wrap_uv(mesh), size)
+    changed = texels.covered if may_change is None else texels.covered & may_change
+    unseen = changed & ~seen.cpu().numpy()
+    filled = _continue_seen_surface(colors, replace(texels, covered=changed), unseen)
+    base_color = _pad_charts(np.rint(np.clip(filled, 0, 1) * 255).astype(np.uint8), texels.covered)
+    if original is not None and may_change is not None:
+        base_color = np.where(may_change[..., None], base_color, original)
     return TextureMaps(
-        base_color=_pad_charts(base_color, texels.covered),
+        base_color=base_color,
         covered=texels.covered,
         texels=int(texels.covered.sum()),
         unseen_texels=int(unseen.sum()),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from texcsd.errors import TexcsdError
 from texcsd.geometry.gltf_document import open_document
@@ -118,6 +119,32 @@ def _measure(
         exact = {name: found[name] for name in found if name != "max_painted_uv_delta"}
         _refuse(after, exact)
     return found
+
+
+def measure_kept_texels(
+    path: Path, original: NDArray[np.uint8], may_change: NDArray[np.bool_]
+) -> dict[str, int]:
+    """Compare a written texture with the one it was edited from, where that was to be kept.
+
+    Args:
+        path: The written PNG.
+        original: uint8[size, size, 3], row 0 on top.
+        may_change: bool[size, size].
+
+    Raises:
+        TexcsdError: A texel differs that should not; the file was deleted.
+    """
+    with Image.open(path) as image:
+        written = np.asarray(image)[..., :3]
+    changed = (written != original).any(axis=2)
+    wrong = int((changed & ~may_change).sum())
+    if wrong:
+        path.unlink()
+        raise TexcsdError(
+            f"{path}: read back, {wrong:,} texels differ that were to be kept; it was deleted, "
+            "please report this"
+        )
+    return {"changed_texels": int(changed.sum()), "kept_texels": int((~may_change).sum())}
 
 
 def _refuse(

@@ -81,12 +81,13 @@ class GltfBuffer:
         }
         return self.append("accessors", accessor)
 
-    def append_texture(self, png: bytes, uv: NDArray[np.floating]) -> int:
-        """Append a texture that repeats only if the uv float[texture_vertex, 2] need it."""
+    def append_texture(self, picture: bytes, uv: NDArray[np.floating]) -> int:
+        """Append a PNG or JPEG that repeats only if the uv float[texture_vertex, 2] need it."""
         tiled = bool(((uv < 0) | (uv > 1)).any())
         wrap = _REPEAT if tiled else _CLAMP_TO_EDGE
-        view = self.append_view(png)
-        image = {"name": "base_color", "mimeType": "image/png", "bufferView": view}
+        view = self.append_view(picture)
+        kind = "jpeg" if picture.startswith(b"\xff\xd8") else "png"
+        image = {"name": "base_color", "mimeType": f"image/{kind}", "bufferView": view}
         sampler = {"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP_LINEAR}
         numbers = {
             "sampler": self.append("samplers", sampler | {"wrapS": wrap, "wrapT": wrap}),

@@ -35,7 +35,9 @@ SIGNATURES = {
 }
 
 
-def patch_gltf(document: GltfDocument, mesh: Mesh, png: bytes, name: str) -> GltfDocument:
+def patch_gltf(
+    document: GltfDocument, mesh: Mesh, png: bytes, name: str, keep_materials: bool = False
+) -> GltfDocument:
     """Put the texture into a copy of the document.
 
     Primitives whose coordinates were painted keep them, and every attribute, as they are. Others
@@ -49,6 +51,8 @@ def patch_gltf(document: GltfDocument, mesh: Mesh, png: bytes, name: str) -> Glt
         mesh: As loaded from that document; its uv are those that were painted.
         png: The base colour, row 0 on top; embedded as it is.
         name: For the material of surfaces that have none.
+        keep_materials: Leave materials and samplers as they are but for the texture: for one that
+            was edited rather than painted anew.
 
     Returns:
         A document with a single buffer, which is its binary chunk.
@@ -69,7 +73,9 @@ def patch_gltf(document: GltfDocument, mesh: Mesh, png: bytes, name: str) -> Glt
         painted = painted[:, ::-1] if part.source.mirrored else painted
         lookups[place] = give_coordinates(document, buffer, primitives[place], painted)
     texture = buffer.append_texture(png, once.uv.cpu().numpy())
-    _paint_materials(buffer, lookups, {"index": texture}, name)
+    if keep_materials:
+        _keep_sampler(buffer, next(iter(lookups)), texture)
+    _paint_materials(buffer, lookups, {"index": texture}, name, keep_materials)
     return replace(document, tree=buffer.tree, binary_chunk=bytes(buffer.data), buffers={})
 
 
@@ -120,8 +126,27 @@ def primitives_by_place(buffer: GltfBuffer) -> dict[tuple[int, int], dict[str, A
     }
 
 
+def _keep_sampler(buffer: GltfBuffer, place: tuple[int, int], texture: int) -> None:
+    """Look the new texture up as the one was that this primitive has."""
+    material = buffer.tree["materials"][primitives_by_place(buffer)[place]["material"]]
+    old = buffer.tree["textures"][material["pbrMetallicRoughness"]["baseColorTexture"]["index"]]
+    if "sampler" in old:
+        buffer.tree["textures"][texture]["sampler"] = old["sampler"]
+        buffer.tree["samplers"].pop()  # The one that was appended with the texture.
+
+
+def _edited_material(before: dict[str, Any], texture: dict[str, Any]) -> dict[str, Any]:
+    material = copy.deepcopy(before)
+    material["pbrMetallicRoughness"]["baseColorTexture"] |= texture
+    return material
+
+
 def _paint_materials(
-    buffer: GltfBuffer, lookups: dict[tuple[int, int], Lookup], texture: dict[str, int], name: str
+    buffer: GltfBuffer,
+    lookups: dict[tuple[int, int], Lookup],
+    texture: dict[str, int],
+    name: str,
+    keep_materials: bool,
 ) -> None:
     """Give the painted primitives a material with the texture, in place of the one they have."""
     primitives = primitives_by_place(buffer)
@@ -135,7 +160,10 @@ def _paint_materials(
         if kind not in numbers:
             before = {"name": name} if old is None else buffer.tree["materials"][old]
             kept = {key: before[key] for key in KEPT_OF_MATERIALS if key in before}
-            material = painted_material(kept, texture | lookup)
+            if keep_materials:
+                material = _edited_material(before, texture)
+            else:
+                material = painted_material(kept, texture | lookup)
             if old is None or any(user != lookup for user in users[old]):
                 numbers[kind] = buffer.append("materials", material)
             else:

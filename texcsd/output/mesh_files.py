@@ -75,16 +75,18 @@ def mesh_file_contents(
     uv_kept: bool,
     png: bytes,
     outputs: Mapping[str, str],
+    keep_materials: bool = False,
     shape: Mesh | None = None,
 ) -> dict[str, bytes]:
     """Write the files that `mesh_file_names` names.
 
     Args:
         mesh_path: Where the mesh was loaded from.
-        mesh: As loaded; its uv are those that were painted.
+        mesh: As loaded; its uv are those that were painted. Of a glTF it may be only some parts.
         uv_kept: Whether these are the uv of the file.
         png: The base colour, row 0 on top.
         outputs: Names of all files of the result; that of the texture is "base_color".
+        keep_materials: Of a glTF, leave all but the texture as it is.
         shape: The same mesh with its vertices displaced, if they are to be.
 
     Raises:
@@ -93,7 +95,7 @@ def mesh_file_contents(
     wanted = {Path(name).suffix[1:]: key for key, name in outputs.items()}
     contents: dict[str, bytes] = {}
     if "glb" in wanted or "gltf" in wanted:
-        tree, binary = _gltf(mesh_path, mesh, png, shape)
+        tree, binary = _gltf(mesh_path, mesh, png, keep_materials, shape)
         contents["glb"] = glb_container(tree, binary)
         if "gltf" in wanted:
             contents |= {"gltf": _gltf_text(tree, outputs["bin"]), "bin": binary}
@@ -114,7 +116,7 @@ def _rounded(mesh: Mesh, shape: Mesh) -> NDArray[np.float64]:
 
 
 def _gltf(
-    mesh_path: Path, mesh: Mesh, png: bytes, shape: Mesh | None
+    mesh_path: Path, mesh: Mesh, png: bytes, keep_materials: bool, shape: Mesh | None
 ) -> tuple[dict[str, Any], bytes]:
     """Return the tree and the only buffer."""
     if mesh_path.suffix.lower() not in (".glb", ".gltf"):
@@ -124,7 +126,7 @@ def _gltf(
         document = open_document(mesh_path)
         if shape is not None:
             document = _reshaped(mesh_path, document, shape)
-        document = patch_gltf(document, mesh, png, mesh_path.stem)
+        document = patch_gltf(document, mesh, png, mesh_path.stem, keep_materials)
         json.dumps(document.tree, allow_nan=False)
     except TexcsdError:
         raise

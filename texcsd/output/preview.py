@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh
 from texcsd.output.gltf import png_bytes
 from texcsd.rendering.cameras import Cameras, orbit_cameras
@@ -71,21 +76,26 @@ def shape_png(before: Mesh, after: Mesh) -> bytes:
     return png_bytes(np.concatenate(rows))
 
 
-def turntable_gif(mesh: Mesh, base_color: Picture) -> bytes:
-    """Render one turn around the mesh as an animation that repeats for ever.
-
-    All frames share one palette and none is dithered, so that colours do not flicker. Of equal
-    frames in a row the GIF holds one, for as long.
+def turntable_frames(mesh: Mesh, base_color: Picture) -> list[Picture]:
+    """Render one turn around the mesh, uint8[size, size, 3] each.
 
     Args:
         mesh: Fitted to the unit sphere; has uv.
         base_color: uint8[size, size, 3], row 0 on top.
+    """
+    cameras = orbit_cameras(FRAMES, elevation_degrees=15, view_width=VIEW_WIDTH)
+    return _render_views(mesh, base_color, cameras, _grey_gradient(FRAME_SIZE, 0.93, 0.93))
+
+
+def turntable_gif(frames: list[Picture]) -> bytes:
+    """Make an animation of the frames that repeats for ever.
+
+    All frames share one palette and none is dithered, so that colours do not flicker. Of equal
+    frames in a row the GIF holds one, for as long.
 
     Returns:
         A GIF file.
     """
-    cameras = orbit_cameras(FRAMES, elevation_degrees=15, view_width=VIEW_WIDTH)
-    frames = _render_views(mesh, base_color, cameras, _grey_gradient(FRAME_SIZE, 0.93, 0.93))
     some_pixels = Image.fromarray(np.concatenate(frames[::3])[::2, ::2])
     palette = some_pixels.quantize(256, method=Image.Quantize.MEDIANCUT)
     images = [
@@ -103,6 +113,37 @@ def turntable_gif(mesh: Mesh, base_color: Picture) -> bytes:
         optimize=False,
     )
     return stream.getvalue()
+
+
+def can_write_mp4() -> bool:
+    """Tell whether ffmpeg is installed."""
+    return shutil.which("ffmpeg") is not None
+
+
+def turntable_mp4(frames: list[Picture]) -> bytes:
+    """Make a film of the frames with the ffmpeg that is installed; the same frames, the same bytes.
+
+    Returns:
+        An MP4 file, H.264.
+
+    Raises:
+        TexcsdError: ffmpeg failed, perhaps for want of its H.264 encoder.
+    """
+    height, width = frames[0].shape[:2]
+    command = [
+        "ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24",
+        "-s", f"{width}x{height}", "-r", f"1000/{FRAME_MILLISECONDS}", "-i", "-",
+        "-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p", "-threads", "1",
+        "-fflags", "+bitexact", "-flags", "+bitexact", "-movflags", "+faststart",
+    ]  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="texcsd-film-") as folder:
+        film = Path(folder, "film.mp4")
+        pixels = b"".join(frame.tobytes() for frame in frames)
+        done = subprocess.run([*command, film], input=pixels, capture_output=True, check=False)
+        if done.returncode != 0 or not film.exists():
+            reason = done.stderr.decode(errors="replace").strip().rpartition("\n")[2][:120]
+            raise TexcsdError(f"turntable.mp4: ffmpeg could not write it ({reason})")
+        return film.read_bytes()
 
 
 def _render_views(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from texcsd.rendering import operations
 from texcsd.rendering.rasterize import Surface
@@ -58,6 +59,29 @@ class TexelPyramid(nn.Module):
             images = [INITIAL_NOISE * image for image in noise]
         images[0] += torch.logit(torch.tensor([*initial_color], dtype=torch.float32), eps=1e-3)
         self.levels = nn.ParameterList(images)
+
+    @classmethod
+    def from_image(cls, image: Tensor) -> TexelPyramid:
+        """Starts as an image: composed it is the image again, to less than half an 8-bit step.
+
+        The second finest level holds as much of it as it can, so that the texture without its
+        finest level is the image, too, at that size.
+
+        Args:
+            image: float32[1, size, size, 3], sRGB in [0, 1], row 0 on top.
+        """
+        pyramid = cls(image.shape[1], initial_color=(0.5, 0.5, 0.5))
+        wanted = image.permute(0, 3, 1, 2)
+        with torch.no_grad():
+            below = torch.zeros_like(wanted)
+            if len(pyramid.levels) > 1:
+                size = pyramid.levels[-2].shape[1]
+                smaller = torch.logit(functional.interpolate(wanted, size=size, mode="area"), 1e-3)
+                pyramid.levels[-2].copy_(smaller.permute(0, 2, 3, 1))
+                below = functional.interpolate(smaller, size=pyramid.size, mode="bilinear")
+            finest = torch.logit(wanted, eps=1e-3) - below
+            pyramid.levels[-1].copy_(finest.permute(0, 2, 3, 1))
+        return pyramid
 
     @property
     def size(self) -> int:

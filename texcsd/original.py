@@ -1,0 +1,237 @@
+"""The texture a mesh came with: what an editing starts from, and what of it may change."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+
+from texcsd.errors import TexcsdError
+from texcsd.geometry.file_materials import Materials, read_image, read_materials
+from texcsd.geometry.instances import with_parts
+from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.uv_wrapping import wrap_uv
+from texcsd.rendering.rasterize import rasterize_uv
+
+MOST_PIXELS = 1 << 28
+"""Of an image file; larger ones are not unpacked."""
+MOST_NAMES = 12
+"""Named in a message."""
+
+BoolArray = NDArray[np.bool_]
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Original:
+    """The base colour of a mesh before it is edited. Arrays have row 0 on top."""
+
+    pixels: Picture
+    """uint8[size, size, 3], sRGB."""
+    alpha: Picture | None
+    """uint8[size, size]; None for an opaque image. It is passed on as it is."""
+    may_change: BoolArray
+    """bool[size, size]."""
+    parts: tuple[int, ...]
+    """The parts of the mesh that show this image; the others are not edited."""
+    warnings: list[str]
+
+    @property
+    def size(self) -> int:
+        """Texels per side."""
+        return len(self.pixels)
+
+
+def read_original(mesh_path: Path, mesh: Mesh, size: int, mask: str, only: str) -> Original:
+    """Read the base colour of a mesh file and find the texels that may change.
+
+    Args:
+        mesh_path: GLB, glTF or OBJ.
+        mesh: As loaded from it.
+        size: Texels per side, 0 for those it has.
+        mask: Path of a picture of the image's size whose white part may change; empty for all.
+        only: Name of a material, node or object; texels that others show, too, or are nearer to,
+            do not change. Empty for all.
+
+    Raises:
+        TexcsdError: There is no such texture, or more than one; mask or name fit nothing.
+    """
+    if mesh.uv is None:
+        raise TexcsdError(f"{mesh_path}: has no UVs, so it shows no texture; use texcsd paint")
+    if not np.isfinite(mesh.uv.cpu().numpy()).all():
+        raise TexcsdError(f"{mesh_path}: has UVs that are no numbers; unwrap it, or paint it anew")
+    materials = read_materials(mesh_path, mesh)
+    chosen = _named_faces(mesh_path, mesh, materials, only)
+    image = _one_image(mesh_path, materials, chosen)
+    shown = _faces_with(materials, image)
+    if mesh_path.suffix.lower() == ".obj" and not shown.all():
+        raise TexcsdError(
+            f"{mesh_path}: only {shown.mean():.0%} of its faces show that texture; an OBJ needs "
+            "one texture all over to be edited, convert it to GLB"
+        )
+    content = read_image(mesh_path, image)
+    pixels = _decode(content, f"{mesh_path}: its texture")
+    pixels, warnings = _resized(pixels, size, mesh_path, keep_size=bool(mask or only))
+    may_change = _nearer_to(mesh, chosen & shown, shown & ~chosen, len(pixels))
+    may_change &= _read_mask(mask, len(pixels)) if mask else True
+    if not may_change.any():
+        raise TexcsdError(
+            f"{mesh_path}: no texel may change: what --mask and --only allow is shown nowhere, or "
+            "by other parts, too"
+        )
+    part_numbers = tuple(n for n, part in enumerate(mesh.parts) if shown[part.first_face])
+    alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
+    return Original(pixels[..., :3], alpha, may_change, part_numbers, warnings)
+
+
+def shown_part(mesh: Mesh, original: Original) -> Mesh:
+    """The mesh without the parts that show other textures or none."""
+    return with_parts(mesh, original.parts)
+
+
+def changing_part(mesh: Mesh, original: Original) -> Mesh:
+    """The faces of a mesh whose centres may change, for close-ups to look at; all if none does."""
+    assert mesh.uv is not None and mesh.uv_faces is not None
+    size = original.size
+    u, v = mesh.uv[mesh.uv_faces].mean(1).cpu().numpy().T
+    column, row = np.floor(u * size).astype(int) % size, np.floor((1 - v) * size).astype(int) % size
+    faces = np.flatnonzero(original.may_change[row, column])
+    return _with_faces(mesh, faces) if len(faces) else mesh
+
+
+def _named_faces(path: Path, mesh: Mesh, materials: Materials, name: str) -> BoolArray:
+    """bool[face]: those of the parts, or with the material, of that name; all without a name."""
+    if not name:
+        return np.ones(len(mesh.faces), bool)
+    chosen = np.isin(
+        materials.of_faces, [n for n, known in enumerate(materials.names) if known == name]
+    )
+    for part in mesh.parts:
+        # A node of a glTF with several primitives is there as name_1, name_2 and so on.
+        node = part.name if part.source is None else re.sub(r"_\d+$", "", part.name)
+        if name in (part.name, node):
+            chosen[part.first_face : part.first_face + part.face_count] = True
+    if not chosen.any():
+        known = dict.fromkeys([*materials.names, *(part.name for part in mesh.parts)])
+        nearest = difflib.get_close_matches(name, known, n=MOST_NAMES, cutoff=0.0)
+        raise TexcsdError(
+            f'{path}: no material, node or object with faces is named "{name}"; choose one of: '
+            + ", ".join(nearest)
+        )
+    return chosen
+
+
+def _one_image(path: Path, materials: Materials, chosen: BoolArray) -> str:
+    numbers = [number for number in np.unique(materials.of_faces[chosen]).tolist() if number >= 0]
+    by_image: dict[str, str] = {}
+    for number in numbers:
+        image = materials.images[number]
+        if image is not None:
+            by_image.setdefault(image, materials.names[number])
+    if not by_image:
+        raise TexcsdError(
+            f"{path}: has no base colour texture to edit there; paint it with texcsd paint"
+        )
+    if len(by_image) > 1:
+        names = ", ".join([*by_image.values()][:MOST_NAMES])
+        raise TexcsdError(
+            f"{path}: shows {len(by_image)} textures, and one is edited at a time; choose with "
+            f"--only, such as one of the materials {names}"
+        )
+    return next(iter(by_image))
+
+
+def _faces_with(materials: Materials, image: str) -> BoolArray:
+    """bool[face]: those that show the image."""
+    numbers = [number for number, shown in enumerate(materials.images) if shown == image]
+    return np.isin(materials.of_faces, numbers)
+
+
+def _decode(content: bytes, what: str) -> Picture:
+    """uint8[height, width, 3], or 4 with an alpha that is not 1 all over."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise TexcsdError(
+                    f"{what} has {image.width} x {image.height} texels; make it smaller first"
+                )
+            if image.mode.startswith("I;16"):  # Pillow would cut the values off at 255.
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            has_alpha = "A" in image.getbands() or "transparency" in image.info
+            pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+    except TexcsdError:
+        raise
+    except Exception as error:  # Each of Pillow's readers has its own way to fail.
+        raise TexcsdError(
+            f"{what} cannot be read ({type(error).__name__}); save it as PNG or JPEG"
+        ) from error
+    opaque = has_alpha and bool((pixels[..., 3] == 255).all())
+    return pixels[..., :3] if opaque else pixels
+
+
+def _resized(pixels: Picture, size: int, path: Path, keep_size: bool) -> tuple[Picture, list[str]]:
+    """The image as a square of that size, 0 for its longer side; and what to tell the user."""
+    height, width = pixels.shape[:2]
+    wanted = size or max(height, width)
+    if (height, width) == (wanted, wanted):
+        return pixels, []
+    if keep_size:
+        raise TexcsdError(
+            f"{path}: its texture is {width} x {height}, and with --mask or --only only a square "
+            "one of unchanged size keeps its bits; leave --texture-size out, or resize it first"
+        )
+    resized = Image.fromarray(pixels).resize((wanted, wanted), Image.Resampling.LANCZOS)
+    return np.asarray(resized), [
+        f"the texture was {width} x {height}, the edited one is {wanted} x {wanted}"
+    ]
+
+
+def _read_mask(mask: str, size: int) -> BoolArray:
+    try:
+        content = Path(mask).read_bytes()
+    except OSError as error:
+        raise TexcsdError(f"{mask}: the mask cannot be read ({error.strerror})") from error
+    pixels = _decode(content, f"{mask}: the mask")
+    if pixels.shape[:2] != (size, size):
+        raise TexcsdError(
+            f"{mask}: the mask is {pixels.shape[1]} x {pixels.shape[0]}, the texture {size} x "
+            f"{size}; they have to be of one size"
+        )
+    return pixels[..., :3].mean(axis=2) >= 128
+
+
+def _nearer_to(mesh: Mesh, chosen: BoolArray, others: BoolArray, size: int) -> BoolArray:
+    """bool[size, size]: texels nearer to a chart of the chosen faces than to any of the others."""
+    if not others.any():
+        return np.ones((size, size), bool)
+    return _distance(mesh, chosen, size) < _distance(mesh, others, size)
+
+
+def _distance(mesh: Mesh, faces: BoolArray, size: int) -> NDArray[np.float64]:
+    """float64[size, size], in texels, to the nearest one whose centre lies in one of the faces."""
+    some = _with_faces(mesh, np.flatnonzero(faces))
+    covered = rasterize_uv(wrap_uv(some), size, size).coverage[0, ..., 0].cpu().numpy() > 0
+    if not covered.any():
+        return np.full((size, size), np.inf)
+    distance = distance_transform_edt(~covered)
+    assert isinstance(distance, np.ndarray)
+    return distance
+
+
+def _with_faces(mesh: Mesh, faces: NDArray[np.int64]) -> Mesh:
+    assert mesh.uv_faces is not None
+    return replace(
+        mesh,
+        faces=mesh.faces[faces],
+        uv_faces=mesh.uv_faces[faces],
+        normal_faces=mesh.normal_faces[faces],
+        polygons=None,
+        parts=(),
+    )
