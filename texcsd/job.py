@@ -266,17 +266,13 @@ def _paint(
     going_on = "going on with" if resumed else "painting" if original is None else "editing"
     source = unfinished.notes["uv_source"]
     logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), source)
-    started = time.perf_counter()
-    fitted, shape, shape_report = fit_to_unit_sphere(mesh), None, None
+    fitted, displaced = fit_to_unit_sphere(mesh), None
     if settings.displace:
-        with Progress(settings.displace_steps, quiet) as progress:
-            displacement = refine(fitted.to(device), denoiser, settings, folder / SHAPE, progress)
-        shape = displacement.apply(mesh, float(bounding_sphere(mesh)[1]))
-        rest, fitted = fitted, displacement.apply(fitted, 1.0)
-        _write_outputs(folder, outputs, {"shape": shape_png(rest, fitted)})
-        shape_report = _describe_shape(rest, fitted)
-        warnings += _warn(_coarseness(displacement.edge_length, settings))
-    seconds_of_shape = time.perf_counter() - started
+        displaced = _displace(mesh, fitted, denoiser, settings, folder, quiet)
+        fitted = displaced.fitted
+        _write_outputs(folder, outputs, {"shape": displaced.picture})
+        warnings += _warn(displaced.warnings)
+    shape = displaced.shape if displaced else None
     with Progress(settings.steps, quiet) as progress:
         checkpoints = folder / UNFINISHED
         result = synthesize(fitted.to(device), denoiser, settings, checkpoints, progress, original)
@@ -315,7 +311,7 @@ def _paint(
     kept = {} if original is None else _measure_kept(folder / outputs["base_color"], original)
     seconds = {
         "unwrap": unfinished.notes["seconds"],
-        **({} if shape is None else {"shape": seconds_of_shape}),
+        **({"shape": displaced.seconds} if displaced else {}),
         **result.seconds,
         "bake_and_write": time.perf_counter() - started,
     }
@@ -333,7 +329,7 @@ def _paint(
         "unseen_fraction": maps.unseen_texels / max(1, maps.texels),
         "seams": measure_seams(fitted, maps.base_color),
         "damage": damage,
-        **({} if shape_report is None else {"shape": shape_report}),
+        **({"shape": displaced.report} if displaced else {}),
         **kept,
         "resumed": resumed,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
@@ -384,6 +380,44 @@ def _make_atlas(mesh: Mesh, settings: PaintSettings) -> Unfinished:
     return Unfinished(
         atlas={"uv": mesh.uv, "uv_faces": mesh.uv_faces},
         notes={"uv_source": uv_source, "warnings": warnings, "seconds": seconds},
+    )
+
+
+@dataclass(frozen=True)
+class _Displaced:
+    """A mesh whose vertices were displaced, and what is known about it."""
+
+    fitted: Mesh
+    """In the frame of the input fitted to the unit sphere, and so perhaps a little beyond it."""
+    shape: Mesh
+    """In the pose of the file."""
+    report: dict[str, float]
+    picture: bytes
+    """A PNG, before and after."""
+    seconds: float
+    warnings: list[str]
+
+
+def _displace(
+    mesh: Mesh,
+    fitted: Mesh,
+    denoiser: Denoiser,
+    settings: PaintSettings,
+    folder: Path,
+    quiet: bool,
+) -> _Displaced:
+    started = time.perf_counter()
+    device = _resolve_device(settings.device)
+    with Progress(settings.displace_steps, quiet) as progress:
+        displacement = refine(fitted.to(device), denoiser, settings, folder / SHAPE, progress)
+    after = displacement.apply(fitted, 1.0)
+    return _Displaced(
+        fitted=after,
+        shape=displacement.apply(mesh, float(bounding_sphere(mesh)[1])),
+        report=_describe_shape(fitted, after),
+        picture=shape_png(fitted, after),
+        seconds=time.perf_counter() - started,
+        warnings=_coarseness(displacement.edge_length, settings),
     )
 
 
