@@ -27,11 +27,16 @@ MAY_IMPORT = {
         "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
         "original",
     },
+    "refinement": {
+        "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
+        "synthesis",
+    },
     "result_folder": {"errors", "checkpoint"},
     "report": {"errors", "geometry"},
     "job": {
         "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
-        "settings", "result_folder", "report", "original", "synthesis", "memory", "texcsd",
+        "settings", "result_folder", "report", "original", "synthesis", "refinement", "memory",
+        "texcsd",
     },
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",

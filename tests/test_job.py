@@ -20,6 +20,7 @@ import texcsd
 from texcsd import job
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
+from texcsd.geometry.displacement import Displacement
 from texcsd.memory import Memory
 from texcsd.result_folder import AnotherPaintingError, default_folder
 from texcsd.settings import PaintSettings
@@ -645,3 +646,77 @@ def test_a_film_that_cannot_be_written_is_a_warning(cube, folder, synthesis, mon
     result = paint(cube, folder)
     assert "Unknown encoder" in result.report["warnings"][-1]
     assert sorted(contents(folder)) == OUTPUTS and paint(cube, folder).already_painted
+
+
+@pytest.fixture
+def refinement(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Lifts every vertex along its normal instead of asking a model; lists the checkpoints."""
+    checkpoints = []
+
+    def refine(mesh, denoiser, settings, path, progress):
+        checkpoints.append(path)
+        path.write_bytes(b"checkpoint")
+        displacement = Displacement(mesh, settings.displace, settings.displace_detail)
+        with torch.no_grad():
+            displacement.heights.fill_(0.5 * settings.displace)
+        return displacement
+
+    monkeypatch.setattr(job, "refine", refine)
+    monkeypatch.setattr(job, "shape_png", lambda before, after: b"shape")
+    return checkpoints
+
+
+def test_a_displaced_mesh_is_painted_written_and_reported(
+    cube, folder, synthesis, refinement
+) -> None:
+    result = paint(cube, folder, displace=0.1)
+    assert sorted(contents(folder)) == sorted([*OUTPUTS, "shape.png"])
+    assert refinement == [folder / "unfinished" / "shape.safetensors"]
+    shape = result.report["shape"]
+    # tanh(1/2) of the limit, for every vertex; the cube's radius is the root of 3.
+    assert shape["max_displacement"] == pytest.approx(0.1 * np.tanh(0.5), rel=1e-3)
+    side = 2 * (1 + 0.1 * np.tanh(0.5))
+    assert shape["volume_ratio"] == pytest.approx((side / 2) ** 3, rel=1e-3)
+    assert 0.85 < shape["least_outline_overlap"] <= shape["outline_overlap"] < 1
+    assert np.ptp(trimesh.load(result.glb, force="mesh").bounds, axis=0) == pytest.approx(side)
+    damage = result.report["damage"]["cube.obj"]
+    assert damage["max_position_delta"] == pytest.approx(side / 2 - 1, rel=1e-3)
+    assert damage["max_displaced_position_delta"] < 1e-6
+    assert any("subdivide it" in warning for warning in result.report["warnings"])
+    assert cube.read_text() == cube_obj()
+
+
+def test_without_displacement_nothing_is_refined(cube, folder, synthesis, refinement) -> None:
+    assert "shape" not in paint(cube, folder).report and not refinement
+
+
+def test_a_displaced_mesh_whose_painting_is_interrupted_keeps_its_refinement(
+    cube, folder, synthesis, refinement
+) -> None:
+    synthesis.interrupt = True
+    with pytest.raises(KeyboardInterrupt):
+        paint(cube, folder, displace=0.1)
+    assert (folder / "unfinished" / "shape.safetensors").read_bytes() == b"checkpoint"
+    synthesis.interrupt = False
+    paint(cube, folder, displace=0.1)
+    assert not (folder / "unfinished").exists()
+
+
+def test_another_displacement_is_another_painting(cube, folder, synthesis, refinement) -> None:
+    paint(cube, folder)
+    with pytest.raises(TexcsdError, match=r"displace was 0\.0, now 0\.1"):
+        paint(cube, folder, displace=0.1)
+
+
+def test_instances_are_not_displaced_and_nothing_is_written(
+    tmp_path, folder, synthesis, refinement
+) -> None:
+    scene = trimesh.Scene()
+    box = trimesh.creation.box()
+    scene.add_geometry(box, geom_name="box")
+    scene.graph.update("second", matrix=np.diag([2.0, 2.0, 2.0, 1.0]), geometry="box")
+    path = tmp_path / "boxes.glb"
+    scene.export(path)
+    with pytest.raises(TexcsdError, match="cannot be displaced: it has instances"):
+        paint(path, folder, displace=0.1)
+    assert not folder.exists()

@@ -187,6 +187,7 @@ def _seams_line(seams: dict[str, Any]) -> list[str]:
 def _damage_line(files: Collection[dict[str, Any]]) -> str:
     """What was measured between the input and the mesh files, together."""
     moved = max((found["max_position_delta"] for found in files), default=0)
+    displaced = any("max_displaced_position_delta" in found for found in files)
     uv = [found["max_uv_delta"] for found in files if found["max_uv_delta"] is not None]
     uv_text = f"UVs by at most {max(uv):.2g}" if uv else "UVs are new"
     split = [
@@ -195,7 +196,9 @@ def _damage_line(files: Collection[dict[str, Any]]) -> str:
         if (count := max((found.get(key, 0) for found in files), default=0))
     ]
     seams = f"; split at seams: {', '.join(split)}" if split else ""
-    return f"  read back: positions differ by at most {moved:.2g}, {uv_text}, all else equal{seams}"
+    positions = "positions were displaced" if displaced else "positions differ"
+    rest = "all else but normals equal" if displaced else "all else equal"
+    return f"  read back: {positions} by at most {moved:.2g}, {uv_text}, {rest}{seams}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,7 +23,13 @@ from texcsd import __version__
 from texcsd.checkpoint import write_bytes_atomically
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import files_beside
-from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
+from texcsd.geometry.mesh import (
+    Mesh,
+    bounding_sphere,
+    enclosed_volume,
+    fit_to_unit_sphere,
+    load_mesh,
+)
 from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.score import Denoiser
@@ -36,6 +42,7 @@ from texcsd.output.mesh_files import mesh_file_contents, mesh_file_names
 from texcsd.output.preview import (
     can_write_mp4,
     preview_png,
+    shape_png,
     turntable_frames,
     turntable_gif,
     turntable_mp4,
@@ -43,10 +50,13 @@ from texcsd.output.preview import (
 from texcsd.output.seams import measure_seams
 from texcsd.output.viewer import three_js, viewer_html
 from texcsd.progress import Progress, StepListener
+from texcsd.refinement import refine
 from texcsd.rendering.operations import select_rasterizer
+from texcsd.rendering.outlines import outline_overlap
 from texcsd.report import describe_input, describe_versions, input_sha256
 from texcsd.result_folder import (
     REPORT,
+    SHAPE,
     UNFINISHED,
     Request,
     Unfinished,
@@ -239,7 +249,7 @@ def _paint(
     progress: Progress | StepListener,
 ) -> dict[str, Any]:
     """Paints and writes everything but the report, which it returns."""
-    outputs = _output_names(mesh_path, settings.format)
+    outputs = _output_names(mesh_path, settings)
     refuse_foreign_files(folder, outputs.values(), mesh_path)
     unfinished = None if overwrite else load_unfinished(folder, request)
     device = _resolve_device(settings.device)
@@ -275,8 +285,9 @@ def _paint(
         # What cannot be written is refused now, not after the painting.
         three_js()
         trial = dataclasses.replace(mesh, **unfinished.atlas)
-        uv_kept = _uv_kept(unfinished)
-        mesh_file_contents(mesh_path, trial, uv_kept, BLANK_PNG, outputs, original is not None)
+        uv_kept, edited = _uv_kept(unfinished), original is not None
+        shape = trial if settings.displace else None
+        mesh_file_contents(mesh_path, trial, uv_kept, BLANK_PNG, outputs, edited, shape)
         # Only now, when mesh, model and prompt are known to be good, may an older painting go.
         if overwrite:
             delete_painting(folder)
@@ -286,7 +297,13 @@ def _paint(
     going_on = "going on with" if resumed else "painting" if original is None else "editing"
     source = unfinished.notes["uv_source"]
     logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), source)
-    fitted = fit_to_unit_sphere(mesh)
+    fitted, displaced = fit_to_unit_sphere(mesh), None
+    if settings.displace:
+        displaced = _displace(mesh, fitted, denoiser, settings, folder, progress)
+        fitted = displaced.fitted
+        _write_outputs(folder, outputs, {"shape": displaced.picture})
+        warnings += _warn(displaced.warnings)
+    shape = displaced.shape if displaced else None
     with progress:
         checkpoints = folder / UNFINISHED
         result = synthesize(fitted.to(device), denoiser, settings, checkpoints, progress, original)
@@ -303,17 +320,17 @@ def _paint(
         )
     png, uv_kept = png_bytes(_with_alpha(maps.base_color, original)), _uv_kept(unfinished)
     edited = original is not None
-    mesh_files = mesh_file_contents(mesh_path, mesh, uv_kept, png, outputs, edited)
+    mesh_files = mesh_file_contents(mesh_path, mesh, uv_kept, png, outputs, edited, shape)
     _write_outputs(folder, outputs, mesh_files)
     names = [outputs[key] for key in mesh_files]
     compared = mesh if original is None else whole_mesh
-    damage = _measure_damage(folder, names, mesh_path, compared, uv_kept)
+    damage = _measure_damage(folder, names, mesh_path, compared, uv_kept, shape)
     frames = turntable_frames(fitted, maps.base_color)
     pictures = {
         "base_color": png,
         "preview": preview_png(fitted, maps.base_color),
         "turntable": turntable_gif(frames),
-        "viewer": viewer_html(mesh, maps.base_color, mesh_path.stem),
+        "viewer": viewer_html(shape or mesh, maps.base_color, mesh_path.stem),
     }
     if "film" in outputs:
         try:
@@ -325,6 +342,7 @@ def _paint(
     kept = {} if original is None else _measure_kept(folder / outputs["base_color"], original)
     seconds = {
         "unwrap": unfinished.notes["seconds"],
+        **({"shape": displaced.seconds} if displaced else {}),
         **result.seconds,
         "bake_and_write": time.perf_counter() - started,
     }
@@ -342,6 +360,7 @@ def _paint(
         "unseen_fraction": maps.unseen_texels / max(1, maps.texels),
         "seams": measure_seams(fitted, maps.base_color),
         "damage": damage,
+        **({"shape": displaced.report} if displaced else {}),
         **kept,
         "resumed": resumed,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
@@ -364,9 +383,10 @@ def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:
     return warnings
 
 
-def _output_names(mesh_path: Path, choice: str) -> dict[str, str]:
+def _output_names(mesh_path: Path, settings: PaintSettings) -> dict[str, str]:
     return {
-        **mesh_file_names(mesh_path, choice),
+        **mesh_file_names(mesh_path, settings.format),
+        **({"shape": "shape.png"} if settings.displace else {}),
         "base_color": "textures/base_color.png",
         "preview": "preview.png",
         "turntable": "turntable.gif",
@@ -395,6 +415,69 @@ def _make_atlas(mesh: Mesh, settings: PaintSettings) -> Unfinished:
     )
 
 
+@dataclass(frozen=True)
+class _Displaced:
+    """A mesh whose vertices were displaced, and what is known about it."""
+
+    fitted: Mesh
+    """In the frame of the input fitted to the unit sphere, and so perhaps a little beyond it."""
+    shape: Mesh
+    """In the pose of the file."""
+    report: dict[str, float]
+    picture: bytes
+    """A PNG, before and after."""
+    seconds: float
+    warnings: list[str]
+
+
+def _displace(
+    mesh: Mesh,
+    fitted: Mesh,
+    denoiser: Denoiser,
+    settings: PaintSettings,
+    folder: Path,
+    progress: Progress | StepListener,
+) -> _Displaced:
+    started = time.perf_counter()
+    device = _resolve_device(settings.device)
+    with progress.of_another_stage(settings.displace_steps) as own:
+        displacement = refine(fitted.to(device), denoiser, settings, folder / SHAPE, own)
+    after = displacement.apply(fitted, 1.0)
+    return _Displaced(
+        fitted=after,
+        shape=displacement.apply(mesh, float(bounding_sphere(mesh)[1])),
+        report=_describe_shape(fitted, after),
+        picture=shape_png(fitted, after),
+        seconds=time.perf_counter() - started,
+        warnings=_coarseness(displacement.edge_length, settings),
+    )
+
+
+def _coarseness(edge_length: float, settings: PaintSettings) -> list[str]:
+    if edge_length <= 2 * settings.displace_detail:
+        return []
+    return [
+        f"the edges of the mesh are {edge_length:.2g} radii long on average, too long for relief of"
+        f" {settings.displace_detail:g}; subdivide it for finer relief"
+    ]
+
+
+def _describe_shape(before: Mesh, after: Mesh) -> dict[str, float]:
+    """How far the displaced mesh is from the input; lengths in radii of the object."""
+    used = before.faces.unique()
+    moved = torch.linalg.vector_norm((after.vertices - before.vertices)[used].double(), dim=1)
+    overlap, least_overlap = outline_overlap(before, after)
+    volumes = enclosed_volume(before), enclosed_volume(after)
+    return {
+        "mean_displacement": moved.mean().item(),
+        "q99_displacement": moved.quantile(0.99).item(),
+        "max_displacement": moved.max().item(),
+        "outline_overlap": overlap,
+        "least_outline_overlap": least_overlap,
+        "volume_ratio": volumes[1] / volumes[0] if volumes[0] else 1.0,
+    }
+
+
 def _uv_kept(unfinished: Unfinished) -> bool:
     return unfinished.notes["uv_source"] == "input"
 
@@ -420,12 +503,17 @@ def _write_outputs(folder: Path, outputs: dict[str, str], contents: dict[str, by
 
 
 def _measure_damage(
-    folder: Path, names: list[str], mesh_path: Path, mesh: Mesh, uv_kept: bool
+    folder: Path,
+    names: list[str],
+    mesh_path: Path,
+    mesh: Mesh,
+    uv_kept: bool,
+    shape: Mesh | None,
 ) -> dict[str, Any]:
     """Compares every written mesh file with the input; if one is damaged, deletes them all."""
     try:
         return {
-            name: measure_damage(mesh_path, folder / name, mesh, uv_kept)
+            name: measure_damage(mesh_path, folder / name, mesh, uv_kept, shape)
             for name in names
             if Path(name).suffix in (".glb", ".gltf", ".obj")
         }

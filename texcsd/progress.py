@@ -46,6 +46,10 @@ class Progress:
         self._shown_at = -float("inf")
         self._bar_is_open = False
 
+    def of_another_stage(self, total: int) -> Progress:
+        """Shows the steps of what is done before, in the same way."""
+        return Progress(total, self._quiet, self._stream, self._clock)
+
     def __enter__(self) -> Progress:
         """Returns itself."""
         return self
@@ -98,6 +102,10 @@ class StepListener:
     def __init__(self, on_step: Callable[[int], None]) -> None:
         """Passes every update on."""
         self.update = on_step
+
+    def of_another_stage(self, total: int) -> StepListener:
+        """Tells nobody: the steps that are listened to are those of painting."""
+        return StepListener(lambda step: None)
 
     def __enter__(self) -> StepListener:
         """Returns itself."""

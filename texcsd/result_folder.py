@@ -27,6 +27,8 @@ UNFINISHED = "unfinished"
 """Subfolder with all that only an unfinished painting needs; the checkpoint is there, too."""
 
 ATLAS = f"{UNFINISHED}/atlas.safetensors"
+SHAPE = f"{UNFINISHED}/shape.safetensors"
+"""The displacement of the mesh, if there is one, being refined or finished."""
 LOCK = ".texcsd.lock"
 LONGEST_SLUG = 60
 ANOTHER_FOLDER = "choose another folder with -o, or paint anew with --overwrite"
@@ -163,7 +165,9 @@ def save_unfinished(
     folder: Path, request: Request, unfinished: Unfinished, outputs: Iterable[str]
 ) -> None:
     """Marks the folder as being painted into; from now on these outputs are texcsd's."""
-    _delete(folder / UNFINISHED / CHECKPOINT)  # Without an atlas, nothing says what it belongs to.
+    # Without an atlas, nothing says what these belong to.
+    _delete(folder / UNFINISHED / CHECKPOINT)
+    _delete(folder / SHAPE)
     (folder / UNFINISHED).mkdir(exist_ok=True)
     state = {
         "settings": request.settings,
@@ -177,6 +181,7 @@ def save_unfinished(
 def delete_unfinished(folder: Path) -> None:
     """Deletes what only an unfinished painting needs."""
     _delete(folder / UNFINISHED / CHECKPOINT)
+    _delete(folder / SHAPE)
     _delete(folder / ATLAS)
     with suppress(OSError):
         (folder / UNFINISHED).rmdir()

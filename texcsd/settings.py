@@ -61,6 +61,13 @@ class PaintSettings:
     format: Literal["auto", "same", "glb", "obj", "gltf"] = "auto"
     """Mesh files to write: "auto" for a GLB and the input's own OBJ or glTF, "same" for the latter
     alone, or one of the others."""
+    displace: float = 0.0
+    """Refine the shape before it is painted: most that a vertex may move, in radii of the object,
+    such as 0.03; 0 leaves the shape as it is. Faces, UVs and names stay."""
+    displace_steps: int = 100
+    """Optimisation steps for the shape."""
+    displace_detail: float = 0.03
+    """About the size of the finest relief, in radii of the object; larger is smoother."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     rasterizer: Literal["auto", "numba", "nvdiffrast"] = "auto"
@@ -117,6 +124,9 @@ class PaintSettings:
         self._check_range("views", 1, 256)
         self._check_range("texture_size", self.least_texture_size, LARGEST_TEXTURE)
         self._check_range("seed", 0, 2**63 - 1)
+        self._check_range("displace", 0.0, 0.1)
+        self._check_range("displace_steps", 1, 1_000_000)
+        self._check_range("displace_detail", 0.001, 1.0)
         self._check_range("learning_rate", 1e-6, 1.0)
         self._check_range("guidance_scale", 0.0, 1000.0)
         self._check_range("negative_scale_start", 0.0, 100.0)
@@ -170,9 +180,10 @@ class EditSettings(PaintSettings):
 
     least_texture_size: ClassVar[int] = 0
     not_offered: ClassVar[tuple[str, ...]] = (
-        "negative_prompt", "guidance", "guidance_scale", "unwrap",
+        "negative_prompt", "guidance", "guidance_scale", "unwrap", "displace", "displace_steps",
+        "displace_detail",
     )  # fmt: skip
-    """The source prompt, the method and the UVs leave no choice here."""
+    """The source prompt, the method, the UVs and the shape leave no choice here."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -96,16 +96,15 @@ def synthesize(
         KeyboardInterrupt: Passed on, after the checkpoint was saved.
         TexcsdError: The method needs a negative prompt, or the GPU more memory.
     """
-    with_sides = settings.side_prompts == "auto" and denoiser.knows_sides
-    wanted = side_prompts(settings.prompt) if with_sides else [settings.prompt]
-    prompts = encode(denoiser, wanted, choose_negative_prompt(settings, denoiser))
+    prompts = encode_prompts(settings, denoiser)
     painting = Painting(settings, mesh.vertices.device, checkpoint_folder, original)
     sampler = SurfaceSampler(mesh if original is None else changing_part(mesh, original))
     saved_at = time.monotonic()
     progress.update(painting.step)
     try:
         while painting.step < settings.steps:
-            _take_step(painting, mesh, sampler, denoiser, prompts, settings)
+            with enough_memory():
+                _take_step(painting, mesh, sampler, denoiser, prompts, settings)
             progress.update(painting.step)
             if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
                 painting.save()
@@ -115,15 +114,33 @@ def synthesize(
         if not painting.changing:
             painting.save()
         raise
+    painting.save()
+    with torch.no_grad():
+        base_color_map = painting.base_color_map()
+    return SynthesisResult(base_color_map, painting.seen_texels(), painting.seconds)
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Says what to do if the GPU has too little."""
+    try:
+        yield
     except torch.cuda.OutOfMemoryError as error:
         raise TexcsdError(
             "the GPU has too little memory; lower --chunk (try 4) or --views, or close what else "
             "uses it"
         ) from error
-    painting.save()
-    with torch.no_grad():
-        base_color_map = painting.base_color_map()
-    return SynthesisResult(base_color_map, painting.seen_texels(), painting.seconds)
+
+
+def encode_prompts(settings: PaintSettings, denoiser: Denoiser) -> PromptEmbeddings:
+    """Embeddings of all that the settings ask for, with the sides if the model knows them.
+
+    Raises:
+        TexcsdError: The method needs a negative prompt, and there is none.
+    """
+    with_sides = settings.side_prompts == "auto" and denoiser.knows_sides
+    wanted = side_prompts(settings.prompt) if with_sides else [settings.prompt]
+    return encode(denoiser, wanted, choose_negative_prompt(settings, denoiser))
 
 
 def choose_negative_prompt(settings: PaintSettings, denoiser: Denoiser) -> str:
@@ -270,46 +287,77 @@ def _take_step(
     generator = step_generator(settings.seed, painting.step)
     done = painting.step / max(1, settings.steps - 1)
     with painting.timed("render"):
-        cameras = _step_cameras(sampler, settings, generator)
+        cameras = step_cameras(sampler, settings, generator)
         base_color_map = painting.base_color_map(without_finest=done < FINEST_LEVEL_FROM)
         size = SUPERSAMPLING * denoiser.image_size
         surface = rasterize_mesh(mesh, cameras, size, size)
         images = _render(surface, cameras, base_color_map, generator)
     with painting.timed("denoise"):
-        clean = denoiser.encode_images(images)
-        condition = denoiser.encode_geometry(_geometry(surface, settings))
-        noisiest = scheduled(
-            settings.timestep_schedule,
-            settings.timestep_max_start,
-            settings.timestep_max_end,
-            done,
+        clean, direction = guide(
+            images, surface, cameras, denoiser, prompts, settings, generator, done
         )
-        device = clean.device
-        timestep = stratified_timesteps(
-            len(cameras),
-            settings.timestep_min,
-            noisiest,
-            len(denoiser.alphas_cumprod),
-            generator,
-        ).to(device)
-        noise = torch.randn(clean.shape, generator=generator).to(device)
-        direction = score_direction(
-            denoiser,
-            clean,
-            timestep,
-            noise,
-            _prompts_of_views(prompts, cameras, settings),
-            _weights(settings, prompts, timestep / len(denoiser.alphas_cumprod), done),
-            condition,
-            cameras.view_width,
-            settings.chunk,
-        )
-        alpha_cumprod = denoiser.alphas_cumprod[timestep]
-        direction = direction * weigh_timesteps(settings.timestep_weight, alpha_cumprod)
     with painting.timed("update"):
         surrogate_loss(clean, direction).backward()
         rate = settings.learning_rate
         painting.advance(surface, scheduled("linear", rate, FINAL_RATE * rate, done))
+
+
+def guide(
+    images: Tensor,
+    surface: Surface,
+    cameras: Cameras,
+    denoiser: Denoiser,
+    prompts: PromptEmbeddings,
+    settings: PaintSettings,
+    generator: torch.Generator,
+    done: float,
+) -> tuple[Tensor, Tensor]:
+    """Ask the denoiser which way to change images.
+
+    Args:
+        images: float[view, size, size, 3], sRGB, of the denoiser's size.
+        surface: What they show, at the same size or a multiple.
+        cameras: One per view.
+        denoiser: Decides what matches the prompt.
+        prompts: Embeddings of the prompts.
+        settings: Of noise and weights.
+        generator: Of the step.
+        done: How far the run is, from 0 to 1.
+
+    Returns:
+        The images as the denoiser encodes them, differentiable, and the direction for them, both
+        float[view, channels, height, width].
+    """
+    clean = denoiser.encode_images(images)
+    condition = denoiser.encode_geometry(_geometry(surface, settings))
+    noisiest = scheduled(
+        settings.timestep_schedule,
+        settings.timestep_max_start,
+        settings.timestep_max_end,
+        done,
+    )
+    device = clean.device
+    timestep = stratified_timesteps(
+        len(cameras),
+        settings.timestep_min,
+        noisiest,
+        len(denoiser.alphas_cumprod),
+        generator,
+    ).to(device)
+    noise = torch.randn(clean.shape, generator=generator).to(device)
+    direction = score_direction(
+        denoiser,
+        clean,
+        timestep,
+        noise,
+        _prompts_of_views(prompts, cameras, settings),
+        _weights(settings, prompts, timestep / len(denoiser.alphas_cumprod), done),
+        condition,
+        cameras.view_width,
+        settings.chunk,
+    )
+    alpha_cumprod = denoiser.alphas_cumprod[timestep]
+    return clean, direction * weigh_timesteps(settings.timestep_weight, alpha_cumprod)
 
 
 def _prompts_of_views(
@@ -346,9 +394,10 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + step + 2) % 2**63)
 
 
-def _step_cameras(
+def step_cameras(
     sampler: SurfaceSampler, settings: PaintSettings, generator: torch.Generator
 ) -> Cameras:
+    """The random views of a step."""
     points, normals = sampler.draw(settings.views, generator)
     cameras = random_cameras(points, normals, generator, settings.close_up_fraction)
     return cameras.to(sampler.mesh.vertices.device)

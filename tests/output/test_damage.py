@@ -3,10 +3,12 @@
 import json
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from gltf_scenes import Parsed, everything
 from test_gltf_patch import gltf, unwrapped
 from test_obj_patch import EVERYTHING, by_polygon
@@ -211,3 +213,50 @@ def test_any_other_change_of_an_obj_is_found(obj, uv_kept: bool, name, old, new)
     assert text.count(old) >= 1
     path.write_text(text.replace(old, new, 1))
     assert refusal(obj, path, mesh, uv_kept) == name
+
+
+def displaced(mesh: Mesh) -> Mesh:
+    generator = np.random.default_rng(1)
+    moves = generator.normal(0, 0.05, mesh.vertices.shape)
+    return replace(mesh, vertices=mesh.vertices + torch.from_numpy(moves))
+
+
+def written_displaced(path: Path, mesh: Mesh, uv_kept: bool, shape: Mesh) -> dict[str, Path]:
+    names = mesh_file_names(path) | {"base_color": "a.png"}
+    contents = mesh_file_contents(path, mesh, uv_kept, PNG, names, shape=shape)
+    folder = path.parent / "results"
+    folder.mkdir(exist_ok=True)
+    for key, content in contents.items():
+        (folder / names[key]).write_bytes(content)
+    return {Path(names[key]).suffix: folder / names[key] for key in contents}
+
+
+@pytest.mark.parametrize("uv_kept", [True, False])
+def test_a_displaced_mesh_differs_by_its_displacement_and_says_so(obj: Path, uv_kept) -> None:
+    mesh = load_mesh(obj) if uv_kept else cut(load_mesh(obj))
+    shape = displaced(mesh)
+    moved = (shape.vertices - mesh.vertices).abs()[mesh.faces.unique()].max().item()
+    files = written_displaced(obj, mesh, uv_kept, shape)
+    for suffix in (".obj", ".glb"):
+        found = measure_damage(obj, files[suffix], mesh, uv_kept, shape)
+        assert found["max_position_delta"] == pytest.approx(moved)
+        assert found["max_displaced_position_delta"] < 1e-6
+        assert found["part_names"] and found["faces"]
+
+
+def test_a_displaced_obj_whose_vertices_are_elsewhere_is_an_error(obj: Path) -> None:
+    mesh = load_mesh(obj)
+    files = written_displaced(obj, mesh, True, displaced(mesh))
+    other = replace(mesh, vertices=mesh.vertices + 0.01)
+    with pytest.raises(TexcsdError, match="max_displaced_position_delta is 0"):
+        measure_damage(obj, files[".obj"], mesh, True, other)
+
+
+def test_a_displaced_obj_that_lost_a_line_is_an_error(obj: Path) -> None:
+    mesh = load_mesh(obj)
+    shape = displaced(mesh)
+    path = written_displaced(obj, mesh, True, shape)[".obj"]
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith("g ")))
+    with pytest.raises(TexcsdError, match="lines differ"):
+        measure_damage(obj, path, mesh, True, shape)

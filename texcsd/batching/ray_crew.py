@@ -180,7 +180,7 @@ class RayActors:
 
 def _import_ray() -> Any:
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise TexcsdError(
             'ray is not installed; pip install "texcsd[ray]", or use --executor processes'

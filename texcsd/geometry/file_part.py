@@ -1,6 +1,6 @@
 """What a mesh file holds, as plain arrays: the common result of every reader."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ class GltfSource:
     """Its number within the mesh."""
     mirrored: bool = False
     """Whether the part's node mirrors it, so that its faces are wound the other way round."""
+    pose: NDArray[np.float64] | None = field(default=None, compare=False)
+    """float64[4, 4], that of the part's node; None under a skin, which has many."""
 
 
 @dataclass(frozen=True)

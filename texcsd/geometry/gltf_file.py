@@ -118,7 +118,8 @@ def _node_parts(
         part = _primitive_part(document, primitive, name)
         if part is None:
             continue
-        part = replace(check_indices(part), source=GltfSource(node["mesh"], number))
+        source = GltfSource(node["mesh"], number, pose=None if "skin" in node else pose)
+        part = replace(check_indices(part), source=source)
         if "skin" in node:
             parts.append(_skinned(document, node["skin"], primitive, part, poses))
         else:

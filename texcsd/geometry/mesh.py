@@ -99,11 +99,25 @@ def fit_to_unit_sphere(mesh: Mesh) -> Mesh:
 
     Only vertices that faces use count. Everything but the vertices is shared with the input.
     """
-    vertices = mesh.vertices.double()
-    used = vertices[mesh.faces.unique()]
+    centre, radius = bounding_sphere(mesh)
+    return replace(mesh, vertices=((mesh.vertices.double() - centre) / radius).float())
+
+
+def bounding_sphere(mesh: Mesh) -> tuple[Tensor, Tensor]:
+    """The centre of the mesh's box, float64[3], and from there the distance of its farthest vertex.
+
+    Only vertices that faces use count.
+    """
+    used = mesh.vertices.double()[mesh.faces.unique()]
     centre = (used.amin(0) + used.amax(0)) / 2
-    radius = torch.linalg.vector_norm(used - centre, dim=1).max()
-    return replace(mesh, vertices=((vertices - centre) / radius).float())
+    return centre, torch.linalg.vector_norm(used - centre, dim=1).max()
+
+
+def enclosed_volume(mesh: Mesh) -> float:
+    """Of a closed mesh, in its units; of an open one, that between its faces and its middle."""
+    corners = mesh.vertices.double()[mesh.faces]
+    corners = corners - corners.mean((0, 1))
+    return abs(float((corners[:, 0] * _crosses(corners)).sum()) / 6)
 
 
 class SurfaceSampler:

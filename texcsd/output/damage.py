@@ -5,7 +5,9 @@ Surfaces are compared as triangles; a glTF or an OBJ that was patched also in al
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,14 +19,16 @@ from texcsd.geometry.gltf_document import open_document
 from texcsd.geometry.mesh import Mesh, load_mesh
 from texcsd.output.gltf import unique_names
 from texcsd.output.gltf_damage import compare_gltf
+from texcsd.output.gltf_reshape import only_reshaped, reshape_gltf
 from texcsd.output.obj_damage import compare_obj
+from texcsd.output.obj_reshape import reshape_obj
 
 ROUNDING = 1e-6
 """Of the mesh's size or of the texture's, where numbers are written anew, as float32."""
 
 
 def measure_damage(
-    before: Path, after: Path, painted: Mesh, uv_kept: bool
+    before: Path, after: Path, painted: Mesh, uv_kept: bool, shape: Mesh | None = None
 ) -> dict[str, float | int | bool | None]:
     """Compare a written file with the input; what has to be equal and is not is an error.
 
@@ -33,15 +37,61 @@ def measure_damage(
         after: The written GLB, glTF or OBJ.
         painted: The input as it was loaded; its uv are those that were painted.
         uv_kept: Whether these are the input's.
+        shape: The same mesh with its vertices displaced, if they were to be.
 
     Returns:
         By name: `max_position_delta` in units of the input, `max_uv_delta` in textures (None
-        where uv are new), True for all that was found equal, and how much seams have added.
+        where uv are new), True for all that was found equal, and how much seams have added. Of a
+        displaced mesh also `max_displaced_position_delta`, from where its vertices were to go.
 
     Raises:
         TexcsdError: It names the first difference.
     """
-    old, new = load_mesh(before), load_mesh(after)
+    if shape is not None:
+        return _measure_displaced(before, after, painted, uv_kept, shape)
+    return _measure(before, after, load_mesh(before), painted, uv_kept)
+
+
+def _measure_displaced(
+    before: Path, after: Path, painted: Mesh, uv_kept: bool, shape: Mesh
+) -> dict[str, Any]:
+    """Compare with the input, its vertices apart; and these with where they were to go."""
+    if after.suffix.lower() == ".obj":
+        # How polygons are cut into triangles depends on their shape: so in that of the input.
+        rest = painted.vertices.cpu().numpy()
+        with TemporaryDirectory() as folder:
+            # The name stays: parts may be called by it.
+            paths = Path(folder) / "before" / before.name, Path(folder) / "after" / after.name
+            for path, source in zip(paths, (before, after), strict=True):
+                path.parent.mkdir()
+                path.write_bytes(reshape_obj(source.read_bytes(), rest, respell=True))
+            found = _measure(*paths, load_mesh(paths[0]), painted, uv_kept)
+        reached = _positions(replace(shape, vertices=load_mesh(after).vertices))
+    else:
+        expected = replace(load_mesh(before), vertices=shape.vertices.cpu())
+        found = _measure(before, after, expected, painted, uv_kept, shape)
+        reached = _positions(load_mesh(after))
+    found["max_displaced_position_delta"] = _largest_difference(_positions(shape), reached)
+    size = float(np.ptp(_positions(shape), axis=(0, 1)).max())
+    _refuse(
+        after,
+        {"max_displaced_position_delta": found["max_displaced_position_delta"]},
+        ROUNDING * size,
+    )
+    found["max_position_delta"] = _largest_difference(_positions(painted), _positions(shape))
+    return found
+
+
+def _measure(
+    before: Path,
+    after: Path,
+    old: Mesh,
+    painted: Mesh,
+    uv_kept: bool,
+    shape: Mesh | None = None,
+) -> dict[str, Any]:
+    """Compare the file `after` with the mesh `old`, and with the file `before` in all else."""
+    new = load_mesh(after)
     suffixes = {path.suffix.lower() for path in (before, after)}
     gltf, obj = suffixes <= {".glb", ".gltf"}, suffixes == {".obj"}
     names = _names(old) if gltf or obj else unique_names(_names(old))
@@ -57,7 +107,12 @@ def measure_damage(
     reach = max(1.0, float(np.abs(painted_uv).max()))
     _refuse(after, found, ROUNDING * size, ROUNDING * reach)
     if gltf:
-        found |= compare_gltf(open_document(before), open_document(after), painted)
+        document = open_document(before)
+        if shape is not None:
+            reshaped = reshape_gltf(document, shape)
+            found["all_but_shape"] = only_reshaped(document, reshaped)
+            document = reshaped
+        found |= compare_gltf(document, open_document(after), painted)
     elif obj:
         found |= compare_obj(before.read_bytes(), after.read_bytes(), uv_kept)
     if gltf or obj:
@@ -98,6 +153,7 @@ def _refuse(
     """Raise for the first thing that should be equal and is not; comparisons with NaN fail."""
     limits = {
         "max_position_delta": most_moved,
+        "max_displaced_position_delta": most_moved,
         "max_uv_delta": most_uv,
         "max_painted_uv_delta": most_uv,
     }

@@ -60,12 +60,12 @@ def patch_gltf(
     Raises:
         DamagedFileError: A buffer is missing or too short.
     """
-    buffer = _copy_with_one_buffer(document)
+    buffer = copy_with_one_buffer(document)
     _embed_images(document, buffer)
     once = without_repeats(mesh)
     assert once.uv is not None and once.uv_faces is not None
     corner_uv = once.uv[once.uv_faces].cpu().numpy()
-    primitives, lookups = _primitives(buffer), {}
+    primitives, lookups = primitives_by_place(buffer), {}
     for part in once.parts:
         assert part.source is not None
         place = part.source.mesh, part.source.primitive
@@ -79,7 +79,7 @@ def patch_gltf(
     return replace(document, tree=buffer.tree, binary_chunk=bytes(buffer.data), buffers={})
 
 
-def _copy_with_one_buffer(document: GltfDocument) -> GltfBuffer:
+def copy_with_one_buffer(document: GltfDocument) -> GltfBuffer:
     """Copy the tree; put all buffers into one, the first at its start."""
     tree, data, starts = copy.deepcopy(document.tree), bytearray(), []
     for index, described in enumerate(tree.get("buffers", [])):
@@ -117,7 +117,7 @@ def _embed_images(document: GltfDocument, buffer: GltfBuffer) -> None:
                 image["bufferView"] = buffer.append_view(content)
 
 
-def _primitives(buffer: GltfBuffer) -> dict[tuple[int, int], dict[str, Any]]:
+def primitives_by_place(buffer: GltfBuffer) -> dict[tuple[int, int], dict[str, Any]]:
     """Return every primitive by the numbers of its mesh and its own."""
     return {
         (index, number): primitive
@@ -128,7 +128,7 @@ def _primitives(buffer: GltfBuffer) -> dict[tuple[int, int], dict[str, Any]]:
 
 def _keep_sampler(buffer: GltfBuffer, place: tuple[int, int], texture: int) -> None:
     """Look the new texture up as the one was that this primitive has."""
-    material = buffer.tree["materials"][_primitives(buffer)[place]["material"]]
+    material = buffer.tree["materials"][primitives_by_place(buffer)[place]["material"]]
     old = buffer.tree["textures"][material["pbrMetallicRoughness"]["baseColorTexture"]["index"]]
     if "sampler" in old:
         buffer.tree["textures"][texture]["sampler"] = old["sampler"]
@@ -149,7 +149,7 @@ def _paint_materials(
     keep_materials: bool,
 ) -> None:
     """Give the painted primitives a material with the texture, in place of the one they have."""
-    primitives = _primitives(buffer)
+    primitives = primitives_by_place(buffer)
     users: dict[int | None, list[Lookup | None]] = {}
     for place, primitive in primitives.items():
         users.setdefault(primitive.get("material"), []).append(lookups.get(place))

@@ -9,17 +9,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
+from numpy.typing import NDArray
+
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_part import DamagedFileError
-from texcsd.geometry.gltf_document import open_document
-from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.gltf_document import GltfDocument, open_document
+from texcsd.geometry.mesh import Mesh, bounding_sphere
 from texcsd.output.gltf import new_gltf
 from texcsd.output.gltf_buffer import glb_container
 from texcsd.output.gltf_patch import patch_gltf
+from texcsd.output.gltf_reshape import reshape_gltf
 from texcsd.output.obj_patch import patch_obj
+from texcsd.output.obj_reshape import reshape_obj
 
 FILES = {"glb": ("glb",), "gltf": ("gltf", "bin"), "obj": ("obj", "mtl")}
 """What each format consists of."""
+DIGITS = 8
+"""Of a displaced position in a text file, after the first of the mesh's size."""
 
 
 def mesh_file_names(mesh_path: Path, choice: str = "auto") -> dict[str, str]:
@@ -69,6 +76,7 @@ def mesh_file_contents(
     png: bytes,
     outputs: Mapping[str, str],
     keep_materials: bool = False,
+    shape: Mesh | None = None,
 ) -> dict[str, bytes]:
     """Write the files that `mesh_file_names` names.
 
@@ -79,6 +87,7 @@ def mesh_file_contents(
         png: The base colour, row 0 on top.
         outputs: Names of all files of the result; that of the texture is "base_color".
         keep_materials: Of a glTF, leave all but the texture as it is.
+        shape: The same mesh with its vertices displaced, if they are to be.
 
     Raises:
         TexcsdError: The file is too broken to put a texture into it.
@@ -86,7 +95,7 @@ def mesh_file_contents(
     wanted = {Path(name).suffix[1:]: key for key, name in outputs.items()}
     contents: dict[str, bytes] = {}
     if "glb" in wanted or "gltf" in wanted:
-        tree, binary = _gltf(mesh_path, mesh, png, keep_materials)
+        tree, binary = _gltf(mesh_path, mesh, png, keep_materials, shape)
         contents["glb"] = glb_container(tree, binary)
         if "gltf" in wanted:
             contents |= {"gltf": _gltf_text(tree, outputs["bin"]), "bin": binary}
@@ -94,21 +103,33 @@ def mesh_file_contents(
         material = re.sub(r"\s", "_", mesh_path.stem)
         names = outputs["mtl"], outputs["base_color"], material
         files = patch_obj(mesh_path.read_bytes(), mesh, uv_kept, *names)
-        contents |= {"obj": files.obj, "mtl": files.mtl}
+        obj = reshape_obj(files.obj, _rounded(mesh, shape)) if shape else files.obj
+        contents |= {"obj": obj, "mtl": files.mtl}
     return {wanted[suffix]: content for suffix, content in contents.items() if suffix in wanted}
 
 
+def _rounded(mesh: Mesh, shape: Mesh) -> NDArray[np.float64]:
+    """The displaced positions, float64[vertex, 3], without digits that nobody needs."""
+    before, after = mesh.vertices.cpu().numpy(), shape.vertices.cpu().numpy()
+    decimals = DIGITS - int(np.floor(np.log10(float(bounding_sphere(shape)[1]))))
+    return np.where(before == after, before, after.round(decimals))
+
+
 def _gltf(
-    mesh_path: Path, mesh: Mesh, png: bytes, keep_materials: bool
+    mesh_path: Path, mesh: Mesh, png: bytes, keep_materials: bool, shape: Mesh | None
 ) -> tuple[dict[str, Any], bytes]:
     """Return the tree and the only buffer."""
     if mesh_path.suffix.lower() not in (".glb", ".gltf"):
-        buffer = new_gltf(mesh, png, mesh_path.stem)
+        buffer = new_gltf(shape or mesh, png, mesh_path.stem)
         return buffer.tree, bytes(buffer.data)
     try:
         document = open_document(mesh_path)
+        if shape is not None:
+            document = _reshaped(mesh_path, document, shape)
         document = patch_gltf(document, mesh, png, mesh_path.stem, keep_materials)
         json.dumps(document.tree, allow_nan=False)
+    except TexcsdError:
+        raise
     except DamagedFileError as error:
         raise TexcsdError(f"{mesh_path}: no texture can be put into it: {error}.") from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -120,6 +141,13 @@ def _gltf(
         ) from error
     assert document.binary_chunk is not None
     return document.tree, document.binary_chunk
+
+
+def _reshaped(mesh_path: Path, document: GltfDocument, shape: Mesh) -> GltfDocument:
+    try:
+        return reshape_gltf(document, shape)
+    except DamagedFileError as error:
+        raise TexcsdError(f"{mesh_path}: its vertices cannot be displaced: {error}.") from error
 
 
 def _gltf_text(tree: dict[str, Any], buffer_name: str) -> bytes:

@@ -23,6 +23,7 @@ from texcsd.rendering.shading import camera_lights, downsample, shade
 from texcsd.rendering.texture import sample_map
 
 VIEWS, VIEW_SIZE, MARGIN = 6, 384, 8
+SHAPE_VIEWS = 3
 FRAMES, FRAME_SIZE, FRAME_MILLISECONDS = 30, 320, 90
 VIEW_WIDTH = 2.12
 """Just enough for the unit sphere in perspective."""
@@ -54,6 +55,25 @@ def preview_png(mesh: Mesh, base_color: Picture) -> bytes:
         sheet[top : top + VIEW_SIZE, left : left + VIEW_SIZE] = view
     sheet[MARGIN:-MARGIN, -MARGIN - map_size : -MARGIN] = _resize(base_color, map_size)
     return png_bytes(sheet)
+
+
+def shape_png(before: Mesh, after: Mesh) -> bytes:
+    """Render a mesh in plain grey from three sides, and below the same after it was reshaped.
+
+    Args:
+        before: Fitted to the unit sphere; has uv.
+        after: In the same pose.
+
+    Returns:
+        A PNG file.
+    """
+    cameras = orbit_cameras(SHAPE_VIEWS, elevation_degrees=20, view_width=VIEW_WIDTH)
+    grey, background = np.full((16, 16, 3), 190, np.uint8), _grey_gradient(VIEW_SIZE, 0.97, 0.84)
+    rows = [
+        np.concatenate(_render_views(mesh, grey, cameras, background), axis=1)
+        for mesh in (before, after)
+    ]
+    return png_bytes(np.concatenate(rows))
 
 
 def turntable_frames(mesh: Mesh, base_color: Picture) -> list[Picture]:

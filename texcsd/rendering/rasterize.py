@@ -49,7 +49,7 @@ def rasterize_mesh(mesh: Mesh, cameras: Cameras, height: int, width: int) -> Sur
         height: Pixels, spans the field of view.
         width: Pixels.
     """
-    clip_positions = _row_0_on_top(cameras.clip_positions(mesh.vertices, width / height))
+    clip_positions = row_0_on_top(cameras.clip_positions(mesh.vertices, width / height))
     return _surface(mesh, clip_positions, mesh.faces, (height, width), turn_normals=True)
 
 
@@ -60,7 +60,7 @@ def rasterize_uv(mesh: Mesh, height: int, width: int) -> Surface:
     """
     uv, uv_faces = _uv_of(mesh)
     ones = torch.ones_like(uv[:, :1])
-    clip_positions = _row_0_on_top(torch.cat([2 * uv - 1, 0 * ones, ones], 1)[None])
+    clip_positions = row_0_on_top(torch.cat([2 * uv - 1, 0 * ones, ones], 1)[None])
     surface = _surface(mesh, clip_positions, uv_faces, (height, width), turn_normals=False)
     return replace(surface, depth=torch.zeros_like(surface.depth))
 
@@ -78,7 +78,8 @@ def normalized_depth(surface: Surface) -> Tensor:
     return torch.where(seen, 0.2 + 0.8 * closeness, 0.0)
 
 
-def _row_0_on_top(clip_positions: Tensor) -> Tensor:
+def row_0_on_top(clip_positions: Tensor) -> Tensor:
+    """Clip positions float[..., 4] with y negated: every image goes through here."""
     return clip_positions * torch.tensor([1.0, -1.0, 1.0, 1.0], device=clip_positions.device)
 
 

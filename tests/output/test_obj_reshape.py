@@ -1,0 +1,48 @@
+"""Positions changed in the text of an OBJ, and nothing else but normals."""
+
+import numpy as np
+
+from texcsd.output.obj_reshape import reshape_obj
+
+OBJ = b"""\xef\xbb\xbf# caf\xe9 \r
+mtllib old.mtl\r
+o thing # 1\r
+v 0.50 0 1e0 0.9 0.8 0.7\r
+\tv  1 2 \\\r
+ 3\r
+v -1 -2 -3\r
+vn 0 0 1\r
+vt 0 0\r
+usemtl stuff\r
+s 3\r
+f 1/1/1 2//1 3/1/1 # keep 1/1/1\r
+f 1 2 3\r
+f 1/1 2/1 3/1\r
+l 1/1 2/1\r
+"""
+REST = np.array([[0.5, 0, 1], [1, 2, 3], [-1, -2, -3]])
+
+
+def test_with_equal_positions_only_normals_go():
+    expected = OBJ.replace(b"vn 0 0 1\r\n", b"")
+    expected = expected.replace(b"f 1/1/1 2//1 3/1/1 #", b"f 1/1 2 3/1 #")
+    assert reshape_obj(OBJ, REST) == expected
+
+
+def test_only_the_numbers_that_changed_are_written_anew():
+    moved = REST.copy()
+    moved[0, 1], moved[1, 2] = 0.25, 3.125
+    text = reshape_obj(OBJ, moved)
+    assert b"v 0.50 0.25 1e0 0.9 0.8 0.7\r\n" in text
+    assert b"\tv  1 2 \\\r\n 3.125\r\n" in text
+    assert b"v -1 -2 -3\r\n" in text
+
+
+def test_respelled_equal_positions_are_equal_text():
+    other = OBJ.replace(b"0.50 0 1e0", b"7 7.0 7")
+    assert reshape_obj(other, REST, respell=True) == reshape_obj(OBJ, REST, respell=True)
+
+
+def test_what_is_no_number_stays_as_it_is():
+    unused = np.array([[0.5, 0, 1], [np.nan, 2, 3], [-1, -2, -3]])
+    assert b"\tv  1 2 \\\r\n 3\r\n" in reshape_obj(OBJ, unused)

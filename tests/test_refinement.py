@@ -1,0 +1,214 @@
+"""Shapes that are recovered from what is seen of them, and the guided loop around that."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from texcsd import refinement
+from texcsd.checkpoint import load_tensors
+from texcsd.geometry.displacement import Displacement
+from texcsd.geometry.mesh import Mesh, Part, fit_to_unit_sphere
+from texcsd.geometry.normals import smooth_normals
+from texcsd.progress import Progress
+from texcsd.rendering.cameras import orbit_cameras, surrounding_cameras
+from texcsd.rendering.shape import Shape, normal_maps, render_shape
+from texcsd.settings import PaintSettings
+
+
+def make_mesh(vertices, faces) -> Mesh:
+    vertices, faces = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
+    normals, normal_faces = map(torch.from_numpy, smooth_normals(vertices, faces))
+    vertices, faces = torch.from_numpy(vertices), torch.from_numpy(faces)
+    parts = (Part("shape", 0, len(faces)),)
+    return Mesh(vertices, faces, None, None, normals, normal_faces, parts)
+
+
+def sphere(subdivisions=3) -> Mesh:
+    mesh = trimesh.creation.icosphere(subdivisions=subdivisions)
+    return make_mesh(mesh.vertices, mesh.faces)
+
+
+def rounded_cube() -> Mesh:
+    """x^4 + y^4 + z^4 = 1."""
+    unit = trimesh.creation.icosphere(subdivisions=3)
+    lengths = (unit.vertices**4).sum(1, keepdims=True) ** -0.25
+    return make_mesh(lengths * unit.vertices, unit.faces)
+
+
+def view_of(displacement: Displacement, cameras, size):
+    positions, normals = displacement.shape()
+    faces, edges = displacement.faces, displacement.edges
+    shape = Shape(positions, faces, normals, displacement.normal_faces, edges)
+    return render_shape(shape, cameras, size, size)
+
+
+def fit(displacement: Displacement, target, see, steps, rate) -> None:
+    for step in range(steps):
+        loss = ((see(displacement) - target) ** 2).sum()
+        loss.backward()
+        displacement.step(rate * (1 - step / steps))
+
+
+def test_a_rounded_cube_becomes_a_sphere_by_its_silhouettes_alone():
+    cube = fit_to_unit_sphere(rounded_cube())
+    cameras = surrounding_cameras(12)
+
+    def see(displacement):
+        view = view_of(displacement, cameras, 64)
+        return view.antialias(view.surface.coverage)
+
+    ball = fit_to_unit_sphere(sphere())
+    ball = Displacement(make_mesh(0.85 * ball.vertices, ball.faces), 0.1, 0.1)
+    with torch.no_grad():
+        target = see(ball)
+    displacement = Displacement(cube, limit=0.4, detail=0.2)
+    fit(displacement, target, see, steps=40, rate=0.3)
+    radii = torch.linalg.vector_norm(displacement.shape()[0], dim=1)
+    spread = torch.linalg.vector_norm(cube.vertices, dim=1).std()
+    assert abs(radii.mean() - 0.85) < 0.01
+    assert radii.std() < 0.25 * spread
+
+
+def test_a_known_bump_is_recovered_from_normal_maps():
+    ball = fit_to_unit_sphere(sphere(4))
+    ball = make_mesh(0.9 * ball.vertices, ball.faces)
+    bumpy, flat = (Displacement(ball, limit=0.1, detail=0.05) for _ in range(2))
+    towards = bumpy.rest @ torch.tensor([0.0, 0.0, 1.0]) / 0.9
+    with torch.no_grad():
+        bumpy.heights[:, 0] = 0.04 * torch.exp(-((1 - towards) / 0.05))
+    cameras = orbit_cameras(8)
+
+    def see(displacement):
+        return normal_maps(view_of(displacement, cameras, 64), cameras)
+
+    with torch.no_grad():
+        target = see(bumpy)
+    fit(flat, target, see, steps=40, rate=0.15)
+    expected, found = bumpy.heights.detach()[:, 0], flat.heights.detach()[:, 0]
+    # Normals say nothing of the size of the whole.
+    found = found - found[towards < 0].mean()
+    assert torch.corrcoef(torch.stack([expected, found]))[0, 1] > 0.99
+    assert found.max().item() == pytest.approx(expected.max().item(), rel=0.05)
+
+
+class StripesDenoiser:
+    """Wants the upper half of every picture bright and the lower one dark."""
+
+    name = licence = weights_sha256 = ""
+    image_size = 16
+    default_negative_prompt = ""
+    takes_positions = False
+    alphas_cumprod = torch.linspace(0.999, 0.01, 1000)
+
+    def __init__(self, knows_sides=False):
+        self.knows_sides = knows_sides
+
+    def encode_prompts(self, prompts):
+        return torch.tensor([[[float(prompt != "")]] for prompt in prompts])
+
+    def encode_images(self, images):
+        return images.permute(0, 3, 1, 2) * 2 - 1
+
+    def encode_geometry(self, geometry):
+        return geometry.depth
+
+    def predict_noise(self, noisy, timestep, embeddings, condition, view_width):
+        alpha = self.alphas_cumprod[timestep].view(-1, 1, 1, 1)
+        wanted = embeddings[:, 0, :, None, None] * torch.linspace(1, -1, 16)[:, None]
+        return (1 - alpha).sqrt() * (noisy - alpha.sqrt() * wanted) / (1.01 - 0.99 * alpha)
+
+
+class Interrupting(Progress):
+    def __init__(self, after):
+        super().__init__(1000, quiet=True)
+        self.after = after
+
+    def update(self, step):
+        if step == self.after:
+            raise KeyboardInterrupt
+
+
+def refine(path, progress=None, knows_sides=False, **options):
+    settings = PaintSettings(
+        **{"prompt": "x", "displace": 0.1, "displace_steps": 8, "views": 3} | options
+    )
+    mesh = fit_to_unit_sphere(sphere())
+    denoiser, progress = StripesDenoiser(knows_sides), progress or Progress(8, quiet=True)
+    return refinement.refine(mesh, denoiser, settings, path / "shape.safetensors", progress)
+
+
+@pytest.mark.parametrize("knows_sides", [False, True])
+def test_the_guidance_moves_vertices_within_the_limit(tmp_path, knows_sides):
+    offsets = refine(tmp_path, knows_sides=knows_sides).offsets().detach()
+    length = torch.linalg.vector_norm(offsets, dim=1)
+    assert offsets.isfinite().all() and 0.005 < length.max() <= 0.1
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path):
+    shapes = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        (tmp_path / name).mkdir()
+        shapes.append(refine(tmp_path / name, seed=seed).heights)
+    assert torch.equal(shapes[0], shapes[1]) and not torch.equal(shapes[0], shapes[2])
+
+
+def test_the_bits_do_not_depend_on_how_threads_share_the_pixels():
+    ball = fit_to_unit_sphere(sphere(4))
+    cameras, threads = orbit_cameras(4), torch.get_num_threads()
+
+    def gradient():
+        displacement = Displacement(ball, limit=0.1, detail=0.05)
+        with torch.no_grad():
+            displacement.heights.copy_(0.02 * torch.sin(9 * displacement.rest[:, :1]))
+        with refinement.deterministic_sums(ball.vertices.device):
+            normal_maps(view_of(displacement, cameras, 128), cameras).square().sum().backward()
+        return displacement.heights.grad
+
+    try:
+        torch.set_num_threads(2)
+        first = gradient()
+        assert all(torch.equal(gradient(), first) for _ in range(3))
+    finally:
+        torch.set_num_threads(threads)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_an_interrupted_refinement_ends_with_the_bits_of_an_uninterrupted_one(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "whole").mkdir()
+    whole = refine(tmp_path / "whole")
+    monkeypatch.setattr(refinement, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        refine(tmp_path, Interrupting(after=5))
+    loaded = load_tensors(tmp_path / "shape.safetensors")
+    assert loaded is not None and loaded[1]["step"] >= 4
+    assert torch.equal(refine(tmp_path).heights, whole.heights)
+
+
+def test_a_finished_refinement_is_not_computed_again(tmp_path, monkeypatch):
+    finished = refine(tmp_path)
+    monkeypatch.setattr(refinement, "_take_step", None)
+    assert torch.equal(refine(tmp_path).heights, finished.heights)
+
+
+def test_finer_detail_makes_rougher_relief(tmp_path):
+    def roughness(detail):
+        (tmp_path / str(detail)).mkdir()
+        displacement = refine(tmp_path / str(detail), displace_detail=detail)
+        ends = displacement.heights.detach()[displacement.edges.vertices][..., 0]
+        return ((ends[:, 0] - ends[:, 1]).abs().mean() / ends.abs().mean()).item()
+
+    fine, coarse = roughness(0.02), roughness(0.5)
+    assert math.isfinite(fine) and fine > 2 * coarse
+
+
+def test_steps_of_the_shape_share_no_random_numbers_with_those_of_the_texture():
+    seeds = [
+        refinement.step_generator(5, step).initial_seed()
+        for step in [*range(-2, 500), *(refinement.FIRST_STEP - k for k in range(500))]
+    ]
+    assert len(np.unique(seeds)) == len(seeds)

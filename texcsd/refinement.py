@@ -1,0 +1,186 @@
+"""The shape, refined before it is painted: the guidance moves the vertices of the mesh.
+
+The steps are those of painting, but what is rendered has one colour, and its light and silhouettes
+carry the gradient to the vertices: what the prompt wants lighter or darker becomes relief.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from texcsd.checkpoint import load_tensors, save_tensors
+from texcsd.geometry.displacement import Displacement
+from texcsd.geometry.mesh import Mesh, SurfaceSampler
+from texcsd.guidance.score import Denoiser, PromptEmbeddings, scheduled, surrogate_loss
+from texcsd.progress import Progress, StepListener
+from texcsd.rendering.cameras import Cameras
+from texcsd.rendering.shading import downsample, random_lights
+from texcsd.rendering.shape import Shape, ShapeView, normal_maps, render_shape, shade_shape
+from texcsd.settings import PaintSettings
+from texcsd.synthesis import (
+    FINAL_RATE,
+    SECONDS_BETWEEN_CHECKPOINTS,
+    SUPERSAMPLING,
+    encode_prompts,
+    enough_memory,
+    guide,
+    random_backgrounds,
+    step_cameras,
+    step_generator,
+)
+
+FIRST_STEP = -1000
+"""Steps of painting count up from 0; these count down, so that none shares its random numbers."""
+LEARNING_RATE = 0.5
+"""Of the shape, in the first step, as a part of the most that a vertex may move."""
+COLOR_RATE = 0.05
+"""Of the colour, before the sigmoid."""
+
+
+class Refinement:
+    """All that changes while the shape is refined, and therefore all that its checkpoint holds."""
+
+    def __init__(self, mesh: Mesh, settings: PaintSettings, path: Path) -> None:
+        """Begin, or take up what the checkpoint at `path` holds.
+
+        Args:
+            mesh: Fitted to the unit sphere.
+            settings: How far, how smoothly, and how long.
+            path: The checkpoint; its folder exists.
+        """
+        self.path = path
+        self.step = 0
+        self.displacement = Displacement(mesh, settings.displace, settings.displace_detail)
+        device = mesh.vertices.device
+        self.color_logits = torch.zeros(3, device=device, requires_grad=True)
+        """Of the whole object: the prompt's colour is not to be had by bending the surface."""
+        self._restore()
+
+    def save(self) -> None:
+        """Write the checkpoint, replacing the last one."""
+        tensors = {"heights": self.displacement.heights, "color": self.color_logits}
+        tensors |= self.displacement.optimizer.moments
+        save_tensors(self.path, tensors, {"step": self.step})
+
+    def _restore(self) -> None:
+        loaded = load_tensors(self.path)
+        if loaded is None:
+            return
+        tensors, state = loaded
+        optimizer = self.displacement.optimizer
+        self.step = optimizer.steps = state["step"]
+        with torch.no_grad():
+            self.displacement.heights.copy_(tensors["heights"])
+            self.color_logits.copy_(tensors["color"])
+            for name, moment in optimizer.moments.items():
+                moment.copy_(tensors[name])
+
+    def advance(self, pace: float) -> None:
+        """Finish a step: move the vertices and the colour along their gradients."""
+        self.displacement.step(pace * LEARNING_RATE)
+        assert self.color_logits.grad is not None
+        with torch.no_grad():
+            self.color_logits -= pace * COLOR_RATE * self.color_logits.grad.sign()
+        self.color_logits.grad = None
+        self.step += 1
+
+    def render(self, cameras: Cameras, size: int) -> ShapeView:
+        """The shape as it is now."""
+        positions, normals = self.displacement.shape()
+        faces, edges = self.displacement.faces, self.displacement.edges
+        shape = Shape(positions, faces, normals, self.displacement.normal_faces, edges)
+        return render_shape(shape, cameras, size, size)
+
+
+def refine(
+    mesh: Mesh,
+    denoiser: Denoiser,
+    settings: PaintSettings,
+    path: Path,
+    progress: Progress | StepListener,
+) -> Displacement:
+    """Displace the vertices of a mesh by score distillation, going on from a checkpoint if any.
+
+    Args:
+        mesh: Fitted to the unit sphere, on the denoiser's device.
+        denoiser: Decides what matches the prompt.
+        settings: Everything the user chose.
+        path: Where the checkpoint is to be; it stays, so that a later call has nothing to do.
+        progress: Told after every step.
+
+    Raises:
+        KeyboardInterrupt: Passed on; the checkpoint of a few seconds ago is there.
+        TexcsdError: The method needs a negative prompt, or the GPU more memory.
+    """
+    prompts = encode_prompts(settings, denoiser)
+    refinement, sampler = Refinement(mesh, settings, path), SurfaceSampler(mesh)
+    saved_at = time.monotonic()
+    progress.update(refinement.step)
+    while refinement.step < settings.displace_steps:
+        with deterministic_sums(mesh.vertices.device), enough_memory():
+            _take_step(refinement, sampler, denoiser, prompts, settings)
+        progress.update(refinement.step)
+        if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+            refinement.save()
+            saved_at = time.monotonic()
+    refinement.save()
+    return refinement.displacement
+
+
+@contextmanager
+def deterministic_sums(device: torch.device) -> Iterator[None]:
+    """On a CPU, add gradients of vertices that many pixels show in an order that never changes."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(before or device.type == "cpu")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def _take_step(
+    refinement: Refinement,
+    sampler: SurfaceSampler,
+    denoiser: Denoiser,
+    prompts: PromptEmbeddings,
+    settings: PaintSettings,
+) -> None:
+    generator = step_generator(settings.seed, FIRST_STEP - refinement.step)
+    done = refinement.step / max(1, settings.displace_steps - 1)
+    cameras = step_cameras(sampler, settings, generator)
+    view = refinement.render(cameras, SUPERSAMPLING * denoiser.image_size)
+    images = downsample(_images(refinement, view, cameras, denoiser, generator), SUPERSAMPLING)
+    clean, direction = guide(
+        images, view.surface, cameras, denoiser, prompts, settings, generator, done
+    )
+    surrogate_loss(clean, direction).backward()
+    refinement.advance(scheduled("linear", 1.0, FINAL_RATE, done))
+
+
+def _images(
+    refinement: Refinement,
+    view: ShapeView,
+    cameras: Cameras,
+    denoiser: Denoiser,
+    generator: torch.Generator,
+) -> Tensor:
+    """The views in one colour and random light, float[view, size, size, 3].
+
+    Models that were trained on pictures of all kinds have a say in the outlines, too, and see every
+    other view as a normal map, as the authors of classifier score distillation refine shapes. The
+    embedded one knows stuff, not things: to outlines it would only add noise.
+    """
+    color = torch.sigmoid(refinement.color_logits)
+    background = random_backgrounds(len(cameras), generator).to(color)
+    lights, stuff_only = random_lights(cameras, generator), not denoiser.knows_sides
+    images = shade_shape(view, color, lights, background, outlines_fixed=stuff_only)
+    if stuff_only:
+        return images
+    every_other = torch.arange(len(cameras), device=color.device)[:, None, None, None] % 2 == 1
+    return torch.where(every_other, normal_maps(view, cameras), images)
