@@ -148,12 +148,15 @@ def test_by_default_the_weights_are_those_the_embedded_model_was_tuned_with():
     settings = PaintSettings("red")
     nothing = torch.zeros(1, 1)
     prompts = PromptEmbeddings(nothing, nothing, nothing)
-    middle = torch.tensor([0.5])
-    found = [synthesis._weights(settings, prompts, middle, done) for done in (0.0, 0.5, 1.0)]
+    denoiser, middle = ColorDenoiser(), torch.tensor([500])
+    denoiser.takes_positions = True
+    found = [
+        synthesis._weights(settings, denoiser, prompts, middle, done) for done in (0.0, 0.5, 1.0)
+    ]
     assert found == [
-        ScoreWeights(1.3, -0.0, -1.0, -0.3),
-        ScoreWeights(1.3, -0.25, -0.75, -0.3),
-        ScoreWeights(1.3, -0.5, -0.5, -0.3),
+        ScoreWeights(2.0, -0.0, -1.0, -1.0),
+        ScoreWeights(2.0, -0.25, -0.75, -1.0),
+        ScoreWeights(2.0, -0.5, -0.5, -1.0),
     ]
     assert settings.timestep_schedule == "linear" and settings.timestep_weight == "uniform"
 
@@ -436,3 +439,11 @@ def test_an_interrupted_editing_ends_with_the_same_bits(tmp_path):
 def test_the_source_prompt_is_the_negative_one(tmp_path):
     settings = EditSettings(prompt="green", source_prompt="red")
     assert synthesis.choose_negative_prompt(settings, ColorDenoiser()) == "red"
+
+
+def test_the_prior_counts_by_default_only_for_models_that_are_told_places():
+    denoiser = ColorDenoiser()
+    assert synthesis.choose_prior_scale(PaintSettings("red"), denoiser) == 0
+    denoiser.takes_positions = True
+    assert synthesis.choose_prior_scale(PaintSettings("red"), denoiser) == 1
+    assert synthesis.choose_prior_scale(PaintSettings("red", prior_scale=0), denoiser) == 0

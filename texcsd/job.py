@@ -71,7 +71,7 @@ from texcsd.result_folder import (
     save_unfinished,
 )
 from texcsd.settings import EditSettings, PaintSettings
-from texcsd.synthesis import choose_negative_prompt, synthesize
+from texcsd.synthesis import choose_negative_prompt, choose_prior_scale, synthesize
 
 BLANK_PNG = png_bytes(np.zeros((1, 1, 3), np.uint8))
 
@@ -276,6 +276,7 @@ def _paint(
         "licence": denoiser.licence,
         "weights_sha256": denoiser.weights_sha256,
         "negative_prompt": choose_negative_prompt(settings, denoiser),
+        "prior_scale": choose_prior_scale(settings, denoiser),
     }
     warnings += _warn(_warnings_about(settings, denoiser))
     resumed = unfinished is not None

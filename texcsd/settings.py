@@ -83,9 +83,9 @@ class PaintSettings:
     """Push away from the negative prompt in the first step, for csd."""
     negative_scale_end: float = 0.5
     """Push away from the negative prompt in the last step; linear in between, 0 without one."""
-    prior_scale: float = 0.3
-    """Pull towards whole pictures of the prompt, beside the classifier score: holds the colours.
-    For csd."""
+    prior_scale: float = -1.0
+    """Pull towards whole pictures of the prompt, beside the classifier score, for csd; -1 for 1
+    with a model that is told places, such as the embedded one, and 0 with others."""
     timestep_max_start: float = 0.98
     """Most noise added in the first step."""
     timestep_max_end: float = 0.9
@@ -131,7 +131,7 @@ class PaintSettings:
         self._check_range("guidance_scale", 0.0, 1000.0)
         self._check_range("negative_scale_start", 0.0, 100.0)
         self._check_range("negative_scale_end", 0.0, 100.0)
-        self._check_range("prior_scale", 0.0, 100.0)
+        self._check_range("prior_scale", -1.0, 100.0)
         self._check_range("timestep_min", 0.0, 1.0)
         # A span of zero would make every view equally noisy.
         self._check_range("timestep_max_start", self.timestep_min, 1.0, above=True)

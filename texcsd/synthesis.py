@@ -43,6 +43,9 @@ AZIMUTH_OF_FRONT = {"z+": 0.0, "x+": 90.0, "z-": 180.0, "x-": 270.0}
 PATTERN_OFFSET = 1.2
 """Patterns begin anywhere in a cube of this size, in units of the object's radius."""
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
+PRIOR_SCALE_WITH_PLACES = 1.0
+"""A model that is told places knows what the prompt looks like at each, so that its whole picture
+can be trusted; the classifier score alone exaggerates it (RESULTS.md)."""
 FINAL_RATE = 0.1
 """Learning rate of the last step, of the first one's: small steps average the views' noise out."""
 FINEST_LEVEL_FROM = 0.6
@@ -351,7 +354,7 @@ def guide(
         timestep,
         noise,
         _prompts_of_views(prompts, cameras, settings),
-        _weights(settings, prompts, timestep / len(denoiser.alphas_cumprod), done),
+        _weights(settings, denoiser, prompts, timestep, done),
         condition,
         cameras.view_width,
         settings.chunk,
@@ -371,8 +374,19 @@ def _prompts_of_views(
     return replace(prompts, positive=torch.einsum("vs,stw->vtw", weights, prompts.positive))
 
 
+def choose_prior_scale(settings: PaintSettings, denoiser: Denoiser) -> float:
+    """The user's, else what suits the model."""
+    if settings.prior_scale >= 0:
+        return settings.prior_scale
+    return PRIOR_SCALE_WITH_PLACES if denoiser.takes_positions else 0.0
+
+
 def _weights(
-    settings: PaintSettings, prompts: PromptEmbeddings, timestep_fraction: Tensor, done: float
+    settings: PaintSettings,
+    denoiser: Denoiser,
+    prompts: PromptEmbeddings,
+    timestep: Tensor,
+    done: float,
 ) -> ScoreWeights:
     # Without a negative prompt there is nothing to move away from, and nothing to evaluate.
     negative_scale = 0.0
@@ -383,8 +397,8 @@ def _weights(
         settings.guidance,
         settings.guidance_scale,
         negative_scale,
-        settings.prior_scale,
-        timestep_fraction,
+        choose_prior_scale(settings, denoiser),
+        timestep / len(denoiser.alphas_cumprod),
     )
 
 
