@@ -154,9 +154,9 @@ def test_by_default_the_weights_are_those_the_embedded_model_was_tuned_with():
         synthesis._weights(settings, denoiser, prompts, middle, done) for done in (0.0, 0.5, 1.0)
     ]
     assert found == [
-        ScoreWeights(2.0, -0.0, -1.0, -1.0),
-        ScoreWeights(2.0, -0.25, -0.75, -1.0),
-        ScoreWeights(2.0, -0.5, -0.5, -1.0),
+        ScoreWeights(4.0, -0.0, -1.0, -3.0),
+        ScoreWeights(4.0, -0.25, -0.75, -3.0),
+        ScoreWeights(4.0, -0.5, -0.5, -3.0),
     ]
     assert settings.timestep_schedule == "linear" and settings.timestep_weight == "uniform"
 
@@ -445,5 +445,5 @@ def test_the_prior_counts_by_default_only_for_models_that_are_told_places():
     denoiser = ColorDenoiser()
     assert synthesis.choose_prior_scale(PaintSettings("red"), denoiser) == 0
     denoiser.takes_positions = True
-    assert synthesis.choose_prior_scale(PaintSettings("red"), denoiser) == 1
+    assert synthesis.choose_prior_scale(PaintSettings("red"), denoiser) == 3
     assert synthesis.choose_prior_scale(PaintSettings("red", prior_scale=0), denoiser) == 0

@@ -48,7 +48,7 @@ class PaintSettings:
     """Weight of what the ControlNet adds."""
     vae_checkpointing: Literal["on", "off"] = "on"
     """For latent models: encode each view twice rather than keep all that the VAE computes."""
-    steps: int = 300
+    steps: int = 150
     """Optimisation steps."""
     views: int = 6
     """Random views rendered in each step."""
@@ -84,7 +84,7 @@ class PaintSettings:
     negative_scale_end: float = 0.5
     """Push away from the negative prompt in the last step; linear in between, 0 without one."""
     prior_scale: float = -1.0
-    """Pull towards whole pictures of the prompt, beside the classifier score, for csd; -1 for 1
+    """Pull towards whole pictures of the prompt, beside the classifier score, for csd; -1 for 3
     with a model that is told places, such as the embedded one, and 0 with others."""
     timestep_max_start: float = 0.98
     """Most noise added in the first step."""

@@ -43,7 +43,7 @@ AZIMUTH_OF_FRONT = {"z+": 0.0, "x+": 90.0, "z-": 180.0, "x-": 270.0}
 PATTERN_OFFSET = 1.2
 """Patterns begin anywhere in a cube of this size, in units of the object's radius."""
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
-PRIOR_SCALE_WITH_PLACES = 1.0
+PRIOR_SCALE_WITH_PLACES = 3.0
 """A model that is told places knows what the prompt looks like at each, so that its whole picture
 can be trusted; the classifier score alone exaggerates it (RESULTS.md)."""
 FINAL_RATE = 0.1

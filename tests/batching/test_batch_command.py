@@ -45,7 +45,7 @@ def test_a_dry_run_checks_meshes_tells_times_and_writes_nothing(
     assert main(words) == 1
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert sum("to be painted, 4 triangles, 300 steps" in line for line in lines) == 3
+    assert sum("to be painted, 4 triangles, 150 steps" in line for line in lines) == 3
     assert any(line.startswith("FAILS  points-gold: ") and "no faces" in line for line in lines)
     assert lines[-1].startswith("4 jobs, about ")
     assert err == "texcsd: 1 of 4 jobs cannot be done; nothing was painted\n"

@@ -38,7 +38,7 @@ def test_the_table_says_what_is_there_and_what_painting_would_do(cube: Path, cap
         "6 charts on 54% of the texture",
         "at 2048 texels: 307.2 texels per unit",
         "the uv are kept",
-        "300 steps of 6 views take about",
+        "150 steps of 6 views take about",
     ):
         assert text in output
     assert "problems" not in output and "notes" not in output
