@@ -176,7 +176,7 @@ def test_paintings_that_share_a_memory_share_model_and_uv(
         )  # fmt: skip
     assert len(loaded) == 1
     assert synthesis.uv[0] is synthesis.uv[1]
-    assert steps == [300, 300]
+    assert steps == 2 * [texcsd.PaintSettings("gold").steps]
 
 
 def test_the_report_says_what_was_done_with_what(cube, folder, synthesis) -> None:

@@ -167,8 +167,13 @@ def test_an_interruption_gets_out_and_leaves_a_gallery(assets, tmp_path, synthes
             time.sleep(0.05)
 
     synthesis.every_step = interrupt_the_main_thread
-    with pytest.raises(KeyboardInterrupt):
-        run(assets, tmp_path / "out", steps=1000)
+    # A process started in the background by a shell ignores the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(assets, tmp_path / "out", steps=1000)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "not done" in (tmp_path / "out" / "index.html").read_text()
 
 
