@@ -33,9 +33,10 @@ class PublishedResults:
         return self._read_report(job) == (job.folder / REPORT).read_bytes()
 
     def publish(self, job: Job) -> None:
-        """Copy the finished result in the job's folder, unless that was done before."""
-        if self.holds(job):
-            return
+        """Copy the finished result in the job's folder over what is there.
+
+        The reports of two paintings may be the same when the files there are not.
+        """
         with self._explained("written to"):
             for name in _outputs((job.folder / REPORT).read_bytes()):
                 self._write(f"{job.name}/{name}", job.folder / name)
