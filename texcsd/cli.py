@@ -18,7 +18,7 @@ from texcsd import __version__
 from texcsd.batching.command import EPILOG as BATCH_EPILOG
 from texcsd.batching.command import add_batch_arguments, run_batch
 from texcsd.errors import TexcsdError
-from texcsd.settings import EditSettings, Option, options, read_settings
+from texcsd.settings import EditSettings, Option, chosen_settings, options
 
 if TYPE_CHECKING:
     from texcsd.job import PaintResult
@@ -29,6 +29,7 @@ INTERRUPTED = 128 + 2
 PIPE_CLOSED = 128 + 13
 """What a shell reports for a process ended by SIGPIPE."""
 
+GOES_ON = "interrupted; the same command goes on from the last checkpoint"
 PROMPT_FLAGS = {"source_prompt": "--from", "prompt": "--to"}
 """Of edit, in this order."""
 
@@ -91,9 +92,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _paint(parsed: argparse.Namespace) -> None:
-    settings = {} if parsed.config is None else read_settings(parsed.config)
-    given = {option.name: getattr(parsed, option.name, None) for option in options()}
-    settings |= {name: value for name, value in given.items() if value is not None}
+    settings = chosen_settings(vars(parsed), parsed.config)
 
     from texcsd.job import paint
 
@@ -110,9 +109,7 @@ def _paint(parsed: argparse.Namespace) -> None:
 
 
 def _edit(parsed: argparse.Namespace) -> None:
-    settings = {} if parsed.config is None else read_settings(parsed.config, EditSettings)
-    given = {option.name: getattr(parsed, option.name) for option in options(EditSettings)}
-    settings |= {name: value for name, value in given.items() if value is not None}
+    settings = chosen_settings(vars(parsed), parsed.config, EditSettings)
 
     from texcsd.job import edit
 
@@ -220,9 +217,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_paint_arguments(paint)
-    paint.set_defaults(
-        run=_paint, interrupted="interrupted; the same command goes on from the last checkpoint"
-    )
+    paint.set_defaults(run=_paint, interrupted=GOES_ON)
     edit = commands.add_parser(
         "edit",
         help="change the texture a mesh has, from one prompt to another",
@@ -231,9 +226,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_edit_arguments(edit)
-    edit.set_defaults(
-        run=_edit, interrupted="interrupted; the same command goes on from the last checkpoint"
-    )
+    edit.set_defaults(run=_edit, interrupted=GOES_ON)
     check = commands.add_parser(
         "check",
         help="tell what painting a mesh will run into",

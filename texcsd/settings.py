@@ -11,6 +11,7 @@ import math
 import sys
 import textwrap
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -250,6 +251,23 @@ def read_settings(
             (nearest,) = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
             raise TexcsdError(f'{path}: unknown setting "{name}"; did you mean "{nearest}"?')
     return settings
+
+
+def chosen_settings(
+    given: Mapping[str, Any],
+    config: Path | None,
+    settings_class: type[PaintSettings] = PaintSettings,
+) -> dict[str, Any]:
+    """The settings of a TOML file, if there is one, and over them those given.
+
+    Args:
+        given: By field name; None is as good as absent, and what is no setting is passed over.
+        config: See `read_settings`; None for no file.
+        settings_class: Of painting or of editing.
+    """
+    settings = {} if config is None else read_settings(config, settings_class)
+    names = (option.name for option in options(settings_class))
+    return settings | {name: given[name] for name in names if given.get(name) is not None}
 
 
 def _checked(option: Option, value: Any) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from texcsd.errors import TexcsdError
-from texcsd.settings import options, read_settings
+from texcsd.settings import chosen_settings, options
 
 EPILOG = """\
 examples:
@@ -105,17 +105,11 @@ def run_batch(parsed: argparse.Namespace) -> None:
 
     try:
         run = _dry_run if parsed.dry_run else _run
-        run(parsed, _settings(parsed))
+        run(parsed, chosen_settings(vars(parsed), parsed.config))
     except BadJobsError as error:
         print(*error.problems, sep="\n")
         count = len(error.problems)
         raise TexcsdError(f"{count} problem(s), listed above; nothing was painted") from error
-
-
-def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
-    settings = {} if parsed.config is None else read_settings(parsed.config)
-    given = {option.name: getattr(parsed, option.name) for option in options()}
-    return settings | {name: value for name, value in given.items() if value is not None}
 
 
 def _run(parsed: argparse.Namespace, settings: dict[str, Any]) -> None:

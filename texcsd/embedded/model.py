@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, PreTrainedTokenizerFast
 
 from texcsd.embedded.captions import UNKNOWN, vocabulary
-from texcsd.embedded.place import MIXING_WEIGHTS, MODEL_CHANNELS, mix_fields
+from texcsd.embedded.place import MIXING_WEIGHTS, MODEL_CHANNELS, mix_fields, view_width_label
 from texcsd.embedded.scenes import IMAGE_SIZE
 
 FOLD = 2
@@ -113,11 +113,6 @@ def build_scheduler() -> DDIMScheduler:
         timestep_spacing="trailing",
         set_alpha_to_one=True,
     )
-
-
-def view_width_label(view_width: Tensor) -> Tensor:
-    """What the class embedding is given: octaves of view width, spread over 0 to 1000."""
-    return 250 * (view_width.log2() + 2)
 
 
 class TextToImage(nn.Module):

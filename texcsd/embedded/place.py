@@ -82,6 +82,11 @@ def mix_fields(geometry: Tensor, weights: Tensor) -> Tensor:
     return torch.cat([plain, functional.silu(mixed).view(-1, MIXED, *fields.shape[2:])], 1)
 
 
+def view_width_label(view_width: Tensor) -> Tensor:
+    """What the class embedding is given: octaves of view width, spread over 0 to 1000."""
+    return 250 * (view_width.log2() + 2)
+
+
 def _position_waves(positions: Tensor) -> Tensor:
     """float[n, 3] -> float[n, 6 * POSITION_OCTAVES]."""
     angle = positions * (2 * torch.pi / PATTERN_PERIOD)
@@ -105,7 +110,8 @@ def _fields(points: Tensor, normals: Tensor) -> Tensor:
         unit.append(cell.random[:, :1])
         signed.append(_turns(cell.x[:, None]))
     signed += [_turns(torch.stack([across, up], -1) / period) for period in CHECK_PERIODS]
-    signed += [_turns(torch.stack(bent(points, normals), -1) / period) for period in BEND_PERIODS]
+    bends = torch.stack(bent(points, normals), -1)
+    signed += [_turns(bends / period) for period in BEND_PERIODS]
     return torch.cat([2 * torch.cat(unit, -1) - 1, *signed], -1).clamp(-1, 1)
 
 

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from texcsd.embedded.place import MIXING_WEIGHTS, MODEL_CHANNELS, geometry_channels, mix_fields
+from texcsd.embedded.place import (
+    MIXING_WEIGHTS,
+    MODEL_CHANNELS,
+    geometry_channels,
+    mix_fields,
+    view_width_label,
+)
 from texcsd.errors import TexcsdError
 from texcsd.guidance.diffusers_denoiser import DiffusersDenoiser, Pipeline
 from texcsd.guidance.score import Geometry
@@ -78,8 +84,7 @@ class PixelDenoiser(DiffusersDenoiser):
         if self.takes_positions:
             condition = mix_fields(condition, pooled)
         folded = functional.pixel_unshuffle(torch.cat([noisy, condition], 1), self.fold)
-        # Octaves of view width, spread over the range of the timestep embedding.
-        labels = 250 * (view_width.log2() + 2) if self.takes_view_width else None
+        labels = view_width_label(view_width) if self.takes_view_width else None
         with self.reduced_precision():
             output = self.unet(
                 folded.to(self.unet.dtype).contiguous(memory_format=torch.channels_last),
