@@ -21,6 +21,8 @@ def arguments(run, **options):
         "replay": 66,
         "fill": 1,
         "fresh": 0.1,
+        "shapes": 8,
+        "workers": 1,
         "seed": 0,
         "device": "cpu",
         "compile": False,
@@ -82,11 +84,12 @@ def test_an_error_in_the_background_counts_a_fifth_of_one_on_the_object():
 
 
 def test_the_replay_buffer_keeps_the_newest_scenes_within_8_bits():
-    scenes = train.make_chunk(5, "cpu")
+    scenes = train.make_chunk(5, 6, "cpu")
     replay = train.Replay(capacity=42, device="cpu")
+    replay.add(train.make_chunk(4, 2, "cpu"))
     replay.add(scenes)
     newest = len(scenes.captions) - 1
-    slot = newest % 42
+    slot = (12 + newest) % 42
     stored = replay.pixels[slot, :3].permute(1, 2, 0) / 255
     assert (stored - scenes.images[newest]).abs().max() <= 0.51 / 255
     assert replay.captions[slot] == scenes.captions[newest]
@@ -97,5 +100,5 @@ def test_the_replay_buffer_keeps_the_newest_scenes_within_8_bits():
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_chunk_depends_on_its_seed_alone(seed):
-    first, again = train.make_chunk(seed, "cpu"), train.make_chunk(seed, "cpu")
+    first, again = train.make_chunk(seed, 2, "cpu"), train.make_chunk(seed, 2, "cpu")
     assert torch.equal(first.images, again.images) and first.captions == again.captions

@@ -146,7 +146,7 @@ class TextToImage(nn.Module):
         """
         tokens = self.tokenizer(
             captions, padding="max_length", truncation=True, return_tensors="pt"
-        ).input_ids.to(noisy.device)
+        ).input_ids.to(noisy.device, non_blocking=True)
         text = self.text_encoder(tokens)
         condition = mix_fields(geometry, text.text_embeds)
         folded = nn.functional.pixel_unshuffle(torch.cat([noisy, condition], 1), FOLD)

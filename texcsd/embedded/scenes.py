@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from texcsd.embedded.captions import DEFECTS, Look, random_look
+from texcsd.embedded.patterns import Style
 from texcsd.embedded.place import geometry_channels
 
 IMAGE_SIZE = 64
@@ -272,18 +273,18 @@ def _shade(
     base_color: Tensor,
     normals: Tensor,
     toward_eye: Tensor,
-    light: tuple[Tensor, Tensor, Tensor],
-    look: Look,
+    light: tuple[Tensor, ...],
+    shine: float,
 ) -> Tensor:
     """Lambert plus the highlight and sky reflection of shiny looks; float[p, 3] sRGB."""
     direction, ambient, exposure = light
-    lambert = ambient + (1 - ambient) * (normals @ direction).clamp(min=0)
+    lambert = ambient + (1 - ambient) * (normals * direction).sum(-1).clamp(min=0)
     linear = _to_linear(base_color) * (exposure * lambert)[:, None]
-    if look.shine > 0:
+    if shine > 0:
         half = functional.normalize(direction + toward_eye, dim=-1)
         highlight = (normals * half).sum(-1).clamp(min=0) ** 30
-        linear = linear + (0.5 * look.shine * highlight)[:, None]
-    if look.shine > 0.5:
+        linear = linear + (0.5 * shine * highlight)[:, None]
+    if shine > 0.5:
         facing = (normals * toward_eye).sum(-1, keepdim=True)
         mirrored = 2 * facing * normals - toward_eye
         sky = torch.sigmoid(6 * mirrored[:, 1])
@@ -357,31 +358,55 @@ def random_scenes(
     as_image = (shape_count, size, size, -1)
     surface = (depth.view(as_image), normals.view(as_image), pattern_points.view(as_image))
     geometry = geometry_channels(*surface, IMAGE_SIZE).permute(0, 2, 3, 1)
-    images, captions = [], []
-    for index in range(shape_count):
-        mask = hit[index]
-        seen = (normals[index][mask], -directions[index][mask])
-        where = pattern_points[index][mask]
-        for number in range(looks_per_shape):
-            look = looks[number] if looks else random_look(generator)
-            light = random_light(views.rotation[index : index + 1], generator)
-            background = random_background(generator).to(device)
-            image = background.expand(size * size, 3).clone()
-            image[mask] = _shade(
-                look.base_color(where, seen[0]),
-                *seen,
-                (light[0][0].to(device), light[1].to(device), light[2].to(device)),
-                look,
-            )
-            images.append(image)
-            captions.append(look.caption)
-    filtered = _box_filter(torch.stack(images), IMAGE_SIZE)
+    count = shape_count * looks_per_shape
+    drawn = looks * shape_count if looks else [random_look(generator) for _ in range(count)]
+    lights = random_light(views.rotation.repeat_interleave(looks_per_shape, 0), generator)
+    lights = tuple(light.to(device) for light in lights)
+    backgrounds = torch.stack([random_background(generator) for _ in drawn]).to(device)
+    images = backgrounds[:, None].repeat(1, size * size, 1)
+    # All images of a material at once: a graphics card would spend its time starting kernels.
+    for look, numbers in _alike(drawn):
+        number = torch.tensor(numbers, device=device)
+        shape = number // looks_per_shape
+        mask = hit[shape]
+        row, pixel = mask.nonzero(as_tuple=True)
+        image = number[row]
+        normal, toward_eye = normals[shape][mask], -directions[shape][mask]
+        color = _repeat_style(look, row).base_color(pattern_points[shape][mask], normal)
+        light = tuple(light[image] for light in lights)
+        images[image, pixel] = _shade(color, normal, toward_eye, light, look.shine)
     return Scenes(
-        filtered,
+        _box_filter(images, IMAGE_SIZE),
         geometry,
         views.view_width.to(device).repeat_interleave(looks_per_shape),
-        captions,
+        [look.caption for look in drawn],
     )
+
+
+def _alike(looks: list[Look]) -> list[tuple[Look, list[int]]]:
+    """Looks that differ in colours and captions alone, as one with the colours float[n, 3] of all.
+
+    Returns:
+        Pairs of a look and the numbers of those it stands for.
+    """
+    groups: dict[tuple, list[int]] = {}
+    for number, look in enumerate(looks):
+        groups.setdefault((look.material, look.shine, look.worn), []).append(number)
+    joined = []
+    for numbers in groups.values():
+        styles = [looks[number].style for number in numbers]
+        style = Style(
+            torch.stack([style.first for style in styles]),
+            torch.stack([style.second for style in styles]),
+        )
+        joined.append((replace(looks[numbers[0]], style=style), numbers))
+    return joined
+
+
+def _repeat_style(look: Look, row: Tensor) -> Look:
+    """The look with the colours of `row` int[n] at every one of n points."""
+    first, second = (color.to(row.device)[row] for color in vars(look.style).values())
+    return replace(look, style=Style(first, second))
 
 
 def spoil(scenes: Scenes, probability: float, generator: torch.Generator) -> Scenes:

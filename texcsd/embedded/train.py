@@ -1,10 +1,10 @@
 """Train the embedded model on random scenes: `python -m texcsd.embedded.train --run DIR`.
 
 Runs on a CPU or a GPU, saves often, and goes on from its last save when started again. Scenes are
-rendered in a second process (on a GPU: in this one) into a replay buffer, because an image can be
-used a few times before the model remembers it, and a rendered image costs as much as a training
-step. The learning rate is constant and falls to zero over the last part of `--steps`, so a run can
-be ended well at any time by starting it again with fewer steps.
+rendered by other processes (`--workers`), or on the device of the training itself, into a replay
+buffer, because an image can be used a few times before the model remembers it, and a rendered image
+costs as much as a training step. The learning rate is constant and falls to zero over the last part
+of `--steps`, so a run can be ended well at any time by starting it again with fewer steps.
 """
 
 import argparse
@@ -19,13 +19,15 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from texcsd.embedded.model import TextToImage, build_scheduler, load_pipeline, save_pipeline
 from texcsd.embedded.place import GEOMETRY_CHANNELS
 from texcsd.embedded.scenes import FAR_DEPTH, Scenes, random_scenes, spoil
 
-SHAPES_PER_CHUNK, LOOKS_PER_SHAPE = 8, 6
+LOOKS_PER_SHAPE = 6
+VALIDATION_SHAPES = 8
 SPOILT = 0.06
 CAPTION_DROPOUT = 0.12
 BACKGROUND_WEIGHT = 0.2
@@ -47,23 +49,25 @@ SHEET_PROMPTS = (
 
 
 class SceneChunks(IterableDataset):
-    """Endless chunks of scenes; chunk i depends on the seed and i alone."""
+    """Endless chunks of scenes; chunk i depends on the seed, i and its number of shapes alone."""
 
-    def __init__(self, seed: int, first: int, device: str) -> None:
-        self.seed, self.first, self.device = seed, first, device
+    def __init__(self, seed: int, first: int, shapes: int, device: str) -> None:
+        self.seed, self.first, self.shapes, self.device = seed, first, shapes, device
 
     def __iter__(self) -> Iterator[Scenes]:
-        index = self.first
+        worker = get_worker_info()
+        # Workers take turns, so the order does not depend on how many there are.
+        index, stride = (self.first + worker.id, worker.num_workers) if worker else (self.first, 1)
         while True:
-            yield make_chunk(self.seed * 1_000_003 + index, self.device)
-            index += 1
+            yield make_chunk(self.seed * 1_000_003 + index, self.shapes, self.device)
+            index += stride
 
 
-def make_chunk(seed: int, device: str) -> Scenes:
+def make_chunk(seed: int, shapes: int, device: str) -> Scenes:
     """A few dozen scenes, some of them spoilt."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        scenes = random_scenes(SHAPES_PER_CHUNK, LOOKS_PER_SHAPE, generator, device)
+        scenes = random_scenes(shapes, LOOKS_PER_SHAPE, generator, device)
     return spoil(scenes, SPOILT, generator)
 
 
@@ -83,26 +87,28 @@ class Replay:
         self.captions = [""] * capacity
 
     def add(self, scenes: Scenes) -> None:
-        """Replace the oldest scenes."""
-        geometry = scenes.geometry.permute(0, 3, 1, 2)
-        for index, caption in enumerate(scenes.captions):
-            slot = self.added % self.capacity
-            self.pixels[slot] = _to_bytes(scenes.images[index].permute(2, 0, 1))
-            if slot % LOOKS_PER_SHAPE == 0:
-                shape = slot // LOOKS_PER_SHAPE
-                self.geometry[shape] = _to_bytes((geometry[index // LOOKS_PER_SHAPE] + 1) / 2)
-            self.view_width[slot], self.captions[slot] = scenes.view_width[index], caption
-            self.added += 1
+        """Replace the oldest scenes; as many as the buffer holds at most."""
+        device = self.pixels.device
+        slots = (self.added + torch.arange(len(scenes.captions))) % self.capacity
+        for slot, caption in zip(slots.tolist(), scenes.captions, strict=True):
+            self.captions[slot] = caption
+        slots = slots.to(device)
+        self.pixels[slots] = _to_bytes(scenes.images.to(device).permute(0, 3, 1, 2))
+        self.view_width[slots] = scenes.view_width.to(device)
+        geometry = scenes.geometry.to(device).permute(0, 3, 1, 2)
+        self.geometry[slots[::LOOKS_PER_SHAPE] // LOOKS_PER_SHAPE] = _to_bytes((geometry + 1) / 2)
+        self.added += len(scenes.captions)
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, list]:
         """Images float[count, 3, 64, 64] and geometry in [-1, 1], view widths, captions."""
         slots = torch.randint(min(self.added, self.capacity), (count,), generator=generator)
-        on_device = slots.to(self.pixels.device)
+        dropped = torch.rand(count, generator=generator) < CAPTION_DROPOUT
+        on_device = slots.to(self.pixels.device, non_blocking=True)
         pixels = self.pixels[on_device].float() / 127.5 - 1
         geometry = self.geometry[on_device // LOOKS_PER_SHAPE].float() / 127.5 - 1
         captions = [
-            "" if torch.rand((), generator=generator) < CAPTION_DROPOUT else self.captions[slot]
-            for slot in slots.tolist()
+            "" if drop else self.captions[slot]
+            for slot, drop in zip(slots.tolist(), dropped.tolist(), strict=True)
         ]
         return pixels, geometry, self.view_width[on_device], captions
 
@@ -238,8 +244,8 @@ class Run:
     def update_average(self, decay: float) -> None:
         """Exponential moving average of the weights, shorter at the beginning."""
         decay = min(decay, (1 + self.step) / (10 + self.step))
-        for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
-            slow.lerp_(fast.detach(), 1 - decay)
+        parameters = [weight.detach() for weight in self.model.parameters()]
+        get_ema_multi_avg_fn(decay)(list(self.average.parameters()), parameters, self.step)
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -247,22 +253,24 @@ def train(arguments: argparse.Namespace) -> None:
     device = arguments.device
     run = Run(arguments)
     alphas = build_scheduler().alphas_cumprod.to(device)
-    chunks = SceneChunks(arguments.seed, run.chunks, device)
-    in_process = device != "cpu"
-    stream = iter(chunks if in_process else DataLoader(chunks, batch_size=None, num_workers=1))
+    where = "cpu" if arguments.workers else device
+    chunks = SceneChunks(arguments.seed, run.chunks, arguments.shapes, where)
+    stream = iter(DataLoader(chunks, batch_size=None, num_workers=arguments.workers))
     replay = Replay(arguments.replay, device)
-    validation = make_chunk(-1, device)
+    validation = make_chunk(-1, VALIDATION_SHAPES, device)
     generator = torch.Generator().manual_seed(arguments.seed + run.step)
+    noise_generator = torch.Generator(device).manual_seed(arguments.seed + run.step)
     settings = {name: value for name, value in vars(arguments).items() if name != "run"}
-    fresh_owed, started, seen, losses = float(arguments.fill), time.time(), 0, []
+    fresh_owed, started, seen = float(arguments.fill), time.time(), 0
+    loss_sum = torch.zeros((), device=device)
     while run.step < arguments.steps:
         while fresh_owed > 0:
             replay.add(next(stream))
             run.chunks += 1
-            fresh_owed -= SHAPES_PER_CHUNK * LOOKS_PER_SHAPE
+            fresh_owed -= arguments.shapes * LOOKS_PER_SHAPE
         clean, geometry, widths, captions = replay.draw(arguments.batch, generator)
-        timestep = draw_timesteps(arguments.batch, generator).to(device)
-        noise = torch.randn(clean.shape, generator=generator).to(device)
+        timestep = draw_timesteps(arguments.batch, generator).to(device, non_blocking=True)
+        noise = torch.randn(clean.shape, generator=noise_generator, device=device)
         noisy, target = velocity_target(clean, noise, alphas[timestep])
         with torch.autocast(device, torch.bfloat16):
             predicted = run.model(noisy, timestep, captions, geometry, widths)
@@ -279,15 +287,15 @@ def train(arguments: argparse.Namespace) -> None:
         run.step += 1
         seen += arguments.batch
         fresh_owed += arguments.batch * arguments.fresh
-        losses.append(loss.item())
+        loss_sum += loss.detach()
         if run.step % arguments.log_every == 0:
             log = {
                 "step": run.step,
-                "loss": round(sum(losses) / len(losses), 5),
+                "loss": round(loss_sum.item() / arguments.log_every, 5),
                 "images_per_second": round(seen / (time.time() - started), 1),
                 "learning_rate": rate,
             }
-            losses.clear()
+            loss_sum.zero_()
             print(json.dumps(log), flush=True)
         if run.step % arguments.save_every == 0 or run.step == arguments.steps:
             report = {"step": run.step, "images": run.step * arguments.batch}
@@ -310,6 +318,10 @@ def main() -> None:
     parser.add_argument("--replay", type=int, default=16_380, help="scenes kept for reuse")
     parser.add_argument("--fill", type=int, default=1_500, help="scenes rendered before step 1")
     parser.add_argument("--fresh", type=float, default=0.33, help="new scenes per scene used")
+    parser.add_argument("--shapes", type=int, default=8, help="shapes rendered at a time")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="rendering processes; 0: the training's device"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true", help="about 1.5 times as fast; needs gcc")
