@@ -32,9 +32,9 @@ def looks() -> list[Look]:
     red, blue, white, black = (
         torch.tensor(COLORS[name]) for name in ("red", "blue", "white", "black")
     )
-    plaid = Look(found["plaid"], Style(red, black), "red plaid", 0.0, worn=False)
+    plaid = Look(found["plaid"], Style(red, black), "red plaid", 0.0)
     striped = Style(blue, white)
-    stripes = Look(found["stripes"], striped, "blue and white stripes", 0.0, worn=False)
+    stripes = Look(found["stripes"], striped, "blue and white stripes", 0.0)
     return [*(usual_look(found[name]) for name in names), plaid, stripes]
 
 

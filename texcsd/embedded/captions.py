@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from texcsd.embedded.materials import COLOR_SYNONYMS, COLORS, MATERIALS, Material
-from texcsd.embedded.noise import fractal, mix, step
-from texcsd.embedded.patterns import Style
+from texcsd.embedded.noise import fractal, mix, noise, step
+from texcsd.embedded.patterns import Style, rgb, shaded, strands
 
 OBJECTS = (
     "armchair chair sofa couch table stool bench bed desk shelf lamp vase mug cup teapot pot bowl "
@@ -20,8 +20,17 @@ OBJECTS = (
 DEFECTS = ("blurry", "noisy", "oversaturated", "dull")
 """Words for spoilt images: what a negative prompt can push away from."""
 
-MODIFIERS = {"dark": ("dark", "deep"), "light": ("light", "pale")}
-FINISHES = {"shiny": ("shiny", "glossy", "polished"), "worn": ("worn", "old", "weathered", "dirty")}
+MODIFIERS = {"dark": ("dark", "deep"), "light": ("light", "pale"), "bright": ("bright", "vivid")}
+FINISHES = {
+    "shiny": ("shiny", "glossy", "polished"),
+    "matte": ("matte",),
+    "worn": ("worn", "old", "weathered", "dirty"),
+    "scratched": ("scratched",),
+    "mossy": ("mossy", "overgrown"),
+    "snowy": ("snowy",),
+}
+SCALES = {0.5: ("large", "coarse"), 2.0: ("fine",)}
+"""Words for patterns twice and half as large as usual."""
 FILLERS = ("a", "an", "the", "of", "made", "with", "and", "texture", "pattern", "in", "from", "on")
 UNKNOWN = "[UNK]"
 
@@ -34,18 +43,36 @@ class Look:
     style: Style
     caption: str
     shine: float
-    worn: bool
+    finish: str = ""
+    """One of FINISHES, or none."""
+    density: float = 1.0
+    """How many times finer the pattern is than usual; one of SCALES."""
 
     def base_color(self, points: Tensor, normals: Tensor) -> Tensor:
         """SRGB base colour float[n, 3] at points float[n, 3] of pattern space, normals unit."""
         style = Style(self.style.first.to(points), self.style.second.to(points))
-        color = self.material.paint(points, normals, style)
-        if self.worn:
-            dirt = fractal(points / 0.3 + 5, 4, 0.6)
-            brown = torch.tensor([0.24, 0.20, 0.15], device=points.device)
-            color = mix(color, brown, 0.75 * step(0.54, 0.16, dirt[:, 0]))
-            color = color * (0.88 + 0.12 * dirt[:, 1:2])
-        return color
+        color = self.material.paint(points * self.density, normals, style)
+        return _finished(color, self.finish, points, normals)
+
+
+def _finished(color: Tensor, finish: str, points: Tensor, normals: Tensor) -> Tensor:
+    """What has settled on the surface, or been done to it."""
+    if finish == "worn":
+        dirt = fractal(points / 0.3 + 5, 4, 0.6)
+        color = mix(color, rgb(points, 0.24, 0.20, 0.15), 0.75 * step(0.54, 0.16, dirt[:, 0]))
+        return color * (0.88 + 0.12 * dirt[:, 1:2])
+    if finish == "scratched":
+        lines = strands(points, normals, 0.0375)
+        scratch = torch.maximum(*((lines[:, k] - 0.5).abs() for k in (0, 3)))
+        return mix(color, 0.4 * color + 0.5, 0.8 * step(0.30, 0.06, scratch))
+    if finish == "mossy":
+        clump = fractal(points / 0.3, 3)[:, 1] + 0.10 * normals[:, 1]
+        green = shaded(rgb(points, 0.30, 0.40, 0.12), 0.6 + 0.8 * noise(points / 0.0375)[:, 0])
+        return mix(color, green, step(0.54, 0.06, clump))
+    if finish == "snowy":
+        lying = normals[:, 1] + 1.2 * (fractal(points / 0.15, 2)[:, 0] - 0.5)
+        return mix(color, rgb(points, 0.94, 0.96, 0.98), step(0.35, 0.15, lying))
+    return color
 
 
 def _chance(generator: torch.Generator, probability: float) -> bool:
@@ -71,6 +98,8 @@ def _modified(color: tuple[float, ...], modifier: str | None) -> tuple[float, ..
         return tuple(0.45 * c for c in color)
     if modifier == "light":
         return tuple(c + 0.5 * (1 - c) for c in color)
+    if modifier == "bright":
+        return tuple(min(0.98, 1.25 * c) for c in color)
     return color
 
 
@@ -122,15 +151,17 @@ def _sentence(words: str, generator: torch.Generator) -> str:
 
 def _compose(material: Material, generator: torch.Generator) -> Look:
     first, second, color_words = _colors(material, generator)
-    finish = _choose([*FINISHES], generator) if _chance(generator, 0.12) else ""
-    finish_word = _choose(FINISHES[finish], generator) if finish else ""
+    finish = _choose([*FINISHES], generator) if _chance(generator, 0.2) else ""
+    density = _choose([*SCALES], generator) if not finish and _chance(generator, 0.08) else 1.0
+    extra_words = FINISHES.get(finish) or SCALES.get(density)
+    extra_word = _choose(extra_words, generator) if extra_words else ""
     material_word = _choose(material.words, generator)
     if not material_word and not color_words:
         material_word = material.words[0]
-    words = " ".join(word for word in (finish_word, color_words, material_word) if word)
+    words = " ".join(word for word in (extra_word, color_words, material_word) if word)
     style = Style(_jitter(first, generator), _jitter(second, generator))
-    shine = max(material.shine, 0.45) if finish == "shiny" else material.shine
-    return Look(material, style, _sentence(words, generator), shine, finish == "worn")
+    shine = {"shiny": max(material.shine, 0.45), "matte": 0.0}.get(finish, material.shine)
+    return Look(material, style, _sentence(words, generator), shine, finish, density)
 
 
 def random_look(generator: torch.Generator) -> Look:
@@ -142,7 +173,7 @@ def random_look(generator: torch.Generator) -> Look:
 def usual_look(material: Material) -> Look:
     """The material as its plain name alone describes it, in its first palette."""
     style = Style(*(torch.tensor(color) for color in material.palette[0]))
-    return Look(material, style, material.words[0], material.shine, worn=False)
+    return Look(material, style, material.words[0], material.shine)
 
 
 def vocabulary() -> dict[str, list[str]]:
@@ -153,7 +184,9 @@ def vocabulary() -> dict[str, list[str]]:
     """
     phrases = [word for material in MATERIALS for word in material.words]
     phrases += [w for name in COLORS for w in COLOR_SYNONYMS.get(name, (name,))]
-    phrases += [w for group in (MODIFIERS, FINISHES) for words in group.values() for w in words]
+    phrases += [
+        w for group in (MODIFIERS, FINISHES, SCALES) for words in group.values() for w in words
+    ]
     surface = sorted({word for phrase in phrases for word in phrase.split()})
     context = sorted({*OBJECTS, *FILLERS} - set(surface))
     return {"surface": surface, "context": context, "defects": list(DEFECTS)}

@@ -158,3 +158,12 @@ def rope(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     round_ = (1 - (2 * y) ** 2).clamp(min=0).sqrt()
     fibre = noise(stretch(points, 0.01875, 0.01875, 0.01875))[:, 0]
     return shaded(style.first, 0.25 + 0.65 * round_ + 0.22 * twist * round_ + 0.25 * (fibre - 0.5))
+
+
+def corduroy(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Upright rounded ribs of pile with dark furrows."""
+    across, _ = planar(points, normals)
+    rib = across / 0.075 - (across / 0.075).floor() - 0.5
+    pile, brushed = noise(points / 0.01875)[:, 0], noise(points / 0.3)[:, 0]
+    shade = 0.30 + 0.85 * torch.cos(torch.pi * rib) + 0.25 * (pile - 0.5) + 0.4 * (brushed - 0.5)
+    return shaded(style.first, shade)

@@ -68,3 +68,13 @@ def strawberry(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     red = shaded(rgb(points, 0.86, 0.08, 0.10), 0.90 + 0.2 * noise(points / 0.3)[:, 0])
     red = shaded(red, 0.58 + 0.42 * step(0.34, 0.25, away))
     return mix(red, rgb(points, 0.96, 0.82, 0.36), 1 - step(0.26, 0.08, away))
+
+
+def cookie(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Baked dough, cracked and browned in places, with dark chips."""
+    dough = fractal(points / 0.15, 4, 0.6)
+    chips = warped_cells(points, 0.15)
+    crack = 1 - step(0.015, 0.03, (dough[:, 1] - 0.5).abs())
+    color = shaded(style.first, 1.0 + 0.7 * (dough[:, 0] - 0.5) - 0.2 * crack)
+    chip = (1 - step(0.26, 0.08, chips.nearest)) * step(0.45, 0.05, chips.random)
+    return mix(color, shaded(style.second, 0.8 + 0.6 * dough[:, 2]), chip)

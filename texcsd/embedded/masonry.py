@@ -6,7 +6,7 @@ Courses are level and joints stand out; see `patterns` for the rules.
 import torch
 from torch import Tensor
 
-from texcsd.embedded.noise import fractal, mix, noise, step
+from texcsd.embedded.noise import fractal, mix, noise, step, warped_cells
 from texcsd.embedded.patterns import (
     Style,
     lattice,
@@ -71,3 +71,25 @@ def graffiti(points: Tensor, normals: Tensor, style: Style) -> Tensor:
         splash = shapes[:, index] + 0.35 * (ragged - 0.5)
         color = mix(color, rgb(points, *paint), step(0.66, 0.02, splash))
     return color
+
+
+def mosaic(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Small uneven stones of the first colour, its shades and gold, in pale mortar."""
+    stones = warped_cells(points, 0.075)
+    area = noise(points / 0.3)[:, 0]
+    color = shaded(style.first, 0.55 + 0.9 * stones.random)
+    color = mix(color, shaded(style.second, 0.8 + 0.3 * stones.random), step(0.56, 0.03, area))
+    gold = rgb(points, 0.86, 0.66, 0.22)
+    color = mix(color, gold, (stones.random > 0.86).to(points))
+    return mix(rgb(points, 0.84, 0.81, 0.75), color, step(0.12, 0.10, stones.border))
+
+
+def peeling(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Old paint that has come off in ragged flakes, rust below it, dark cracks around."""
+    flake = fractal(points / 0.3, 4, 0.6)
+    bare = step(0.56, 0.02, flake[:, 0])
+    lifted = step(0.53, 0.02, flake[:, 0]) - bare
+    cracks = 1 - step(0.03, 0.04, warped_cells(points, 0.15).border)
+    paint = shaded(style.first, 1.0 + 0.25 * (flake[:, 1] - 0.5) + 0.22 * lifted - 0.25 * cracks)
+    below = mix(rgb(points, 0.26, 0.13, 0.08), rgb(points, 0.60, 0.32, 0.15), flake[:, 2])
+    return mix(paint, below, bare)

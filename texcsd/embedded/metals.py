@@ -21,14 +21,24 @@ from texcsd.embedded.patterns import (
 
 
 def metal(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Polished: dark where it mirrors the ground, then full colour, pale bands of light."""
-    swirl = fractal(points / 0.6, 2)
-    mirrored = 0.5 + 0.24 * normals[:, 1] + 0.10 * normals[:, 0] + 0.9 * (swirl[:, 0] - 0.5)
+    """Polished and wavy: each wave mirrors a dark ground, full colour and a bright light."""
+    mirrored = 0.5 + 0.16 * normals[:, 1] + 0.08 * normals[:, 0] + _waviness(points)
     # Metal tints what it mirrors twice in its hollows: gold darkens to amber, not to olive.
-    dark = 0.55 * style.first**1.5
-    color = mix(dark, style.first, step(0.40, 0.30, mirrored))
-    glint = step(0.60, 0.10, mirrored) - 0.7 * step(0.76, 0.16, mirrored)
-    return mix(color, style.second, 0.9 * glint)
+    color = mix(0.50 * style.first**1.5, style.first, step(0.33, 0.24, mirrored))
+    light = step(0.58, 0.14, mirrored) - 0.6 * step(0.80, 0.14, mirrored)
+    color = mix(color, style.second, light)
+    return mix(color, 0.3 * style.second + 0.7, 0.8 * glint(mirrored, 0.69, 0.05))
+
+
+def _waviness(points: Tensor) -> Tensor:
+    """How far waves in sheet metal bend what it mirrors up or down, float[n]."""
+    broad, fine = noise(points / 0.3)[:, 0], noise(points / 0.15)[:, 1]
+    return 1.1 * (broad - 0.5) + 0.35 * (fine - 0.5)
+
+
+def glint(value: Tensor, at: float, width: float) -> Tensor:
+    """1 where `value` is `at`, falling smoothly to 0 `width` away."""
+    return step(1.0, 1.0, 1.5 - (value - at).abs() / width)
 
 
 def chrome(points: Tensor, normals: Tensor, style: Style) -> Tensor:

@@ -189,3 +189,62 @@ def sky(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     cover = step(0.53, 0.12, cloud[:, 0])
     white = shaded(rgb(points, 1.0, 1.0, 1.0), 0.86 + 0.3 * (cloud[:, 1] - 0.2))
     return mix(rgb(points, 0.30, 0.56, 0.88), white, cover)
+
+
+def terrazzo(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Chips of many stones, large and small, polished flat in pale cement."""
+    color = style.first.expand(len(points), 3)
+    for size in (0.075, 0.15):
+        chips = warped_cells(points, size)
+        hue = chips.random[:, None] * 3 + torch.tensor([0.0, 0.12, 0.25], device=points.device)
+        chip = (0.48 + 0.34 * torch.cos(2 * torch.pi * hue)).clamp(0.05, 0.95)
+        inside = step(0.20, 0.05, chips.border) * step(0.35, 0.05, chips.random)
+        color = mix(color, chip, inside)
+    return color
+
+
+def asphalt(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Dark tar full of small grey stones, some of them pale."""
+    stones = warped_cells(points, 0.0375)
+    stone = step(0.12, 0.2, stones.border)
+    worn = noise(points / 0.3)[:, 0]
+    tone = 0.55 + 0.7 * stones.random + 0.5 * (worn - 0.5)
+    color = shaded(style.first, 0.45 + tone * stone)
+    return mix(color, style.second, 0.7 * stone * step(0.90, 0.06, stones.random))
+
+
+def gravel(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Small broken stones of many greys and browns with dark gaps."""
+    stones = warped_cells(points, 0.075)
+    warm = rgb(points, 0.62, 0.52, 0.42)
+    color = mix(style.first, warm, step(0.5, 0.8, noise(points / 0.15)[:, 0]))
+    gap = 1 - step(0.12, 0.2, stones.border)
+    return shaded(color, (0.5 + 0.8 * stones.random) * (1 - 0.85 * gap))
+
+
+def malachite(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Polished green stone banded light and dark around its kernels."""
+    kernels = fractal(points / 0.3, 2)[:, 0] + 0.3 * warped_cells(points, 0.3).nearest
+    band = 0.5 + 0.35 * wave(kernels, 0.12) + 0.15 * wave(kernels, 0.05)
+    return ramp(
+        band,
+        [(0.0, (0.01, 0.16, 0.10)), (0.5, (0.03, 0.42, 0.27)), (1.0, (0.42, 0.78, 0.58))],
+    )
+
+
+def jade(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Milky stone clouded dark and pale, with fine veins."""
+    cloud = fractal(points / 0.3, 4, 0.55)
+    color = mix(0.55 * style.first, style.first, step(0.46, 0.25, cloud[:, 0]))
+    color = mix(color, style.second, 0.8 * step(0.58, 0.25, cloud[:, 0]))
+    vein = 1 - step(0.012, 0.02, (cloud[:, 1] - 0.5).abs())
+    return mix(color, style.second, 0.4 * vein)
+
+
+def plaster(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Rough trowelled coat: small raised flakes over a finely pitted ground."""
+    flakes = fractal(points / 0.15, 4, 0.6)
+    raised = step(0.54, 0.06, flakes[:, 0])
+    rim = raised - step(0.565, 0.06, flakes[:, 0])
+    pits = noise(points / 0.0375)[:, 0]
+    return shaded(style.first, 0.86 + 0.12 * raised - 0.28 * rim + 0.16 * (pits - 0.5))

@@ -19,7 +19,7 @@ PATTERN_PERIOD = 4.8
 """Wavelength of the longest position wave; pattern space in view is always smaller."""
 POSITION_OCTAVES = 7
 NOISE_SIZES = (0.6, 0.3, 0.15, 0.075, 0.0375)
-CELL_SIZES = (0.3, 0.15, 0.075)
+CELL_SIZES = (0.3, 0.15, 0.075, 0.0375)
 STRAND_WIDTHS = (0.075, 0.0375)
 CHECK_PERIODS = (0.6, 0.3, 0.15, 0.075)
 COURSES = ((0.3, 0.3), (0.3, 0.15), (0.15, 0.15))

@@ -126,3 +126,22 @@ def floral(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     color = mix(style.second, rgb(points, 0.20, 0.48, 0.18), leaf)
     color = mix(color, shaded(style.first, 0.75 + 1.0 * radius), petal)
     return mix(color, rgb(points, 0.98, 0.80, 0.15), 1 - step(0.10, 0.04, radius))
+
+
+def parquet(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Squares of narrow wooden strips, in turn upright and level."""
+    across, up = planar(points, normals)
+    upright = ((across / 0.3).floor() + (up / 0.3).floor()) % 2 > 0
+    along, side = torch.where(upright, up, across), torch.where(upright, across, up)
+    strip = lattice(along, side, 0.3, 0.075)
+    fibre = noise(torch.stack([side / 0.01875, along / 0.15, 0 * up], -1))[:, 0]
+    edge = torch.minimum((0.5 - strip.x.abs()) * 0.3, (0.5 - strip.y.abs()) * 0.075)
+    tone = 0.78 + 0.42 * strip.random[:, 0] + 0.3 * (fibre - 0.5)
+    return shaded(style.first, tone * (0.35 + 0.65 * step(0.005, 0.008, edge)))
+
+
+def cork(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Pressed grains of varying tone with dark specks."""
+    grains, specks = warped_cells(points, 0.0375), noise(points / 0.0375)
+    color = shaded(style.first, 0.74 + 0.5 * grains.random + 0.2 * (specks[:, 1] - 0.5))
+    return mix(color, style.second, 0.8 * step(0.68, 0.08, specks[:, 0]))

@@ -68,3 +68,20 @@ def glass(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     color = (0.44 + 0.42 * torch.cos(2 * torch.pi * hue)).clamp(0.04, 1)
     streak = 0.85 + 0.3 * noise(points / 0.15)[:, 0]
     return shaded(color, streak * step(0.07, 0.03, panes.border))
+
+
+def iridescent(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Film of pastel colours that flow into one another, with white glints."""
+    flow = fractal(points / 0.3, 2)
+    hue = (1.6 * flow[:, :1] + 0.3 * normals[:, 1:2]) * 1.5
+    shift = torch.tensor([0.0, 0.33, 0.67], device=points.device)
+    color = 0.76 + 0.22 * torch.cos(2 * torch.pi * (hue + shift))
+    return mix(color, rgb(points, 1, 1, 1), 0.8 * step(0.60, 0.12, flow[:, 1]))
+
+
+def paper(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Crumpled and smoothed again: flat facets, light and dark, between sharp creases."""
+    facets, finer = warped_cells(points, 0.3), warped_cells(points, 0.15)
+    crease = (1 - step(0.03, 0.05, facets.border)) + 0.5 * (1 - step(0.03, 0.05, finer.border))
+    tone = 0.92 + 0.18 * (facets.random - 0.5) + 0.10 * (finer.random - 0.5)
+    return shaded(style.first, tone - 0.16 * crease)

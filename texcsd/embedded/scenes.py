@@ -391,7 +391,7 @@ def _alike(looks: list[Look]) -> list[tuple[Look, list[int]]]:
     """
     groups: dict[tuple, list[int]] = {}
     for number, look in enumerate(looks):
-        groups.setdefault((look.material, look.shine, look.worn), []).append(number)
+        groups.setdefault((look.material, look.shine, look.finish, look.density), []).append(number)
     joined = []
     for numbers in groups.values():
         styles = [looks[number].style for number in numbers]

@@ -22,14 +22,15 @@ from texcsd.embedded.patterns import (
 
 
 def leather(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Brown hide: pebbles between soft dark creases, finer grain on them, lighter worn places."""
-    pebbles, grain = warped_cells(points, 0.15), warped_cells(points, 0.075)
-    worn = noise(points / 0.3)
-    crease = 1 - step(0.08, 0.18, pebbles.border)
-    dome = 0.55 - pebbles.nearest + 0.4 * step(0.12, 0.34, grain.border)
-    shade = 0.90 + 0.28 * dome + 0.45 * (worn[:, 0] - 0.5) - 0.30 * crease
-    color = shaded(style.first, shade + 0.08 * (pebbles.random - 0.5))
-    rubbed = 0.28 * step(0.62, 0.3, worn[:, 0]) * (1 - crease)
+    """Brown hide: fine pebbled grain, a few soft creases, darker and rubbed pale areas."""
+    grain, pores = warped_cells(points, 0.0375), warped_cells(points, 0.075)
+    folds = warped_cells(points, 0.3)
+    patina = fractal(points / 0.3, 2)
+    crease = (1 - step(0.05, 0.12, folds.border)) * step(0.52, 0.2, patina[:, 1])
+    groove = 1 - step(0.16, 0.3, grain.border)
+    shade = 1.14 + 0.9 * (patina[:, 0] - 0.5) - 0.24 * groove - 0.14 * (pores.nearest - 0.4)
+    color = shaded(style.first, (shade + 0.12 * (grain.random - 0.5)) * (1 - 0.45 * crease))
+    rubbed = 0.30 * step(0.60, 0.25, patina[:, 0])
     return mix(color, 0.5 * style.first + rgb(points, 0.47, 0.40, 0.31), rubbed)
 
 
@@ -151,3 +152,13 @@ def crocodile(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     ridge = 1 - step(0.1, 0.16, cell.x.abs())
     shade = 0.30 + 0.75 * step(0.10, 0.18, edge) + 0.25 * ridge + 0.5 * (rough - 0.5)
     return shaded(style.first, shade * (0.8 + 0.4 * cell.random[:, 0]))
+
+
+def feathers(points: Tensor, normals: Tensor, style: Style) -> Tensor:
+    """Rows of overlapping rounded feathers with pale shafts and fine barbs."""
+    side, depth, tone = overlapping(*planar(points, normals), 0.15, 0.15)
+    shaft = 1 - step(0.03, 0.03, side.abs())
+    barb = wave(depth * 0.15 - 0.1 * side.abs(), 0.01875)
+    shade = 0.62 + 0.5 * step(0.10, 0.25, depth) - 0.22 * depth.clamp(0, 1.4) + 0.06 * barb
+    color = shaded(style.first, shade + 0.35 * (tone - 0.5))
+    return mix(color, style.second, 0.55 * shaft)

@@ -253,6 +253,7 @@ def train(arguments: argparse.Namespace) -> None:
     device = arguments.device
     run = Run(arguments)
     alphas = build_scheduler().alphas_cumprod.to(device)
+    torch.backends.cudnn.benchmark = True
     where = "cpu" if arguments.workers else device
     chunks = SceneChunks(arguments.seed, run.chunks, arguments.shapes, where)
     stream = iter(DataLoader(chunks, batch_size=None, num_workers=arguments.workers))
