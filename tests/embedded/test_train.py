@@ -14,6 +14,7 @@ def arguments(run, **options):
         "run": str(run),
         "start_from": None,
         "steps": 2,
+        "minutes": 60.0,
         "batch": 2,
         "learning_rate": 1e-3,
         "cooldown": 0.5,
@@ -56,7 +57,7 @@ def test_saved_weights_are_what_a_new_run_can_start_from(tmp_path):
 
 
 def test_the_learning_rate_warms_up_stays_and_falls_to_zero():
-    factors = [train.learning_rate_factor(step, 10_000, cooldown=0.3) for step in range(10_000)]
+    factors = [train.learning_rate_factor(step, step / 1e4, cooldown=0.3) for step in range(10_000)]
     assert factors[0] < 0.01 and factors[5_000] == 1 and factors[-1] < 0.001
     falls = torch.tensor(factors[7_000:]).diff()
     assert (falls <= 0).all()
@@ -102,3 +103,11 @@ def test_the_replay_buffer_keeps_the_newest_scenes_within_8_bits():
 def test_a_chunk_depends_on_its_seed_alone(seed):
     first, again = train.make_chunk(seed, 2, "cpu"), train.make_chunk(seed, 2, "cpu")
     assert torch.equal(first.images, again.images) and first.captions == again.captions
+
+
+def test_a_run_ends_when_its_minutes_are_over_and_saves_what_it_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "SHEET_PROMPTS", ("gold",))
+    monkeypatch.setattr(train, "VALIDATION_TIMESTEPS", (500,))
+    train.train(arguments(tmp_path, steps=10_000, minutes=1e-6, workers=0))
+    notes = json.loads((tmp_path / "weights" / "training.json").read_text())
+    assert notes["step"] == 1

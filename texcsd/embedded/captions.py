@@ -149,7 +149,8 @@ def _sentence(words: str, generator: torch.Generator) -> str:
     )
 
 
-def _compose(material: Material, generator: torch.Generator) -> Look:
+def look_of(material: Material, generator: torch.Generator) -> Look:
+    """The material with random colours, finish and caption."""
     first, second, color_words = _colors(material, generator)
     finish = _choose([*FINISHES], generator) if _chance(generator, 0.2) else ""
     density = _choose([*SCALES], generator) if not finish and _chance(generator, 0.08) else 1.0
@@ -165,9 +166,9 @@ def _compose(material: Material, generator: torch.Generator) -> Look:
 
 
 def random_look(generator: torch.Generator) -> Look:
-    """A material drawn by weight, with colours, finish and caption."""
+    """A material drawn by weight, in a random look."""
     index = int(torch.multinomial(_WEIGHTS, 1, generator=generator))
-    return _compose(MATERIALS[index], generator)
+    return look_of(MATERIALS[index], generator)
 
 
 def usual_look(material: Material) -> Look:

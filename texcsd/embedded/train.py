@@ -4,7 +4,7 @@ Runs on a CPU or a GPU, saves often, and goes on from its last save when started
 rendered by other processes (`--workers`), or on the device of the training itself, into a replay
 buffer, because an image can be used a few times before the model remembers it, and a rendered image
 costs as much as a training step. The learning rate is constant and falls to zero over the last part
-of `--steps`, so a run can be ended well at any time by starting it again with fewer steps.
+of `--steps` or `--minutes`, so a run can be ended well at any time by starting it again with fewer.
 """
 
 import argparse
@@ -136,9 +136,16 @@ def object_loss(predicted: Tensor, target: Tensor, geometry: Tensor) -> Tensor:
     return (weight * (predicted - target) ** 2).mean()
 
 
-def learning_rate_factor(step: int, steps: int, cooldown: float, warmup: int = 300) -> float:
-    """Linear warm-up, constant, linear fall to zero over the last `cooldown` of the steps."""
-    return min(1.0, (step + 1) / warmup, max(0.0, (steps - step) / (cooldown * steps)))
+def learning_rate_factor(step: int, done: float, cooldown: float, warmup: int = 300) -> float:
+    """Linear warm-up, constant, linear fall to zero over the last `cooldown` of the run.
+
+    Args:
+        step: From 0.
+        done: Share of the run, from 0 to 1.
+        cooldown: Share of the run.
+        warmup: Steps.
+    """
+    return min(1.0, (step + 1) / warmup, max(0.0, (1 - done) / cooldown))
 
 
 @torch.no_grad()
@@ -263,8 +270,8 @@ def train(arguments: argparse.Namespace) -> None:
     noise_generator = torch.Generator(device).manual_seed(arguments.seed + run.step)
     settings = {name: value for name, value in vars(arguments).items() if name != "run"}
     fresh_owed, started, seen = float(arguments.fill), time.time(), 0
-    loss_sum = torch.zeros((), device=device)
-    while run.step < arguments.steps:
+    loss_sum, done = torch.zeros((), device=device), run.step / arguments.steps
+    while done < 1:
         while fresh_owed > 0:
             replay.add(next(stream))
             run.chunks += 1
@@ -278,8 +285,7 @@ def train(arguments: argparse.Namespace) -> None:
         loss = object_loss(predicted.float(), target, geometry)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        factor = learning_rate_factor(run.step, arguments.steps, arguments.cooldown)
-        rate = arguments.learning_rate * factor
+        rate = arguments.learning_rate * learning_rate_factor(run.step, done, arguments.cooldown)
         for group in run.optimizer.param_groups:
             group["lr"] = rate
         run.optimizer.step()
@@ -298,7 +304,9 @@ def train(arguments: argparse.Namespace) -> None:
             }
             loss_sum.zero_()
             print(json.dumps(log), flush=True)
-        if run.step % arguments.save_every == 0 or run.step == arguments.steps:
+        elapsed = time.time() - started
+        done = max(run.step / arguments.steps, elapsed / (60 * arguments.minutes))
+        if run.step % arguments.save_every == 0 or done >= 1:
             report = {"step": run.step, "images": run.step * arguments.batch}
             report["validation"] = validation_losses(run.average, validation, alphas)
             print(json.dumps(report), flush=True)
@@ -312,6 +320,7 @@ def main() -> None:
     parser.add_argument("--run", required=True, help="folder for checkpoints, weights and sheets")
     parser.add_argument("--start-from", help="weights folder a new run begins with, or none")
     parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="end after so many")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=8e-4)
     parser.add_argument("--cooldown", type=float, default=0.5, help="share of falling rate")

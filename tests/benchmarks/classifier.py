@@ -1,0 +1,191 @@
+"""A judge of paintings that never saw the painter: a small network that names materials.
+
+    python classifier.py train judge.safetensors
+    python classifier.py judge judge.safetensors outputs/*
+
+It learns from renderings of the material world alone, of other seeds than the embedded model's,
+blurred, recoloured and noisy as paintings may be, and knows neither captions nor places. Then it
+names the material of finished results, from eight views of the mesh each, among the materials in
+CHOICES.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from texcsd.embedded.captions import look_of
+from texcsd.embedded.materials import MATERIALS
+from texcsd.embedded.scenes import random_scenes
+from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
+from texcsd.rendering.cameras import orbit_cameras
+from texcsd.rendering.rasterize import rasterize_mesh
+from texcsd.rendering.shading import camera_lights, downsample, shade
+from texcsd.rendering.texture import sample_map
+
+CHOICES = (
+    "leather brick wood zebra gold grass lava plaid stripes marble denim wool leopard rust tiles "
+    "camouflage ice fur cobblestone checkerboard"
+).split()
+NAMES = [material.words[0] for material in MATERIALS]
+VIEWS, SIZE = 8, 64
+SHAPES, LOOKS = 8, 6
+SEED = 7_000_000
+"""Far from the seeds that the model is trained with."""
+
+
+class Renderings(IterableDataset):
+    """Endless batches of images float[n, 3, 64, 64] with the numbers of their materials."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        worker = get_worker_info()
+        index, stride = (worker.id, worker.num_workers) if worker else (0, 1)
+        while True:
+            generator = torch.Generator().manual_seed(SEED + index)
+            numbers = torch.randint(len(MATERIALS), (LOOKS,), generator=generator)
+            looks = [look_of(MATERIALS[number], generator) for number in numbers.tolist()]
+            scenes = random_scenes(SHAPES, LOOKS, generator, looks=looks)
+            yield scenes.images.permute(0, 3, 1, 2), numbers.repeat(SHAPES)
+            index += stride
+
+
+def build_network() -> nn.Module:
+    """Four stages of two convolutions, then the mean over the image."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in (48, 96, 160, 224):
+        for stride in (2, 1):
+            layers += [nn.Conv2d(channels, width, 3, stride, 1), nn.GroupNorm(8, width), nn.SiLU()]
+            channels = width
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2)]
+    return nn.Sequential(*layers, *head, nn.Linear(channels, len(MATERIALS)))
+
+
+def augment(images: Tensor) -> Tensor:
+    """Mirror, brighten, tint, blur and add noise, each image in its own way."""
+    count, device = len(images), images.device
+    one = lambda: torch.rand(count, 1, 1, 1, device=device)  # noqa: E731
+    images = torch.where(one() < 0.5, images.flip(3), images)
+    blurred = nn.functional.avg_pool2d(images, 3, 1, 1)
+    images = torch.lerp(images, blurred, one() * (one() < 0.5))
+    tint = 1 + 0.24 * (torch.rand(count, 3, 1, 1, device=device) - 0.5)
+    images = images * tint * (0.8 + 0.4 * one())
+    return (images + 0.06 * one() * torch.randn_like(images)).clamp(0, 1) * 2 - 1
+
+
+def train(path: Path, steps: int, batch_chunks: int, workers: int, device: str) -> None:
+    """Learn until `steps`, print accuracy on fresh renderings as it goes, and save."""
+    torch.manual_seed(0)
+    network = build_network().to(device)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
+    stream = iter(DataLoader(Renderings(), batch_size=None, num_workers=workers))
+    kept: list[tuple[Tensor, Tensor]] = []
+    right, started = 0.0, time.time()
+    for step in range(steps):
+        fresh = next(stream)
+        # Every rendering is used twice more, in other tints.
+        kept = [*kept[-400:], fresh]
+        chosen = [fresh] + [kept[i] for i in torch.randint(len(kept), (batch_chunks - 1,))]
+        images, labels = (torch.cat(part).to(device) for part in zip(*chosen, strict=True))
+        with torch.autocast(device, torch.bfloat16):
+            logits = network(augment(images))
+        loss = nn.functional.cross_entropy(logits.float(), labels, label_smoothing=0.05)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        guessed = logits[: SHAPES * LOOKS].argmax(1)
+        right = 0.98 * right + 0.02 * (guessed == labels[: SHAPES * LOOKS]).float().mean().item()
+        if (step + 1) % 100 == 0:
+            part = right / (1 - 0.98 ** (step + 1))
+            seconds = time.time() - started
+            print(
+                f"step {step + 1}: {part:.0%} of fresh renderings right, {seconds:.0f} s",
+                flush=True,
+            )
+            save_file({k: v.cpu() for k, v in network.state_dict().items()}, path)
+    save_file({k: v.cpu() for k, v in network.state_dict().items()}, path)
+
+
+def views_of(mesh: Mesh, base_color: Tensor) -> Tensor:
+    """The mesh from eight sides, half of them near, on grey; float[view, 3, 64, 64]."""
+    images = []
+    for width, elevation in ((2.2, 20), (1.2, 35)):
+        cameras = orbit_cameras(VIEWS // 2, elevation_degrees=elevation, view_width=width)
+        surface = rasterize_mesh(mesh, cameras, 2 * SIZE, 2 * SIZE)
+        background = torch.full((1, 1, 1, 3), 0.5)
+        shaded = shade(sample_map(base_color, surface), surface, camera_lights(cameras), background)
+        images.append(downsample(shaded, 2))
+    return torch.cat(images).permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def judge(network: nn.Module, mesh: Mesh, base_color: Tensor) -> list[str]:
+    """CHOICES, from the likeliest to the least likely."""
+    images = views_of(mesh, base_color)
+    scores = network(images * 2 - 1).log_softmax(1).mean(0)
+    return sorted(CHOICES, key=lambda name: -scores[NAMES.index(name)].item())
+
+
+def expected(prompt: str) -> str | None:
+    """The one of CHOICES that a prompt names, by any of its words; None if it names another."""
+    for material in MATERIALS:
+        named = any(word and f" {word} " in f" {prompt} " for word in material.words)
+        if material.words[0] in CHOICES and named:
+            return material.words[0]
+    return None
+
+
+def judge_results(path: Path, folders: list[Path]) -> None:
+    """Print a table of what every result folder looks like, and how many were named rightly."""
+    network = build_network().eval()
+    network.load_state_dict(load_file(path))
+    right = total = 0
+    for folder in folders:
+        report = json.loads((folder / "run.json").read_text())
+        named = expected(report["prompt"])
+        mesh = fit_to_unit_sphere(load_mesh(folder / report["outputs"]["mesh"]))
+        texture = Image.open(folder / "textures" / "base_color.png").convert("RGB")
+        base_color = torch.from_numpy(np.asarray(texture, np.float32) / 255)[None]
+        found = judge(network, mesh, base_color)
+        right, total = right + (found[0] == named), total + (named is not None)
+        print(f"| {folder.name} | {named} | {', '.join(found[:3])} |", flush=True)
+    print(f"{right} of {total} named rightly among {len(CHOICES)}")
+
+
+def main() -> None:
+    """Parse the command line, train or judge."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("train", "judge"))
+    parser.add_argument("network", type=Path)
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--batch-chunks", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    if arguments.what == "judge":
+        judge_results(arguments.network, arguments.folders)
+        return
+    train(
+        arguments.network,
+        arguments.steps,
+        arguments.batch_chunks,
+        arguments.workers,
+        arguments.device,
+    )
+
+
+if __name__ == "__main__":
+    main()
