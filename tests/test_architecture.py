@@ -33,10 +33,15 @@ MAY_IMPORT = {
     },
     "result_folder": {"errors", "checkpoint"},
     "report": {"errors", "geometry"},
+    "displaced": {
+        "errors", "geometry", "rendering", "guidance", "output", "progress", "settings",
+        "refinement",
+    },
+    "delivery": {"errors", "geometry", "output", "checkpoint", "settings", "original"},
     "job": {
         "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
-        "settings", "result_folder", "report", "original", "synthesis", "refinement", "memory",
-        "texcsd",
+        "settings", "result_folder", "report", "original", "synthesis", "displaced", "delivery",
+        "memory", "texcsd",
     },
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",
