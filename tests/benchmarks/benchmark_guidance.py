@@ -47,6 +47,7 @@ from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.operations import select_rasterizer
 from texcsd.rendering.rasterize import rasterize_mesh
 from texcsd.settings import PaintSettings
+from texcsd.stopwatch import Stopwatch
 
 MESH = Path(__file__).parent.parent.parent / "assets" / "armchair.obj"
 PROMPT = "a leather armchair"
@@ -251,13 +252,21 @@ def available_rasterizers(bench: Bench) -> list[Any]:
     return ["nvdiffrast", "numba"]
 
 
-class Clock:
+class Clock(Stopwatch):
     """Adds up the time between marks, by what was done before each."""
 
     def __init__(self, device: torch.device) -> None:
         """Nothing is marked yet."""
+        super().__init__([], device)
         self.on_gpu = device.type == "cuda"
         self.marks: list[tuple[str, Any]] = []
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Mark the end of a stage; those of the model are marked by `listen` as well."""
+        yield
+        if stage != "update":
+            self.mark("guide" if stage == "denoise" else stage)
 
     def mark(self, part: str) -> None:
         """All since the last mark was this part; the first of a step has no part."""
@@ -268,7 +277,7 @@ class Clock:
         event.record()
         self.marks.append((part, event))
 
-    def seconds(self) -> Counter[str]:
+    def seconds(self) -> dict[str, float]:
         """By part, over all steps."""
         if self.on_gpu:
             torch.cuda.synchronize()
@@ -276,20 +285,13 @@ class Clock:
         for (_, before), (part, after) in zip(self.marks, self.marks[1:], strict=False):
             total[part] += before.elapsed_time(after) / 1000 if self.on_gpu else after - before
         total.pop("start", None)
-        return total
+        return dict(total)
 
 
 class TimedPainting(synthesis.Painting):
-    """A painting that tells a clock when its stages end."""
+    """A painting that tells a clock when it changes."""
 
     clock: Clock | None = None
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Mark the end of a stage; those of the model are marked by `listen` as well."""
-        yield
-        if self.clock and stage != "update":
-            self.clock.mark("guide" if stage == "denoise" else stage)
 
     def advance(self, *arguments: Any) -> None:
         """Mark both ends."""
@@ -362,7 +364,7 @@ class Bench:
         settings = replace(self.settings, views=views, steps=1000, **options)
         try:
             step, painting = self._prepare(denoiser, settings)
-            painting.clock = clock = Clock(self.device)
+            painting.clock = painting.stopwatch = clock = Clock(self.device)
             listen(denoiser, clock)
             for _ in range(self.steps):
                 clock.mark("start")
@@ -395,7 +397,10 @@ class Bench:
         """A function that takes a step, two of which were taken, and the painting it changes."""
         with tempfile.TemporaryDirectory() as folder:
             painting = TimedPainting(settings, self.device, Path(folder))
-        prompts, sampler = synthesis.encode_prompts(settings, denoiser), SurfaceSampler(self.mesh)
+        prompts, sampler = (
+            synthesis.encode_prompts(settings, denoiser),
+            SurfaceSampler(self.mesh.to("cpu")),
+        )
 
         def step() -> None:
             synthesis._take_step(painting, self.mesh, sampler, denoiser, prompts, settings)
@@ -407,7 +412,7 @@ class Bench:
             torch.cuda.reset_peak_memory_stats()
         return step, painting
 
-    def _row(self, name: str, views: int, seconds: Counter[str], painting: Any) -> None:
+    def _row(self, name: str, views: int, seconds: dict[str, float], painting: Any) -> None:
         total = sum(seconds.values())
         not_denoiser = 1 - seconds["denoise"] / total
         not_model = 1 - sum(seconds[part] for part in OF_THE_MODEL) / total
