@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "settings": {"errors"},
     "progress": set(),
     "memory": set(),
+    "stopwatch": set(),
     "checkpoint": {"errors"},
     "geometry": {"errors"},
     "rendering": {"errors", "geometry"},
@@ -25,7 +26,7 @@ MAY_IMPORT = {
     "original": {"errors", "geometry", "rendering"},
     "synthesis": {
         "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
-        "original",
+        "original", "stopwatch",
     },
     "refinement": {
         "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
