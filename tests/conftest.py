@@ -24,7 +24,7 @@ def untouched_process(monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """For paintings nobody looks at: rendering their pictures takes seconds."""
-    from texcsd import job
+    from texcsd import delivery
 
     for name, quick in QUICK_PICTURES.items():
-        monkeypatch.setattr(job, name, quick)
+        monkeypatch.setattr(delivery, name, quick)

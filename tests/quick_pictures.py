@@ -7,4 +7,4 @@ QUICK_PICTURES = {
     "can_write_mp4": lambda: False,
     "viewer_html": lambda mesh, base_color, name: b"viewer",
 }
-"""By their names in `texcsd.job`."""
+"""By their names in `texcsd.delivery`."""

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "settings": {"errors"},
     "progress": set(),
     "memory": set(),
+    "stopwatch": set(),
     "checkpoint": {"errors"},
     "geometry": {"errors"},
     "rendering": {"errors", "geometry"},
@@ -25,7 +26,7 @@ MAY_IMPORT = {
     "original": {"errors", "geometry", "rendering"},
     "synthesis": {
         "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
-        "original",
+        "original", "stopwatch",
     },
     "refinement": {
         "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
@@ -33,10 +34,15 @@ MAY_IMPORT = {
     },
     "result_folder": {"errors", "checkpoint"},
     "report": {"errors", "geometry"},
+    "displaced": {
+        "errors", "geometry", "rendering", "guidance", "output", "progress", "settings",
+        "refinement",
+    },
+    "delivery": {"errors", "geometry", "output", "checkpoint", "settings", "original"},
     "job": {
         "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
-        "settings", "result_folder", "report", "original", "synthesis", "refinement", "memory",
-        "texcsd",
+        "settings", "result_folder", "report", "original", "synthesis", "displaced", "delivery",
+        "memory", "texcsd",
     },
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",

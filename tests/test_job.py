@@ -17,7 +17,7 @@ import trimesh
 from PIL import Image
 
 import texcsd
-from texcsd import job
+from texcsd import delivery, displaced, job
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
 from texcsd.geometry.displacement import Displacement
@@ -296,7 +296,7 @@ def test_stopped_while_writing_it_ends_complete_the_next_time(
     cube, folder, synthesis, monkeypatch, written: int
 ) -> None:
     paint(cube, folder.with_name("whole"))
-    write, count = job.write_bytes_atomically, 0
+    write, count = delivery.write_bytes_atomically, 0
 
     def write_some(path: Path, content: bytes) -> None:
         nonlocal count
@@ -306,7 +306,8 @@ def test_stopped_while_writing_it_ends_complete_the_next_time(
         write(path, content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(job, "write_bytes_atomically", write_some)
+        for module in (job, delivery):
+            patched.setattr(module, "write_bytes_atomically", write_some)
         if written < 8:
             with pytest.raises(KeyboardInterrupt):
                 paint(cube, folder)
@@ -412,7 +413,7 @@ def test_two_processes_cannot_paint_into_one_folder(cube, folder, synthesis, mon
 
 KILLED = """
 import os, sys, texcsd
-from texcsd import job
+from texcsd import delivery, displaced, job
 from texcsd.checkpoint import save_checkpoint
 sys.path.insert(0, sys.argv[3])
 import test_job, torch
@@ -632,8 +633,8 @@ def test_a_front_the_model_has_no_words_for_is_said_to_have_no_effect(cube, fold
 
 
 def test_a_film_is_written_where_it_can_be(cube, folder, synthesis, monkeypatch) -> None:
-    monkeypatch.setattr(job, "can_write_mp4", lambda: True)
-    monkeypatch.setattr(job, "turntable_mp4", lambda frames: b"film")
+    monkeypatch.setattr(delivery, "can_write_mp4", lambda: True)
+    monkeypatch.setattr(delivery, "turntable_mp4", lambda frames: b"film")
     result = paint(cube, folder)
     assert (folder / result.report["outputs"]["film"]).read_bytes() == b"film"
 
@@ -642,8 +643,8 @@ def test_a_film_that_cannot_be_written_is_a_warning(cube, folder, synthesis, mon
     def fail(frames: object) -> bytes:
         raise TexcsdError("turntable.mp4: ffmpeg could not write it (Unknown encoder)")
 
-    monkeypatch.setattr(job, "can_write_mp4", lambda: True)
-    monkeypatch.setattr(job, "turntable_mp4", fail)
+    monkeypatch.setattr(delivery, "can_write_mp4", lambda: True)
+    monkeypatch.setattr(delivery, "turntable_mp4", fail)
     result = paint(cube, folder)
     assert "Unknown encoder" in result.report["warnings"][-1]
     assert sorted(contents(folder)) == OUTPUTS and paint(cube, folder).already_painted
@@ -662,8 +663,8 @@ def refinement(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
             displacement.heights.fill_(0.5 * settings.displace)
         return displacement
 
-    monkeypatch.setattr(job, "refine", refine)
-    monkeypatch.setattr(job, "shape_png", lambda before, after: b"shape")
+    monkeypatch.setattr(displaced, "refine", refine)
+    monkeypatch.setattr(displaced, "shape_png", lambda before, after: b"shape")
     return checkpoints
 
 

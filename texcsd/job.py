@@ -17,16 +17,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from texcsd import __version__
 from texcsd.checkpoint import write_bytes_atomically
+from texcsd.delivery import (
+    output_names,
+    read_damage,
+    read_kept_texels,
+    with_alpha,
+    write_outputs,
+    write_pictures,
+)
+from texcsd.displaced import displace
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import files_beside
 from texcsd.geometry.mesh import (
     Mesh,
-    bounding_sphere,
-    enclosed_volume,
     fit_to_unit_sphere,
     load_mesh,
 )
@@ -34,25 +40,14 @@ from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.score import Denoiser
 from texcsd.memory import Memory
-from texcsd.original import Original, read_original, shown_part
+from texcsd.original import read_original, shown_part
 from texcsd.output.bake import bake_texture
-from texcsd.output.damage import measure_damage, measure_kept_texels
 from texcsd.output.gltf import png_bytes
-from texcsd.output.mesh_files import mesh_file_contents, mesh_file_names
-from texcsd.output.preview import (
-    can_write_mp4,
-    preview_png,
-    shape_png,
-    turntable_frames,
-    turntable_gif,
-    turntable_mp4,
-)
+from texcsd.output.mesh_files import mesh_file_contents
 from texcsd.output.seams import measure_seams
-from texcsd.output.viewer import three_js, viewer_html
+from texcsd.output.viewer import three_js
 from texcsd.progress import Progress, StepListener
-from texcsd.refinement import refine
 from texcsd.rendering.operations import select_rasterizer
-from texcsd.rendering.outlines import outline_overlap
 from texcsd.report import describe_input, describe_versions, input_sha256
 from texcsd.result_folder import (
     REPORT,
@@ -249,7 +244,7 @@ def _paint(
     progress: Progress | StepListener,
 ) -> dict[str, Any]:
     """Paints and writes everything but the report, which it returns."""
-    outputs = _output_names(mesh_path, settings)
+    outputs = output_names(mesh_path, settings)
     refuse_foreign_files(folder, outputs.values(), mesh_path)
     unfinished = None if overwrite else load_unfinished(folder, request)
     device = _resolve_device(settings.device)
@@ -300,9 +295,10 @@ def _paint(
     logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), source)
     fitted, displaced = fit_to_unit_sphere(mesh), None
     if settings.displace:
-        displaced = _displace(mesh, fitted, denoiser, settings, folder, progress)
+        shape_file = folder / SHAPE
+        displaced = displace(mesh, fitted, denoiser, settings, device, shape_file, progress)
         fitted = displaced.fitted
-        _write_outputs(folder, outputs, {"shape": displaced.picture})
+        write_outputs(folder, outputs, {"shape": displaced.picture})
         warnings += _warn(displaced.warnings)
     shape = displaced.shape if displaced else None
     with progress:
@@ -319,28 +315,17 @@ def _paint(
             f"{mesh_path}: was changed while it was painted; put it back and repeat the command, or"
             " paint anew with --overwrite"
         )
-    png, uv_kept = png_bytes(_with_alpha(maps.base_color, original)), _uv_kept(unfinished)
+    png, uv_kept = png_bytes(with_alpha(maps.base_color, original)), _uv_kept(unfinished)
     edited = original is not None
     mesh_files = mesh_file_contents(mesh_path, mesh, uv_kept, png, outputs, edited, shape)
-    _write_outputs(folder, outputs, mesh_files)
+    write_outputs(folder, outputs, mesh_files)
     names = [outputs[key] for key in mesh_files]
     compared = mesh if original is None else whole_mesh
-    damage = _measure_damage(folder, names, mesh_path, compared, uv_kept, shape)
-    frames = turntable_frames(fitted, maps.base_color)
-    pictures = {
-        "base_color": png,
-        "preview": preview_png(fitted, maps.base_color),
-        "turntable": turntable_gif(frames),
-        "viewer": viewer_html(shape or mesh, maps.base_color, mesh_path.stem),
-    }
-    if "film" in outputs:
-        try:
-            pictures["film"] = turntable_mp4(frames)
-        except TexcsdError as error:
-            del outputs["film"]
-            warnings += _warn([str(error)])
-    _write_outputs(folder, outputs, pictures)
-    kept = {} if original is None else _measure_kept(folder / outputs["base_color"], original)
+    damage = read_damage(folder, names, mesh_path, compared, uv_kept, shape)
+    warnings += _warn(
+        write_pictures(folder, outputs, fitted, shape or mesh, maps.base_color, png, mesh_path.stem)
+    )
+    kept = {} if original is None else read_kept_texels(folder / outputs["base_color"], original)
     seconds = {
         "unwrap": unfinished.notes["seconds"],
         **({"shape": displaced.seconds} if displaced else {}),
@@ -384,18 +369,6 @@ def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:
     return warnings
 
 
-def _output_names(mesh_path: Path, settings: PaintSettings) -> dict[str, str]:
-    return {
-        **mesh_file_names(mesh_path, settings.format),
-        **({"shape": "shape.png"} if settings.displace else {}),
-        "base_color": "textures/base_color.png",
-        "preview": "preview.png",
-        "turntable": "turntable.gif",
-        **({"film": "turntable.mp4"} if can_write_mp4() else {}),
-        "viewer": "viewer.html",
-    }
-
-
 def _inputs_sha256(mesh_path: Path, settings: PaintSettings) -> str:
     if not isinstance(settings, EditSettings):
         return input_sha256(mesh_path)
@@ -416,112 +389,8 @@ def _make_atlas(mesh: Mesh, settings: PaintSettings) -> Unfinished:
     )
 
 
-@dataclass(frozen=True)
-class _Displaced:
-    """A mesh whose vertices were displaced, and what is known about it."""
-
-    fitted: Mesh
-    """In the frame of the input fitted to the unit sphere, and so perhaps a little beyond it."""
-    shape: Mesh
-    """In the pose of the file."""
-    report: dict[str, float]
-    picture: bytes
-    """A PNG, before and after."""
-    seconds: float
-    warnings: list[str]
-
-
-def _displace(
-    mesh: Mesh,
-    fitted: Mesh,
-    denoiser: Denoiser,
-    settings: PaintSettings,
-    folder: Path,
-    progress: Progress | StepListener,
-) -> _Displaced:
-    started = time.perf_counter()
-    device = _resolve_device(settings.device)
-    with progress.of_another_stage(settings.displace_steps) as own:
-        displacement = refine(fitted.to(device), denoiser, settings, folder / SHAPE, own)
-    after = displacement.apply(fitted, 1.0)
-    return _Displaced(
-        fitted=after,
-        shape=displacement.apply(mesh, float(bounding_sphere(mesh)[1])),
-        report=_describe_shape(fitted, after),
-        picture=shape_png(fitted, after),
-        seconds=time.perf_counter() - started,
-        warnings=_coarseness(displacement.edge_length, settings),
-    )
-
-
-def _coarseness(edge_length: float, settings: PaintSettings) -> list[str]:
-    if edge_length <= 2 * settings.displace_detail:
-        return []
-    return [
-        f"the edges of the mesh are {edge_length:.2g} radii long on average, too long for relief of"
-        f" {settings.displace_detail:g}; subdivide it for finer relief"
-    ]
-
-
-def _describe_shape(before: Mesh, after: Mesh) -> dict[str, float]:
-    """How far the displaced mesh is from the input; lengths in radii of the object."""
-    used = before.faces.unique()
-    moved = torch.linalg.vector_norm((after.vertices - before.vertices)[used].double(), dim=1)
-    overlap, least_overlap = outline_overlap(before, after)
-    volumes = enclosed_volume(before), enclosed_volume(after)
-    return {
-        "mean_displacement": moved.mean().item(),
-        "q99_displacement": moved.quantile(0.99).item(),
-        "max_displacement": moved.max().item(),
-        "outline_overlap": overlap,
-        "least_outline_overlap": least_overlap,
-        "volume_ratio": volumes[1] / volumes[0] if volumes[0] else 1.0,
-    }
-
-
 def _uv_kept(unfinished: Unfinished) -> bool:
     return unfinished.notes["uv_source"] == "input"
-
-
-def _with_alpha(base_color: NDArray[np.uint8], original: Original | None) -> NDArray[np.uint8]:
-    """The base colour with the alpha that the original has, if it has one."""
-    if original is None or original.alpha is None:
-        return base_color
-    return np.dstack([base_color, original.alpha])
-
-
-def _measure_kept(path: Path, original: Original) -> dict[str, Any]:
-    """What of the original is in the written texture, measured there."""
-    kept = measure_kept_texels(path, original.pixels, original.may_change)
-    return {"edit": {"texels_that_may_change": int(original.may_change.sum()), **kept}}
-
-
-def _write_outputs(folder: Path, outputs: dict[str, str], contents: dict[str, bytes]) -> None:
-    for key, content in contents.items():
-        path = folder / outputs[key]
-        path.parent.mkdir(exist_ok=True)
-        write_bytes_atomically(path, content)
-
-
-def _measure_damage(
-    folder: Path,
-    names: list[str],
-    mesh_path: Path,
-    mesh: Mesh,
-    uv_kept: bool,
-    shape: Mesh | None,
-) -> dict[str, Any]:
-    """Compares every written mesh file with the input; if one is damaged, deletes them all."""
-    try:
-        return {
-            name: measure_damage(mesh_path, folder / name, mesh, uv_kept, shape)
-            for name in names
-            if Path(name).suffix in (".glb", ".gltf", ".obj")
-        }
-    except TexcsdError:
-        for name in names:
-            (folder / name).unlink(missing_ok=True)
-        raise
 
 
 def _resolve_device(device: str) -> str:

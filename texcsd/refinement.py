@@ -22,6 +22,7 @@ from texcsd.progress import Progress, StepListener
 from texcsd.rendering.cameras import Cameras
 from texcsd.rendering.shading import downsample, random_lights
 from texcsd.rendering.shape import Shape, ShapeView, normal_maps, render_shape, shade_shape
+from texcsd.rendering.transfer import send
 from texcsd.settings import PaintSettings
 from texcsd.synthesis import (
     FINAL_RATE,
@@ -119,7 +120,7 @@ def refine(
         TexcsdError: The method needs a negative prompt, or the GPU more memory.
     """
     prompts = encode_prompts(settings, denoiser)
-    refinement, sampler = Refinement(mesh, settings, path), SurfaceSampler(mesh)
+    refinement, sampler = Refinement(mesh, settings, path), SurfaceSampler(mesh.to("cpu"))
     saved_at = time.monotonic()
     progress.update(refinement.step)
     while refinement.step < settings.displace_steps:
@@ -153,7 +154,7 @@ def _take_step(
 ) -> None:
     generator = step_generator(settings.seed, FIRST_STEP - refinement.step)
     done = refinement.step / max(1, settings.displace_steps - 1)
-    cameras = step_cameras(sampler, settings, generator)
+    cameras = step_cameras(sampler, settings, generator, refinement.color_logits.device)
     view = refinement.render(cameras, SUPERSAMPLING * denoiser.image_size)
     images = downsample(_images(refinement, view, cameras, denoiser, generator), SUPERSAMPLING)
     clean, direction = guide(
@@ -177,7 +178,7 @@ def _images(
     embedded one knows stuff, not things: to outlines it would only add noise.
     """
     color = torch.sigmoid(refinement.color_logits)
-    background = random_backgrounds(len(cameras), generator).to(color)
+    background = send(random_backgrounds(len(cameras), generator), color.device)
     lights, stuff_only = random_lights(cameras, generator), not denoiser.knows_sides
     images = shade_shape(view, color, lights, background, outlines_fixed=stuff_only)
     if stuff_only:

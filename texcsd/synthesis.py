@@ -36,7 +36,9 @@ from texcsd.rendering.cameras import Cameras, random_cameras
 from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh
 from texcsd.rendering.shading import downsample, random_lights, shade
 from texcsd.rendering.texture import TexelPyramid, count_pixels, sample_map
+from texcsd.rendering.transfer import send
 from texcsd.settings import EditSettings, PaintSettings
+from texcsd.stopwatch import Stopwatch
 
 SUPERSAMPLING = 2
 AZIMUTH_OF_FRONT = {"z+": 0.0, "x+": 90.0, "z-": 180.0, "x-": 270.0}
@@ -101,7 +103,9 @@ def synthesize(
     """
     prompts = encode_prompts(settings, denoiser)
     painting = Painting(settings, mesh.vertices.device, checkpoint_folder, original)
-    sampler = SurfaceSampler(mesh if original is None else changing_part(mesh, original))
+    # Small computations are quickest on the CPU, and there they need not wait for a GPU.
+    whole = mesh.to("cpu")
+    sampler = SurfaceSampler(whole if original is None else changing_part(whole, original))
     saved_at = time.monotonic()
     progress.update(painting.step)
     try:
@@ -120,7 +124,7 @@ def synthesize(
     painting.save()
     with torch.no_grad():
         base_color_map = painting.base_color_map()
-    return SynthesisResult(base_color_map, painting.seen_texels(), painting.seconds)
+    return SynthesisResult(base_color_map, painting.seen_texels(), painting.stopwatch.seconds())
 
 
 @contextmanager
@@ -179,7 +183,7 @@ class Painting:
         self.folder = folder
         self.step = 0
         self.changing = False
-        self.seconds = {"render": 0.0, "denoise": 0.0, "update": 0.0}
+        self.stopwatch = Stopwatch(["render", "denoise", "update"], device)
         size = settings.texture_size
         self.original = original
         self.kept: dict[int, tuple[Tensor, Tensor]] = {}
@@ -222,10 +226,12 @@ class Painting:
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": v for k, v in moments.items()}
         tensors["pixels"] = self.pixels
-        save_checkpoint(self.folder, tensors, {"step": self.step, "seconds": self.seconds})
+        seconds = self.stopwatch.seconds()
+        save_checkpoint(self.folder, tensors, {"step": self.step, "seconds": seconds})
 
     def _restore(self, tensors: dict[str, Tensor], state: dict) -> None:
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step = state["step"]
+        self.stopwatch.add(state["seconds"])
         self.pixels = tensors.pop("pixels").to(self.pixels.device)
         moments: dict[int, dict[str, Tensor]] = {}
         texture: dict[str, Tensor] = {}
@@ -257,13 +263,6 @@ class Painting:
         seen = self.pixels > (HARDLY_SEEN * shown.mean() if len(shown) else 0)
         return functional.interpolate(seen[None, None].byte(), self.texture.size)[0, 0].bool()
 
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the time spent inside to a stage."""
-        started = time.perf_counter()
-        yield
-        self.seconds[stage] += time.perf_counter() - started
-
 
 def _reduced(
     original: Original, size: int, device: torch.device | None = None
@@ -288,18 +287,18 @@ def _take_step(
 ) -> None:
     """Render random views, ask the denoiser which way to change them, change the texture so."""
     generator = step_generator(settings.seed, painting.step)
-    done = painting.step / max(1, settings.steps - 1)
-    with painting.timed("render"):
-        cameras = step_cameras(sampler, settings, generator)
+    done, timed = painting.step / max(1, settings.steps - 1), painting.stopwatch.timed
+    with timed("render"):
+        cameras = step_cameras(sampler, settings, generator, mesh.vertices.device)
         base_color_map = painting.base_color_map(without_finest=done < FINEST_LEVEL_FROM)
         size = SUPERSAMPLING * denoiser.image_size
         surface = rasterize_mesh(mesh, cameras, size, size)
         images = _render(surface, cameras, base_color_map, generator)
-    with painting.timed("denoise"):
+    with timed("denoise"):
         clean, direction = guide(
             images, surface, cameras, denoiser, prompts, settings, generator, done
         )
-    with painting.timed("update"):
+    with timed("update"):
         surrogate_loss(clean, direction).backward()
         rate = settings.learning_rate
         painting.advance(surface, scheduled("linear", rate, FINAL_RATE * rate, done))
@@ -346,8 +345,9 @@ def guide(
         noisiest,
         len(denoiser.alphas_cumprod),
         generator,
-    ).to(device)
-    noise = torch.randn(clean.shape, generator=generator).to(device)
+    )
+    timestep = send(timestep, device)
+    noise = send(torch.randn(clean.shape, generator=generator), device)
     direction = score_direction(
         denoiser,
         clean,
@@ -409,19 +409,22 @@ def step_generator(seed: int, step: int) -> torch.Generator:
 
 
 def step_cameras(
-    sampler: SurfaceSampler, settings: PaintSettings, generator: torch.Generator
+    sampler: SurfaceSampler,
+    settings: PaintSettings,
+    generator: torch.Generator,
+    device: torch.device,
 ) -> Cameras:
-    """The random views of a step."""
+    """The random views of a step, on the device; the sampler's mesh is best on the CPU."""
     points, normals = sampler.draw(settings.views, generator)
     cameras = random_cameras(points, normals, generator, settings.close_up_fraction)
-    return cameras.to(sampler.mesh.vertices.device)
+    return cameras.to(device)
 
 
 def _render(
     surface: Surface, cameras: Cameras, base_color_map: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Images float[view, size, size, 3], lit at random."""
-    background = random_backgrounds(len(cameras), generator).to(base_color_map.device)
+    background = send(random_backgrounds(len(cameras), generator), base_color_map.device)
     material = sample_map(base_color_map, surface)
     images = shade(material, surface, random_lights(cameras, generator), background)
     return downsample(images, SUPERSAMPLING)
@@ -430,7 +433,8 @@ def _render(
 def _geometry(surface: Surface, settings: PaintSettings) -> Geometry:
     """What the denoiser may know of the surface; the seed decides where patterns begin."""
     offset = PATTERN_OFFSET * torch.rand(3, generator=step_generator(settings.seed, -2))
-    positions = surface.positions / settings.pattern_scale + offset.to(surface.positions)
+    device = surface.positions.device
+    positions = surface.positions / settings.pattern_scale + send(offset, device)
     return Geometry(normalized_depth(surface), surface.normals, positions)
 
 

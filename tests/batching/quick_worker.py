@@ -7,7 +7,7 @@ from pathlib import Path
 from batching_fakes import FakeSynthesis
 from quick_pictures import QUICK_PICTURES
 
-from texcsd import job
+from texcsd import delivery, job
 from texcsd.batching.worker import Orders, Worker
 
 KILLED_ONCE = "KILLED_ONCE"
@@ -22,7 +22,7 @@ class QuickWorker(Worker):
         job.synthesize = self.synthesis
         job.load_denoiser = self.synthesis.load_denoiser
         for name, quick in QUICK_PICTURES.items():
-            setattr(job, name, quick)
+            setattr(delivery, name, quick)
 
     def be_killed_once(self) -> None:
         """In the third step of the first mesh."""

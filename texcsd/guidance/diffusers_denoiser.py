@@ -34,6 +34,8 @@ class DiffusersDenoiser:
     """A UNet2DConditionModel with its prompts; how images enter it, its two kinds decide."""
 
     takes_positions = False
+    memory_format = torch.channels_last
+    """Of what goes through convolutions."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         """Take the parts of a loaded pipeline and move them to its device.
@@ -43,7 +45,7 @@ class DiffusersDenoiser:
         """
         self.name, self.device = pipeline.name, pipeline.device
         self.licence, self.weights_sha256 = pipeline.licence, pipeline.weights_sha256
-        self.unet = pipeline.unet.to(self.device, memory_format=torch.channels_last)
+        self.unet = pipeline.unet.to(self.device, memory_format=self.memory_format)
         self.sample_size = self.unet.config.sample_size
         if not isinstance(self.sample_size, int):
             raise TexcsdError(

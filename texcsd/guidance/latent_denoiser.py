@@ -40,8 +40,7 @@ class LatentDenoiser(DiffusersDenoiser):
         """
         super().__init__(pipeline)
         self.controlnet_scale, self.checkpoint_encoder = controlnet_scale, checkpoint_encoder
-        # In float32 at all times: the activations of Stable Diffusion's VAE overflow in float16.
-        self.vae = pipeline.vae.to(self.device, memory_format=torch.channels_last)
+        self.vae = pipeline.vae.to(self.device, memory_format=self.memory_format)
         self.controlnet = pipeline.controlnet
         self.image_size = self.sample_size * 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.takes_depth = self.unet.config.in_channels == self.vae.config.latent_channels + 1
@@ -49,7 +48,7 @@ class LatentDenoiser(DiffusersDenoiser):
         self.pooled_width = self._check_pooled_width()
         if self.controlnet is not None:
             self._check_controlnet()
-            self.controlnet.to(self.device, memory_format=torch.channels_last)
+            self.controlnet.to(self.device, memory_format=self.memory_format)
 
     def encode_images(self, images: Tensor) -> Tensor:
         """From sRGB in [0, 1] to the mean latents, float[view, channels, h, w]; with gradients."""
@@ -60,8 +59,11 @@ class LatentDenoiser(DiffusersDenoiser):
         return torch.cat([*encoded])  # pyright: ignore[reportArgumentType]
 
     def _encode(self, pixels: Tensor) -> Tensor:
-        mean = self.vae.encode(pixels).latent_dist.mode()
-        return (mean - (self.vae.config.shift_factor or 0.0)) * self.vae.config.scaling_factor
+        encoded = self.vae.encode(pixels.to(self.vae.dtype))
+        # A tiny autoencoder gives the latents, others a distribution of them.
+        mean = encoded.latents if "latents" in encoded else encoded.latent_dist.mode()
+        shift, scale = self.vae.config.shift_factor or 0.0, self.vae.config.scaling_factor
+        return (mean.to(pixels) - shift) * scale
 
     @torch.no_grad()
     def encode_geometry(self, geometry: Geometry) -> Tensor:
@@ -97,7 +99,7 @@ class LatentDenoiser(DiffusersDenoiser):
                 residuals = self._control(noisy, timestep, tokens, condition, added)
             taken = noisy if self.controlnet is not None else torch.cat([noisy, condition], 1)
             output = self.unet(
-                taken.to(self.unet.dtype).contiguous(memory_format=torch.channels_last),
+                taken.to(self.unet.dtype).contiguous(memory_format=self.memory_format),
                 timestep,
                 tokens,
                 added_cond_kwargs=added,
@@ -115,7 +117,7 @@ class LatentDenoiser(DiffusersDenoiser):
     ) -> dict[str, Any]:
         """What the ControlNet adds inside the UNet; `condition` has one image per noisy latent."""
         down_blocks, mid_block = self.controlnet(
-            noisy.to(self.unet.dtype).contiguous(memory_format=torch.channels_last),
+            noisy.to(self.unet.dtype).contiguous(memory_format=self.memory_format),
             timestep,
             tokens,
             controlnet_cond=condition.to(self.unet.dtype),

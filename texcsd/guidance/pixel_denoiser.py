@@ -87,7 +87,7 @@ class PixelDenoiser(DiffusersDenoiser):
         labels = view_width_label(view_width) if self.takes_view_width else None
         with self.reduced_precision():
             output = self.unet(
-                folded.to(self.unet.dtype).contiguous(memory_format=torch.channels_last),
+                folded.to(self.unet.dtype).contiguous(memory_format=self.memory_format),
                 timestep,
                 tokens,
                 class_labels=labels,

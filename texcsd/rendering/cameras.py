@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from texcsd.rendering.transfer import send
+
 LOWEST_ELEVATION, HIGHEST_ELEVATION = -20.0, 75.0
 CLOSEST_EYE = 1.1
 """Distance of the nearest eye from the origin; the mesh fits into the unit sphere."""
@@ -44,8 +46,10 @@ class Cameras:
         return len(self.fov_degrees)
 
     def to(self, device: torch.device | str) -> Cameras:
-        """Returns the same cameras on another device."""
-        return Cameras(*(getattr(self, field.name).to(device) for field in fields(self)))
+        """Returns the same cameras on another device; does not wait for it."""
+        return Cameras(
+            *(send(getattr(self, field.name), torch.device(device)) for field in fields(self))
+        )
 
     @property
     def eyes(self) -> Tensor:

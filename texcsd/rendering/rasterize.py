@@ -80,7 +80,8 @@ def normalized_depth(surface: Surface) -> Tensor:
 
 def row_0_on_top(clip_positions: Tensor) -> Tensor:
     """Clip positions float[..., 4] with y negated: every image goes through here."""
-    return clip_positions * torch.tensor([1.0, -1.0, 1.0, 1.0], device=clip_positions.device)
+    x, y, z, w = clip_positions.unbind(-1)
+    return torch.stack([x, -y, z, w], -1)
 
 
 def _uv_of(mesh: Mesh) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from texcsd.rendering.cameras import Cameras
 from texcsd.rendering.rasterize import Surface
 from texcsd.rendering.texture import Material
+from texcsd.rendering.transfer import send
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ def linear_to_srgb(linear: Tensor) -> Tensor:
 def random_lights(cameras: Cameras, generator: torch.Generator) -> Lights:
     """Lights from about where each camera is, mostly from above; another one for every view."""
     device, drawn_on = cameras.fov_degrees.device, generator.device
-    across = torch.randn(len(cameras), 2, generator=generator, device=drawn_on).to(device)
-    scalars = torch.rand(len(cameras), 2, generator=generator, device=drawn_on).to(device)
+    across = send(torch.randn(len(cameras), 2, generator=generator, device=drawn_on), device)
+    scalars = send(torch.rand(len(cameras), 2, generator=generator, device=drawn_on), device)
     toward = torch.stack(
         [0.7 * across[:, 0], 0.5 + 0.5 * across[:, 1], torch.ones_like(across[:, 0])], 1
     )

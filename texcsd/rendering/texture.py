@@ -130,10 +130,14 @@ def count_pixels(surface: Surface, counts: Tensor) -> None:
         from texcsd.rendering import numba_texturing
 
         return numba_texturing.count_pixels(surface.triangle_ids, surface.uv, counts)
-    uv, size = surface.uv[surface.triangle_ids >= 0], len(counts)
-    column, row = (uv[:, 0] * size).floor().long(), ((1 - uv[:, 1]) * size).floor().long()
-    place = row % size * size + column % size
-    counts += torch.bincount(place, minlength=size**2).view(size, size)
+    # Selecting pixels, or counting them with bincount, would wait for the GPU.
+    seen, size = (surface.triangle_ids >= 0).flatten(), len(counts)
+    column = (surface.uv[..., 0] * size).floor().long() % size
+    row = ((1 - surface.uv[..., 1]) * size).floor().long() % size
+    # Background counts 0, each pixel somewhere else: additions to one place wait for each other.
+    elsewhere = torch.arange(len(seen), device=seen.device) % size**2
+    place = torch.where(seen, (row * size + column).flatten(), elsewhere)
+    counts.view(-1).index_add_(0, place, seen.int())
 
 
 def _default_levels(size: int) -> list[int]:
