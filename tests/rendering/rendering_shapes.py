@@ -44,3 +44,18 @@ def random_lookup(random: np.random.Generator, samples: int, spread: float = 1.0
     scale = 2.0 ** random.uniform(-12, 1, (1, 1, samples, 1))
     slopes = torch.as_tensor(random.normal(size=(1, 1, samples, 4)) * scale).float()
     return uv, slopes
+
+
+def visible_scene(seed, views=2):
+    """A few large triangles in perspective, some cut by the near plane, and attributes for them.
+
+    Returns:
+        Clip positions float64[view, 12, 4], int64[6, 3], float64[1, 12, 3].
+    """
+    random = np.random.default_rng(seed)
+    clip = random.normal(size=(views, 12, 4))
+    clip[..., 3] = random.uniform(0.5, 2, (views, 12))
+    clip[:, 0, 3] = -0.3  # behind the eye
+    triangles = torch.as_tensor(random.permuted(np.tile(np.arange(12), (6, 1)), axis=1)[:, :3])
+    attributes = torch.as_tensor(random.normal(size=(1, 12, 3)))
+    return torch.as_tensor(clip), triangles.contiguous(), attributes

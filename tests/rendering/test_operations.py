@@ -8,7 +8,7 @@ import rendering_oracles as oracles
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rendering_shapes import make_sphere, random_lookup
+from rendering_shapes import make_sphere, random_lookup, visible_scene
 from scipy.spatial import Delaunay
 
 from texcsd.errors import TexcsdError
@@ -166,6 +166,65 @@ def test_no_triangles_and_no_views_give_empty_images():
     assert operations.rasterize(torch.zeros(0, 0, 4), nothing, (3, 5)).rast.shape == (0, 3, 5, 4)
 
 
+# --- layers ------------------------------------------------------------------------------------
+
+
+@FEW
+@given(seeds)
+def test_layers_are_what_every_triangle_covers_alone_from_near_to_far(seed):
+    clip, triangles = random_triangles(seed, count=8)
+    layers = operations.rasterize_layers(
+        torch.as_tensor(clip)[None], torch.as_tensor(triangles), (17, 23), 9
+    )
+    alone = [rasterize_view(clip, triangle[None], 17, 23) for triangle in triangles]
+    covers = torch.cat([found.triangle_ids for found in alone]) >= 0
+    depths = torch.where(covers, torch.cat([found.rast[..., 2] for found in alone]), torch.inf)
+    expected, order = depths.sort(0)
+    gaps = expected[1:] - expected[:-1]
+    clear = ((gaps > 1e-6) | gaps.isnan()).all(0)  # float32 depths tell them apart
+    assert clear.float().mean() > 0.9
+    for index, layer in enumerate(layers[:8]):
+        ids = torch.where(expected[index] < torch.inf, order[index], -1)
+        assert torch.equal(layer.triangle_ids[0][clear].long(), ids[clear])
+        there = clear & (ids >= 0)
+        assert torch.equal(layer.rast[0, ..., 2][there], expected[index][there])
+    assert (layers[8].triangle_ids == -1).all() and (layers[8].rast == 0).all()
+
+
+def test_the_first_layer_is_what_is_visible_and_every_layer_has_gradients_of_its_own():
+    clip, triangles, _ = visible_scene(3)
+    positions = clip.float().requires_grad_()
+    visible = operations.rasterize(positions, triangles, (300, 20))
+    first, second = operations.rasterize_layers(positions, triangles, (300, 20), 2)
+    for one, other in zip(visible, first, strict=True):
+        assert torch.equal(one, other)
+    assert (second.triangle_ids >= 0).float().mean() > 0.2
+    leaf = clip.double().requires_grad_()
+    rast, _ = torch_operations.barycentrics(leaf, triangles, second.triangle_ids)
+    (correct,) = torch.autograd.grad(rast[..., :2].square().sum(), leaf)
+    (gradient,) = torch.autograd.grad(second.rast[..., :2].square().sum(), positions)
+    scale = correct.abs().max()
+    torch.testing.assert_close(gradient / scale, (correct / scale).float(), atol=1e-5, rtol=0)
+
+
+def test_of_triangles_that_coincide_only_one_is_a_layer():
+    clip, _, _ = visible_scene(3, views=1)
+    twice = torch.tensor([[3, 4, 5], [3, 4, 5]])
+    first, second = operations.rasterize_layers(clip.float(), twice, (16, 16), 2)
+    assert (first.triangle_ids == 0).any() and (second.triangle_ids == -1).all()
+
+
+def test_layers_of_ranges_and_without_nvdiffrast_on_a_gpu_are_the_same():
+    clip, triangles, _ = visible_scene(6, views=1)
+    ranges = torch.tensor([[0, 4], [2, 4]])
+    layers = operations.rasterize_layers(clip[0].float(), triangles, (16, 16), 2, ranges)
+    for layer, before in zip(layers, (None, layers[0].triangle_ids), strict=True):
+        other = operations._rasterize_on_cpu(clip[0].float(), triangles, (16, 16), ranges, before)
+        assert torch.equal(layer.triangle_ids, other[2])
+        torch.testing.assert_close(layer.rast, other[0], atol=1e-5, rtol=1e-5)
+    assert (layers[1].triangle_ids[0] < 4).all() and (layers[1].triangle_ids[1] != 1).all()
+
+
 # --- interpolate -------------------------------------------------------------------------------
 
 
@@ -227,17 +286,6 @@ def test_attributes_may_differ_between_views():
 
 
 # --- gradients to geometry ---------------------------------------------------------------------
-
-
-def visible_scene(seed, views=2):
-    """A few large triangles in perspective, some cut by the near plane, and attributes for them."""
-    random = np.random.default_rng(seed)
-    clip = random.normal(size=(views, 12, 4))
-    clip[..., 3] = random.uniform(0.5, 2, (views, 12))
-    clip[:, 0, 3] = -0.3  # behind the eye
-    triangles = torch.as_tensor(random.permuted(np.tile(np.arange(12), (6, 1)), axis=1)[:, :3])
-    attributes = torch.as_tensor(random.normal(size=(1, 12, 3)))
-    return torch.as_tensor(clip), triangles.contiguous(), attributes
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -567,34 +615,3 @@ def test_rays_of_embree_hit_the_same_triangles():
         same = ids[view].reshape(-1) == hits
         assert 0.2 < (hits >= 0).mean() < 0.9
         assert same.mean() > 0.999
-
-
-# --- nvdiffrast --------------------------------------------------------------------------------
-
-
-@pytest.mark.gpu
-def test_nvdiffrast_equals_the_numba_operations():
-    pytest.importorskip("nvdiffrast.torch")
-    random = np.random.default_rng(6)
-    _, clip, _ = tilted_plane()
-    triangles = torch.tensor([[0, 1, 2], [0, 2, 3]])
-    attributes = torch.as_tensor(random.uniform(size=(1, 4, 2))).float()
-    for size in (64, 100):
-        results = []
-        for device in ("cpu", "cuda"):
-            image = torch.linspace(0, 1, 3 * size**2, device=device).view(1, size, size, 3)
-            image.requires_grad_()
-            clips = torch.as_tensor(clip)[None].float().to(device)
-            seen = operations.rasterize(clips, triangles.to(device), (24, 32))
-            uv, slopes = operations.interpolate(
-                attributes.to(device), seen, triangles.to(device), True
-            )
-            colors = operations.texture(image, uv, slopes)
-            colors.sum().backward()
-            results.append([t.detach().cpu() for t in (seen.triangle_ids, uv, colors, image.grad)])
-        (ids, *values), (cuda_ids, *cuda_values) = results
-        # nvdiffrast snaps vertices to 1/16 pixel, so edges may differ by as much.
-        assert (ids == cuda_ids).float().mean() > 0.98
-        same = ids == cuda_ids
-        for value, cuda_value in zip(values[:2], cuda_values[:2], strict=True):
-            torch.testing.assert_close(value[same], cuda_value[same], atol=1e-3, rtol=0)

@@ -28,9 +28,13 @@ def rasterize(
     triangles: Tensor,
     resolution: tuple[int, int],
     ranges: Tensor | None,
+    before: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns rast, rast_db, both differentiable, and ids, int32[view, height, width]."""
-    rast, rast_db, ids = _Rasterize.apply(clip_positions, triangles, resolution, ranges)
+    """Returns rast, rast_db, both differentiable, and ids, int32[view, height, width].
+
+    Of what is visible, or of what lies behind the layer whose ids are given as before.
+    """
+    rast, rast_db, ids = _Rasterize.apply(clip_positions, triangles, resolution, ranges, before)
     return rast, rast_db, ids
 
 
@@ -112,12 +116,14 @@ class _Rasterize(torch.autograd.Function):
         triangles: Tensor,
         resolution: tuple[int, int],
         ranges: Tensor | None,
+        before: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         height, width = resolution
         positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
         views = len(positions) if ranges is None else len(ranges)
         spans = _face_spans(ranges, views, len(faces))
         ids = np.full((views, height, width), -1, np.int32)
+        nearer = None if before is None else as_array(before, np.int32)
         rast = np.zeros((views, height, width, 4), np.float32)
         rast_db = np.zeros((views, height, width, 4), np.float32)
 
@@ -125,7 +131,10 @@ class _Rasterize(torch.autograd.Function):
             view, first_row = piece
             rows = (view, slice(first_row, first_row + ROWS_PER_PIECE))
             triangles = (_of_view(positions, view), faces)
-            numba_rasterize.find_visible(*triangles, *spans[view], first_row, height, ids[rows])
+            layer_before = None if nearer is None else nearer[rows]
+            numba_rasterize.find_visible(
+                *triangles, *spans[view], first_row, height, ids[rows], layer_before
+            )
             numba_rasterize.fill_visible(
                 *triangles, first_row, height, ids[rows], rast[rows], rast_db[rows]
             )
@@ -138,7 +147,7 @@ class _Rasterize(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         clip_positions, triangles, ids = ctx.saved_tensors
         positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
         to_rast, to_rast_db = (as_array(gradient, np.float32) for gradient in gradients[:2])
@@ -158,7 +167,7 @@ class _Rasterize(torch.autograd.Function):
         run_pieces(run, range(views))
         if clip_positions.ndim == 2:
             gradient = gradient.sum(0)
-        return torch.from_numpy(gradient.astype(np.float32)), None, None, None
+        return torch.from_numpy(gradient.astype(np.float32)), *(None,) * 4
 
 
 class _Interpolate(torch.autograd.Function):

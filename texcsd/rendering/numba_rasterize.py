@@ -115,16 +115,64 @@ def _cut_span(a, rest, sign, span, width):
 
 
 @kernel
-def find_visible(positions, faces, first_face, last_face, first_row, height, ids):
+def corners(positions, faces, face, axis):
+    """One coordinate of the corners of a triangle."""
+    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+    return (
+        np.float64(positions[i, axis]),
+        np.float64(positions[j, axis]),
+        np.float64(positions[k, axis]),
+    )
+
+
+@kernel
+def triangle(positions, faces, face):
+    """Edge functions of a triangle, and w at its corners."""
+    return _edges(positions, faces, face), corners(positions, faces, face, 3)
+
+
+@kernel
+def _depths(positions, faces, first_row, height, ids):
+    """Depth z/w of what some rows show, float64[rows, width]; inf where there is nothing.
+
+    Computed as in `find_visible`, and so equal to the last bit.
+    """
+    rows, width = ids.shape
+    depths = np.full((rows, width), np.inf)
+    x_centres, y_centres = centres(width), centres(height)
+    for row in range(rows):
+        y = y_centres[first_row + row]
+        for column in range(width):
+            face = int(ids[row, column])
+            if face < 0:
+                continue
+            ((a0, b0, c0), (a1, b1, c1), (a2, b2, c2)), corner_w = triangle(positions, faces, face)
+            z0, z1, z2 = corners(positions, faces, face, 2)
+            w0, w1, w2 = corner_w
+            x = x_centres[column]
+            edge0, edge1, edge2 = (
+                a0 * x + (b0 * y + c0),
+                a1 * x + (b1 * y + c1),
+                a2 * x + (b2 * y + c2),
+            )
+            w = edge0 * w0 + edge1 * w1 + edge2 * w2
+            depths[row, column] = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
+    return depths
+
+
+@kernel
+def find_visible(positions, faces, first_face, last_face, first_row, height, ids, before=None):
     """Nearest triangle at every pixel centre of some rows; ids int32[rows, width] come in as -1.
 
-    Only faces first_face..last_face-1 are looked at.
+    Only faces first_face..last_face-1 are looked at; if the ids of a layer before are given, only
+    what lies behind it, and nothing where it is empty.
 
     Of equally near triangles the first wins. Triangles that are not finite, or lie between no pixel
     centres, cover nothing.
     """
     rows, width = ids.shape
     nearest = np.full((rows, width), np.inf)
+    peeled = nearest if before is None else _depths(positions, faces, first_row, height, before)
     pixels = _project(positions, height, width)
     x_centres, y_centres = centres(width), centres(height)
     for face in range(first_face, last_face):
@@ -167,26 +215,11 @@ def find_visible(positions, faces, first_face, last_face, first_row, height, ids
                 if not w * side > 0:  # behind the eye
                     continue
                 depth = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
+                if before is not None and depth <= peeled[row - first_row, column]:
+                    continue
                 if -1 <= depth <= 1 and depth < nearest[row - first_row, column]:
                     nearest[row - first_row, column] = depth
                     ids[row - first_row, column] = face
-
-
-@kernel
-def corners(positions, faces, face, axis):
-    """One coordinate of the corners of a triangle."""
-    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-    return (
-        np.float64(positions[i, axis]),
-        np.float64(positions[j, axis]),
-        np.float64(positions[k, axis]),
-    )
-
-
-@kernel
-def triangle(positions, faces, face):
-    """Edge functions of a triangle, and w at its corners."""
-    return _edges(positions, faces, face), corners(positions, faces, face, 3)
 
 
 @kernel

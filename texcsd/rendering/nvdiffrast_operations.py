@@ -45,18 +45,43 @@ def rasterize(
     grad_db: bool,
 ) -> tuple[Tensor, Tensor]:
     """Returns rast and rast_db."""
+    arguments = _rasterizer_arguments(clip_positions, triangles, resolution, ranges, grad_db)
+    return load().rasterize(*arguments)
+
+
+def rasterize_layers(
+    clip_positions: Tensor,
+    triangles: Tensor,
+    resolution: tuple[int, int],
+    ranges: Tensor | None,
+    grad_db: bool,
+    layers: int,
+) -> list[tuple[Tensor, Tensor]]:
+    """Returns rast and rast_db of every layer."""
+    arguments = _rasterizer_arguments(clip_positions, triangles, resolution, ranges, grad_db)
+    with load().DepthPeeler(*arguments) as peeler:
+        return [peeler.rasterize_next_layer() for _ in range(layers)]
+
+
+def _rasterizer_arguments(
+    clip_positions: Tensor,
+    triangles: Tensor,
+    resolution: tuple[int, int],
+    ranges: Tensor | None,
+    grad_db: bool,
+) -> tuple[Any, ...]:
     if len(triangles) >= MOST_TRIANGLES:
         raise TexcsdError(
             f"the mesh has {len(triangles):,} triangles; nvdiffrast takes fewer than "
             f"{MOST_TRIANGLES:,}: use --rasterizer numba or decimate the mesh."
         )
-    return load().rasterize(
+    return (
         _context(clip_positions.device),
         clip_positions.contiguous(),
         triangles.int().contiguous(),
         resolution,
-        ranges=None if ranges is None else ranges.int().cpu().contiguous(),
-        grad_db=grad_db,
+        None if ranges is None else ranges.int().cpu().contiguous(),
+        grad_db,
     )
 
 
@@ -86,6 +111,8 @@ def texture(
     uv = uv.contiguous()
     height, width = image.shape[1:3]
     halves = height & (height - 1) == 0 and width & (width - 1) == 0 and mips is None
+    if "mipmap" in filter_mode and uv_derivatives is None and bias is None:
+        filter_mode = "linear"  # level 0, but nvdiffrast wants to be told
     if "mipmap" not in filter_mode:
         return nvdiffrast.texture(
             image.contiguous(), uv, filter_mode=filter_mode, boundary_mode=boundary

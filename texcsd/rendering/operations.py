@@ -69,20 +69,48 @@ def rasterize(
         ValueError: The shapes do not fit together.
     """
     _check_ranges(clip_positions, triangles, ranges)
-    if clip_positions.device.type == "cpu":
-        from texcsd.rendering import numba_operations
-
-        rast, rast_db, ids = numba_operations.rasterize(
-            clip_positions, triangles, resolution, ranges
-        )
-        return Rasterization(rast, rast_db if grad_db else rast_db.detach(), ids)
-    if not _takes_nvdiffrast():
-        rast, rast_db, ids = _rasterize_on_cpu(clip_positions, triangles, resolution, ranges)
-        return Rasterization(rast, rast_db if grad_db else rast_db.detach(), ids)
+    if clip_positions.device.type == "cpu" or not _takes_nvdiffrast():
+        return _rasterize(clip_positions, triangles, resolution, ranges, grad_db)
     rast, rast_db = nvdiffrast_operations.rasterize(
         clip_positions, triangles, resolution, ranges, grad_db
     )
     return Rasterization(rast, rast_db, rast[..., 3].int() - 1)
+
+
+def rasterize_layers(
+    clip_positions: Tensor,
+    triangles: Tensor,
+    resolution: tuple[int, int],
+    layers: int,
+    ranges: Tensor | None = None,
+    grad_db: bool = True,
+) -> list[Rasterization]:
+    """Finds the surfaces behind each other at every pixel centre, by depth peeling (Everitt 2001).
+
+    The first layer is that of `rasterize`; each of the others is what would be seen if all that is
+    as near as the layer before it, or nearer, were away. So of triangles that coincide one is found
+    and the others never. Takes as long as rasterizing once per layer.
+
+    Args:
+        clip_positions: As in `rasterize`, likewise the other arguments.
+        triangles: Likewise.
+        resolution: Height and width.
+        layers: How many; those behind the last surface are empty.
+        ranges: As in `rasterize`.
+        grad_db: Likewise.
+
+    Raises:
+        ValueError: The shapes do not fit together.
+    """
+    _check_ranges(clip_positions, triangles, ranges)
+    arguments = clip_positions, triangles, resolution, ranges, grad_db
+    if clip_positions.device.type != "cpu" and _takes_nvdiffrast():
+        images = nvdiffrast_operations.rasterize_layers(*arguments, layers)
+        return [Rasterization(*pair, pair[0][..., 3].int() - 1) for pair in images]
+    found: list[Rasterization] = []
+    for _ in range(layers):
+        found.append(_rasterize(*arguments, found[-1].triangle_ids if found else None))
+    return found
 
 
 def interpolate(
@@ -246,13 +274,34 @@ def _takes_nvdiffrast() -> bool:
     return True
 
 
+def _rasterize(
+    clip_positions: Tensor,
+    triangles: Tensor,
+    resolution: tuple[int, int],
+    ranges: Tensor | None,
+    grad_db: bool,
+    before: Tensor | None = None,
+) -> Rasterization:
+    """Without nvdiffrast: what is visible, or what is behind the layer with the ids before."""
+    rasterize = _rasterize_on_cpu
+    if clip_positions.device.type == "cpu":
+        from texcsd.rendering.numba_operations import rasterize
+    rast, rast_db, ids = rasterize(clip_positions, triangles, resolution, ranges, before)
+    return Rasterization(rast, rast_db if grad_db else rast_db.detach(), ids)
+
+
 def _rasterize_on_cpu(
-    clip_positions: Tensor, triangles: Tensor, resolution: tuple[int, int], ranges: Tensor | None
+    clip_positions: Tensor,
+    triangles: Tensor,
+    resolution: tuple[int, int],
+    ranges: Tensor | None,
+    before: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     from texcsd.rendering import numba_operations
 
     positions, faces = clip_positions.detach().cpu(), triangles.cpu()
-    ids = numba_operations.rasterize(positions, faces, resolution, ranges)[2]
+    before = None if before is None else before.cpu()
+    ids = numba_operations.rasterize(positions, faces, resolution, ranges, before)[2]
     ids = ids.to(clip_positions.device)
     return *torch_operations.barycentrics(clip_positions, triangles, ids), ids
 
