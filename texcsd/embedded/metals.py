@@ -21,19 +21,18 @@ from texcsd.embedded.patterns import (
 
 
 def metal(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Polished and wavy: each wave mirrors a dark ground, full colour and a bright light."""
-    mirrored = 0.5 + 0.16 * normals[:, 1] + 0.08 * normals[:, 0] + _waviness(points)
+    """Polished and wavy: each wave mirrors a dim ground, full colour and a narrow bright light."""
+    mirrored = 0.5 + 0.14 * normals[:, 1] + 0.07 * normals[:, 0] + _waviness(points)
     # Metal tints what it mirrors twice in its hollows: gold darkens to amber, not to olive.
-    color = mix(0.50 * style.first**1.5, style.first, step(0.33, 0.24, mirrored))
-    light = step(0.58, 0.14, mirrored) - 0.6 * step(0.80, 0.14, mirrored)
-    color = mix(color, style.second, light)
-    return mix(color, 0.3 * style.second + 0.7, 0.8 * glint(mirrored, 0.69, 0.05))
+    color = mix(0.60 * style.first**1.35, style.first, step(0.38, 0.30, mirrored))
+    color = mix(color, style.second, glint(mirrored, 0.64, 0.15))
+    return mix(color, 0.3 * style.second + 0.7, 0.95 * glint(mirrored, 0.64, 0.05))
 
 
 def _waviness(points: Tensor) -> Tensor:
     """How far waves in sheet metal bend what it mirrors up or down, float[n]."""
     broad, fine = noise(points / 0.3)[:, 0], noise(points / 0.15)[:, 1]
-    return 1.1 * (broad - 0.5) + 0.35 * (fine - 0.5)
+    return 0.65 * (broad - 0.5) + 0.60 * (fine - 0.5)
 
 
 def glint(value: Tensor, at: float, width: float) -> Tensor:

@@ -244,6 +244,10 @@ class Run:
         if states:
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": states, "param_groups": groups})
+            # In the memory format of the weights, which fused optimisers insist on.
+            for weight, state in self.optimizer.state.items():
+                for name in ("exp_avg", "exp_avg_sq"):
+                    state[name] = torch.empty_like(weight).copy_(state[name])
         with safe_open(path, "pt") as file:
             counters = json.loads(file.metadata()["counters"])
         self.step, self.chunks = counters["step"], counters["chunks"]
