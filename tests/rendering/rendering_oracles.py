@@ -118,7 +118,7 @@ def texture(
         elif filter_mode == "linear" or len(levels) == 1:
             results.append(bilinear(levels[0], place, boundary))
         elif filter_mode == "linear-mipmap-nearest":
-            results.append(bilinear(levels[int(detail + 0.5)], place, boundary))
+            results.append(bilinear(levels[int(detail)], place, boundary))
         else:
             fine, coarse = (bilinear(levels[finer + k], place, boundary) for k in (0, 1))
             results.append(fine + (detail - finer) * (coarse - fine))

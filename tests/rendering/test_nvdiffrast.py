@@ -353,7 +353,10 @@ def smoothed(nvdiffrast, clip, faces, size):
 
 
 def test_antialias_of_large_triangles(nvdiffrast):
-    """The same for both, but for a few pixels at corners."""
+    """The same for both, but for a few pixels at corners, which move gradients by up to a fifth.
+
+    Ours are the exact ones: what moves within the picture keeps its area.
+    """
     clip, faces = cube_scene()
     (cpu, gpu, theirs), leaves = smoothed(nvdiffrast, clip, faces, 64)
     differences = Differences("antialias cube")
@@ -367,9 +370,11 @@ def test_antialias_of_large_triangles(nvdiffrast):
     )
     for name, direction in motions(clip).items():
         one, other = ((gradient * direction).sum((1, 2)) for gradient in (ours, others))
-        differences.add_gradient(name, one, other, 0.08)
+        differences.add_gradient(name, one, other, 0.25)
     differences.add_gradient("pos cpu-gpu", ours, ours_gpu, 1e-3)
     differences.check()
+    (area,) = gradients([cpu], [torch.ones_like(cpu)], [leaves[0]])
+    assert (area * motions(clip)["right"]).sum((1, 2)).abs().max() < 1e-2
 
 
 def motions(clip):

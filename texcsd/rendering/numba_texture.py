@@ -65,9 +65,9 @@ def _two_levels(detail, last, mip_mode):
     """The finer of two levels, the share of the coarser one, and the share's change with detail."""
     if mip_mode == NO_MIPS or not 0 < detail < last:
         return (last if mip_mode != NO_MIPS and detail >= last else 0), NOTHING, NOTHING
-    if mip_mode == NEAREST_MIP:
-        return int(detail + 0.5), NOTHING, NOTHING
     finer = int(detail)
+    if mip_mode == NEAREST_MIP:
+        return finer, NOTHING, NOTHING
     return finer, np.float32(detail - finer), ONE
 
 

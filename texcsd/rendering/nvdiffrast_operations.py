@@ -130,7 +130,7 @@ def texture(
         detail = detail + torch_operations.level_of_detail(uv_derivatives, height, width)
     detail = detail.clamp(0, len(levels) - 1)
     if filter_mode == "linear-mipmap-nearest":
-        detail = (detail + 0.5).floor()
+        detail = detail.floor()
     colors = torch.zeros(*uv.shape[:3], image.shape[3], device=image.device)
     for index, level in enumerate(levels):
         share = (1 - (detail - index).abs()).clamp(min=0)

@@ -176,9 +176,10 @@ def texture(
         mask: bool[view, height, width], where to look up; 0 elsewhere. Saves time.
         mips: Levels from 1 on, float32[view or 1, rows, columns, channel] each, instead of those
             that are computed. The gradient goes to them, and not through them to the image.
-        filter_mode: "nearest" texel, bilinear ("linear"), bilinear in the nearest level
-            ("linear-mipmap-nearest"), blended between two levels ("linear-mipmap-linear"), or
-            "auto": the last if derivatives or a bias are given, else "linear".
+        filter_mode: "nearest" texel, bilinear ("linear"), bilinear in the finer of two levels
+            ("linear-mipmap-nearest", as in nvdiffrast), blended between the two
+            ("linear-mipmap-linear"), or "auto": the last if derivatives or a bias are given,
+            else "linear".
         boundary: What lies beyond [0, 1]: the image again, its border texels, or zeros.
         max_mip_level: The coarsest level to use, 0 for the image alone.
 

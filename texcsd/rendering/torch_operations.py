@@ -106,7 +106,7 @@ def texture(
         detail = detail + level_of_detail(uv_derivatives, *levels[0].shape[1:3])
     detail = detail.clamp(0, len(levels) - 1)
     if filter_mode == "linear-mipmap-nearest":
-        detail = (detail + 0.5).floor()
+        detail = detail.floor()
     colors = 0.0
     for index, level in enumerate(levels):
         share = (1 - (detail - index).abs()).clamp(min=0)[..., None]
