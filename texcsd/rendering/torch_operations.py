@@ -7,6 +7,7 @@ See `operations` for their meaning.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -98,20 +99,21 @@ def texture(
         boundary: Likewise.
     """
     finite = uv.isfinite().all(-1, keepdim=True)
-    uv = torch.where(finite, uv, 0.0)
+    uv, chain = torch.where(finite, uv, 0.0), _join(levels)
     if "mipmap" not in filter_mode:
-        return torch.where(finite, _look_up(levels[0], uv, boundary, filter_mode == "nearest"), 0.0)
+        finest = torch.zeros_like(uv[..., 0], dtype=torch.long)
+        colors = _look_up(chain, finest, uv, boundary, filter_mode == "nearest")
+        return torch.where(finite, colors, 0.0)
     detail = torch.zeros_like(uv[..., 0]) if mip_level_bias is None else mip_level_bias
     if uv_derivatives is not None:
         detail = detail + level_of_detail(uv_derivatives, *levels[0].shape[1:3])
     detail = detail.clamp(0, len(levels) - 1)
-    if filter_mode == "linear-mipmap-nearest":
-        detail = detail.floor()
-    colors = 0.0
-    for index, level in enumerate(levels):
-        share = (1 - (detail - index).abs()).clamp(min=0)[..., None]
-        colors = colors + share * _look_up(level, uv, boundary, False)
-    assert isinstance(colors, Tensor)
+    finer = detail.detach().floor()
+    colors = _look_up(chain, finer.long(), uv, boundary, False)
+    if filter_mode == "linear-mipmap-linear":
+        coarser = (finer.long() + 1).clamp(max=len(levels) - 1)
+        coarse = _look_up(chain, coarser, uv, boundary, False)
+        colors = colors + (detail - finer)[..., None] * (coarse - colors)
     return torch.where(finite, colors, 0.0)
 
 
@@ -126,9 +128,27 @@ def level_of_detail(uv_derivatives: Tensor, height: int, width: int) -> Tensor:
     return 0.5 * torch.log2(torch.where(major.isfinite(), major, 1.0).clamp(min=1e-30))
 
 
-def _look_up(image: Tensor, uv: Tensor, boundary: str, nearest: bool) -> Tensor:
-    """The nearest texel or the blend of four, of float[view or 1, rows, columns, channel]."""
-    size = torch.tensor([image.shape[2], image.shape[1]], device=uv.device)
+class _Chain(NamedTuple):
+    """Mip levels behind one another, so that each pixel can look into its own."""
+
+    texels: Tensor
+    """float[view or 1, texel, channel], row after row, level after level."""
+    sizes: Tensor
+    """int[level, 2]: columns and rows."""
+    first: Tensor
+    """int[level], of its first texel."""
+
+
+def _join(levels: Sequence[Tensor]) -> _Chain:
+    texels = torch.cat([level.flatten(1, 2) for level in levels], 1)
+    sizes = torch.tensor([[level.shape[2], level.shape[1]] for level in levels])
+    counts = sizes.prod(1)
+    return _Chain(texels, *(t.to(texels.device) for t in (sizes, counts.cumsum(0) - counts)))
+
+
+def _look_up(chain: _Chain, level: Tensor, uv: Tensor, boundary: str, nearest: bool) -> Tensor:
+    """The nearest texel or the blend of four, of each pixel's level int[view, height, width]."""
+    size = chain.sizes[level]
     if boundary == "clamp":
         uv = uv.clamp(0, 1)
     elif boundary == "wrap":
@@ -136,29 +156,35 @@ def _look_up(image: Tensor, uv: Tensor, boundary: str, nearest: bool) -> Tensor:
     else:
         uv = uv.clamp(-1, 2)
     position = uv * size - (0.0 if nearest else 0.5)
-    first = position.detach().floor()
-    across, down = (position - first).unbind(-1)
-    (x, y), ones = first.long().unbind(-1), torch.ones_like(across)
+    corner = position.detach().floor()
+    across, down = (position - corner).unbind(-1)
+    corner, colors = corner.long(), 0.0
     if nearest:
-        return _texels(image, x, y, ones, boundary)
-    return (
-        _texels(image, x, y, (1 - across) * (1 - down), boundary)
-        + _texels(image, x + 1, y, across * (1 - down), boundary)
-        + _texels(image, x, y + 1, (1 - across) * down, boundary)
-        + _texels(image, x + 1, y + 1, across * down, boundary)
-    )
+        return _texels(chain, level, corner, torch.ones_like(across), boundary)
+    for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        weight = (across if x else 1 - across) * (down if y else 1 - down)
+        place = corner + torch.tensor([x, y], device=corner.device)
+        colors = colors + _texels(chain, level, place, weight, boundary)
+    assert isinstance(colors, Tensor)
+    return colors
 
 
-def _texels(image: Tensor, column: Tensor, row: Tensor, weight: Tensor, boundary: str) -> Tensor:
-    views, rows, columns = image.shape[:3]
+def _texels(chain: _Chain, level: Tensor, place: Tensor, weight: Tensor, boundary: str) -> Tensor:
+    """The texel in column and row `place` int[..., 2], times its weight."""
+    size = chain.sizes[level]
     if boundary == "wrap":
-        column, row = column % columns, row % rows
+        place = place % size
     elif boundary == "zero":
-        inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+        inside = ((place >= 0) & (place < size)).all(-1)
         weight = torch.where(inside, weight, 0.0)
-    column, row = column.clamp(0, columns - 1), row.clamp(0, rows - 1)
-    view = torch.arange(len(column), device=column.device)[:, None, None] if views > 1 else 0
-    return weight[..., None] * image[view, row, column]
+    column, row = torch.minimum(place.clamp(min=0), size - 1).unbind(-1)
+    index = chain.first[level] + row * size[..., 0] + column
+    views, count, channels = chain.texels.shape
+    if views > 1:
+        index = index + count * torch.arange(views, device=index.device)[:, None, None]
+    # Its gradient is a sum in place; that of indexing sorts all pixels, which takes seconds.
+    found = chain.texels.flatten(0, 1).index_select(0, index.flatten())
+    return weight[..., None] * found.view(*index.shape, channels)
 
 
 def mip_levels(
