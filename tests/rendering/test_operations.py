@@ -545,8 +545,9 @@ def test_sizes_nvdiffrast_cannot_halve_are_blended_from_its_single_levels(
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
 
 
-def run_python(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+def run_python(code, environment=None):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
 
 
 def test_importing_the_renderer_loads_no_numba_and_so_compiles_nothing():
@@ -568,6 +569,25 @@ assert (result.triangle_ids == 0).all()
 """
     finished = run_python(code)
     assert finished.returncode == 0, finished.stderr
+
+
+def test_where_the_package_is_read_only_kernels_are_cached_in_the_users_folder(tmp_path):
+    code = """
+import numba.core.caching as caching
+def read_only(self):
+    raise OSError("read-only file system")
+for name, locator in list(vars(caching).items()):
+    if "InTreeCacheLocator" in name:
+        locator.ensure_cache_path = read_only
+from texcsd.rendering.numba_rasterize import centres
+centres(4)
+print(sum(centres.stats.cache_hits.values()), sum(centres.stats.cache_misses.values()))
+"""
+    places = {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
+    environment = {**os.environ, **places}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    printed = [run_python(code, environment).stdout.split() for _ in range(2)]
+    assert printed == [["0", "1"], ["1", "0"]]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
