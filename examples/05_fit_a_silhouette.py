@@ -1,7 +1,7 @@
 """The renderer alone: recover a shape from its silhouettes, without any diffusion.
 
 Uses `rasterize` and `antialias` of texcsd and nothing else of it. What is visible tells nothing of
-how a silhouette moves; antialiasing has the gradient for that. Takes ten seconds on a CPU and writes
+how a silhouette moves; antialiasing has the gradient for that. Takes ten seconds and writes
 fitted_silhouette.png: four views of the shape to be found above those of the one that was found.
 """
 
