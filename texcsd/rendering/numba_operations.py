@@ -1,6 +1,6 @@
 """Rasterization, interpolation and shading of CPU tensors; see `operations` for their meaning.
 
-Work is cut into pieces whose size never depends on the number of threads.
+Sums are cut into pieces whose size never depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -23,19 +23,47 @@ from texcsd.rendering.numba_kernel import (
 )
 
 
-def rasterize(
+def visible_triangles(
     clip_positions: Tensor,
     triangles: Tensor,
     resolution: tuple[int, int],
     ranges: Tensor | None,
-    before: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns rast, rast_db, both differentiable, and ids, int32[view, height, width].
+    layers: int = 1,
+) -> list[Tensor]:
+    """Ids int32[view, height, width] of the nearest triangles, and of those behind, layer by layer.
 
-    Of what is visible, or of what lies behind the layer whose ids are given as before.
+    Args:
+        clip_positions: float32[view, vertex, 4], or float32[vertex, 4] with ranges.
+        triangles: int[triangle, 3].
+        resolution: Height and width.
+        ranges: int[view, 2]: first triangle and count.
+        layers: How many; at least 1.
     """
-    rast, rast_db, ids = _Rasterize.apply(clip_positions, triangles, resolution, ranges, before)
-    return rast, rast_db, ids
+    height, width = resolution
+    positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
+    views = len(positions) if ranges is None else len(ranges)
+    spans = _face_spans(ranges, views, len(faces))
+    ids = np.full((layers, views, height, width), -1, np.int32)
+
+    def run(piece: tuple[int, int, int]) -> None:
+        view, first_row, last_row = piece
+        peeled, corners = None, _of_view(positions, view)
+        for layer in range(layers):
+            found = ids[layer, view, first_row:last_row]
+            nearest = np.full(found.shape, np.inf)
+            numba_rasterize.find_visible(
+                corners, faces, *spans[view], first_row, height, peeled, nearest, found
+            )
+            peeled = nearest
+
+    run_pieces(run, _row_pieces(views, height, width, len(faces)))
+    return [torch.from_numpy(layer) for layer in ids]
+
+
+def barycentrics(clip_positions: Tensor, triangles: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Rast and rast_db of visible triangles, differentiable; as `torch_operations.barycentrics`."""
+    rast, rast_db = _Barycentrics.apply(clip_positions, triangles, ids)
+    return rast, rast_db
 
 
 def surface(
@@ -57,28 +85,25 @@ def surface(
     Returns:
         The ids; positions, unit normals, uv, uv derivatives, depth.
     """
-    height, width = resolution
-    views = clip_positions.shape[0]
+    (ids,) = visible_triangles(clip_positions, clip_faces, resolution, None)
+    seen, (views, height, width) = ids.numpy(), ids.shape
     positions, faces = as_array(clip_positions, np.float32), as_array(clip_faces, np.int32)
     kinds = (np.float32, np.int32) * 3
     arrays = tuple(as_array(tensor, kind) for tensor, kind in zip(mesh, kinds, strict=True))
-    ids = np.full((views, height, width), -1, np.int32)
     images = [
         np.zeros((views, height, width, channels), np.float32) for channels in (3, 3, 2, 4, 1)
     ]
 
-    def run(piece: tuple[int, int]) -> None:
-        view, first_row = piece
-        rows = (view, slice(first_row, first_row + ROWS_PER_PIECE))
-        triangles = (positions[view], faces, first_row, height)
-        numba_rasterize.find_visible(
-            positions[view], faces, 0, len(faces), first_row, height, ids[rows]
+    def run(piece: tuple[int, int, int]) -> None:
+        view, first_row, last_row = piece
+        rows = (view, slice(first_row, last_row))
+        triangles, pictures = (positions[view], faces), tuple(image[rows] for image in images)
+        numba_surface.fill_surface(
+            *triangles, first_row, height, arrays, turn_normals, seen[rows], pictures
         )
-        pictures = tuple(image[rows] for image in images)
-        numba_surface.fill_surface(*triangles, arrays, turn_normals, ids[rows], pictures)
 
-    run_pieces(run, _row_pieces(views, height))
-    return torch.from_numpy(ids), *(torch.from_numpy(image) for image in images)
+    run_pieces(run, _row_pieces(views, height, width))
+    return ids, *(torch.from_numpy(image) for image in images)
 
 
 def interpolate(
@@ -108,66 +133,46 @@ def shade(
     return result
 
 
-class _Rasterize(torch.autograd.Function):
+class _Barycentrics(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        clip_positions: Tensor,
-        triangles: Tensor,
-        resolution: tuple[int, int],
-        ranges: Tensor | None,
-        before: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        height, width = resolution
+        ctx: Any, clip_positions: Tensor, triangles: Tensor, ids: Tensor
+    ) -> tuple[Tensor, Tensor]:
         positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
-        views = len(positions) if ranges is None else len(ranges)
-        spans = _face_spans(ranges, views, len(faces))
-        ids = np.full((views, height, width), -1, np.int32)
-        nearer = None if before is None else as_array(before, np.int32)
-        rast = np.zeros((views, height, width, 4), np.float32)
-        rast_db = np.zeros((views, height, width, 4), np.float32)
+        seen, (views, height, width) = as_array(ids, np.int32), ids.shape
+        rast, rast_db = (np.empty((views, height, width, 4), np.float32) for _ in range(2))
 
-        def run(piece: tuple[int, int]) -> None:
-            view, first_row = piece
-            rows = (view, slice(first_row, first_row + ROWS_PER_PIECE))
-            triangles = (_of_view(positions, view), faces)
-            layer_before = None if nearer is None else nearer[rows]
-            numba_rasterize.find_visible(
-                *triangles, *spans[view], first_row, height, ids[rows], layer_before
-            )
+        def run(piece: tuple[int, int, int]) -> None:
+            view, first_row, last_row = piece
+            rows = (view, slice(first_row, last_row))
             numba_rasterize.fill_visible(
-                *triangles, first_row, height, ids[rows], rast[rows], rast_db[rows]
-            )
+                _of_view(positions, view), faces, first_row, height,
+                seen[rows], rast[rows], rast_db[rows],
+            )  # fmt: skip
 
-        run_pieces(run, _row_pieces(views, height))
-        outputs = torch.from_numpy(rast), torch.from_numpy(rast_db), torch.from_numpy(ids)
-        ctx.save_for_backward(clip_positions, triangles, outputs[2])
-        ctx.mark_non_differentiable(outputs[2])
-        return outputs
+        run_pieces(run, _row_pieces(views, height, width))
+        ctx.save_for_backward(clip_positions, triangles, ids)
+        return torch.from_numpy(rast), torch.from_numpy(rast_db)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         clip_positions, triangles, ids = ctx.saved_tensors
         positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
-        to_rast, to_rast_db = (as_array(gradient, np.float32) for gradient in gradients[:2])
-        views, ids = len(ids), ids.numpy()
+        upstream = tuple(as_array(gradient, np.float32) for gradient in gradients)
+        views, seen = len(ids), as_array(ids, np.int32)
         gradient = np.zeros((views, *positions.shape[-2:]), np.float64)
 
         def run(view: int) -> None:
+            to_rast, to_rast_db = (images[view] for images in upstream)
             numba_rasterize.scatter_gradient(
-                _of_view(positions, view),
-                faces,
-                ids[view],
-                to_rast[view],
-                to_rast_db[view],
-                gradient[view],
+                _of_view(positions, view), faces, seen[view], to_rast, to_rast_db, gradient[view]
             )
 
         run_pieces(run, range(views))
         if clip_positions.ndim == 2:
             gradient = gradient.sum(0)
-        return torch.from_numpy(gradient.astype(np.float32)), *(None,) * 4
+        return torch.from_numpy(gradient.astype(np.float32)), None, None
 
 
 class _Interpolate(torch.autograd.Function):
@@ -302,7 +307,12 @@ class _Shade(torch.autograd.Function):
         return to_colors, *(None,) * 6
 
 
-def _row_pieces(views: int, height: int) -> list[tuple[int, int]]:
-    """Views and the first of a piece's rows in them."""
-    first_rows = range(0, height, ROWS_PER_PIECE)
-    return [(view, first_row) for view in range(views) for first_row in first_rows]
+def _row_pieces(views: int, height: int, width: int, faces: int = 0) -> list[tuple[int, int, int]]:
+    """Views, the first row of a piece in them, and the last plus one; no pixel depends on them.
+
+    If each piece has to look at so many faces, pieces are large where all threads still have work.
+    """
+    rows = ROWS_PER_PIECE
+    if faces > rows * width and views >= torch.get_num_threads():
+        rows = max(height, 1)
+    return [(view, *bounds) for view in range(views) for bounds in cut(height, rows)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from texcsd.rendering.numba_kernel import kernel
 
-WIDE = 6
+WIDE = 4
 """Columns that must be more to make it worth while to find out, row by row, which matter."""
 
 
@@ -86,32 +86,64 @@ def _owns_edge(a, b, sign):
 
 
 @kernel
-def _inner_sign(edge, opposite):
-    """Sign of the edge functions inside a triangle that is all in front of the eye, 0 if in doubt.
-
-    It is that of the determinant, the value of an edge function at the vertex opposite to it.
-    """
-    a, b, c = edge[0] * opposite[0], edge[1] * opposite[1], edge[2] * opposite[3]
-    determinant, doubt = a + b + c, 1e-9 * (abs(a) + abs(b) + abs(c))
-    return 1.0 if determinant > doubt else -1.0 if determinant < -doubt else 0.0
+def _is_inside(edge0, edge1, edge2, edges, side):
+    """Whether a pixel is covered where these are the edge functions, all on this side or 0."""
+    (a0, b0, _), (a1, b1, _), (a2, b2, _) = edges
+    return (
+        (edge0 != 0 or _owns_edge(a0, b0, side))
+        and (edge1 != 0 or _owns_edge(a1, b1, side))
+        and (edge2 != 0 or _owns_edge(a2, b2, side))
+    )
 
 
 @kernel
-def _cut_span(a, rest, sign, span, width):
-    """The first and last column of a span where sign * (a*x + rest) can be 0 or more.
+def _oriented(edges, corner):
+    """Edge functions that are positive inside, and the determinant of a triangle; 0 if in doubt.
 
-    The kernel evaluates the very same a*x + rest, so that the crossing is off by the rounding of
-    one product only, and a margin of a millionth of a pixel is plenty.
+    The determinant is the value of an edge function at the corner opposite to it.
     """
-    first, last = span
-    if a == 0:
-        return span
-    crossing = (-rest / a * width + width - 1) / 2
-    if sign * a > 0 and crossing > first:
-        first = int(np.ceil(min(crossing - 1e-6, np.float64(width))))
-    elif sign * a < 0 and crossing < last:
-        last = int(np.floor(max(crossing + 1e-6, -1.0)))
-    return first, last
+    (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
+    a, b, c = a0 * corner[0], b0 * corner[1], c0 * corner[3]
+    determinant = a + b + c
+    if abs(determinant) <= 1e-9 * (abs(a) + abs(b) + abs(c)):
+        return edges, 0.0
+    if determinant > 0:
+        return edges, determinant
+    return ((-a0, -b0, -c0), (-a1, -b1, -c1), (-a2, -b2, -c2)), -determinant
+
+
+@kernel
+def depth_plane(edges, corner_z, determinant):
+    """z/w of a triangle as a plane (a, b, c): at normalised (x, y) it is a*x + (b*y + c)."""
+    (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
+    z0, z1, z2 = corner_z
+    scale = 1 / determinant
+    return (
+        (a0 * z0 + a1 * z1 + a2 * z2) * scale,
+        (b0 * z0 + b1 * z1 + b2 * z2) * scale,
+        (c0 * z0 + c1 * z1 + c2 * z2) * scale,
+    )
+
+
+@kernel
+def _bounds(edge, width, height):
+    """Where a row enters the side of an edge that is positive, and where it leaves it, in pixels.
+
+    As lines (p, q, r, s): from column p*row + q to column r*row + s.
+    """
+    a, b, c = edge
+    enters, leaves = (0.0, -np.inf), (0.0, np.inf)
+    if a != 0:
+        scale = -0.5 * width / a
+        slope = 2 * b * scale / height
+        start = (b * (1 - height) / height + c) * scale + 0.5 * (width - 1)
+        # With larger numbers, of an edge that is nearly level, rounding would come near a pixel.
+        if abs(slope) + abs(start) < 1e8:
+            if a > 0:
+                enters = slope, start
+            else:
+                leaves = slope, start
+    return enters, leaves
 
 
 @kernel
@@ -132,47 +164,17 @@ def triangle(positions, faces, face):
 
 
 @kernel
-def _depths(positions, faces, first_row, height, ids):
-    """Depth z/w of what some rows show, float64[rows, width]; inf where there is nothing.
+def find_visible(positions, faces, first_face, last_face, first_row, height, peeled, nearest, ids):
+    """Nearest triangle at every pixel centre of some rows.
 
-    Computed as in `find_visible`, and so equal to the last bit.
-    """
-    rows, width = ids.shape
-    depths = np.full((rows, width), np.inf)
-    x_centres, y_centres = centres(width), centres(height)
-    for row in range(rows):
-        y = y_centres[first_row + row]
-        for column in range(width):
-            face = int(ids[row, column])
-            if face < 0:
-                continue
-            ((a0, b0, c0), (a1, b1, c1), (a2, b2, c2)), corner_w = triangle(positions, faces, face)
-            z0, z1, z2 = corners(positions, faces, face, 2)
-            w0, w1, w2 = corner_w
-            x = x_centres[column]
-            edge0, edge1, edge2 = (
-                a0 * x + (b0 * y + c0),
-                a1 * x + (b1 * y + c1),
-                a2 * x + (b2 * y + c2),
-            )
-            w = edge0 * w0 + edge1 * w1 + edge2 * w2
-            depths[row, column] = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
-    return depths
-
-
-@kernel
-def find_visible(positions, faces, first_face, last_face, first_row, height, ids, before=None):
-    """Nearest triangle at every pixel centre of some rows; ids int32[rows, width] come in as -1.
-
-    Only faces first_face..last_face-1 are looked at; if the ids of a layer before are given, only
-    what lies behind it, and nothing where it is empty.
+    ids int32[rows, width] come in as -1 and their depths, nearest float64[rows, width], as inf.
+    Only faces first_face..last_face-1 are looked at, and of them only what lies behind the depths
+    peeled float64[rows, width], unless that is None.
 
     Of equally near triangles the first wins. Triangles that are not finite, or lie between no pixel
     centres, cover nothing.
     """
     rows, width = ids.shape
-    nearest = np.full((rows, width), np.inf)
-    peeled = nearest if before is None else _depths(positions, faces, first_row, height, before)
     pixels = _project(positions, height, width)
     x_centres, y_centres = centres(width), centres(height)
     for face in range(first_face, last_face):
@@ -184,42 +186,83 @@ def find_visible(positions, faces, first_face, last_face, first_row, height, ids
         bottom, top = max(bottom, first_row), min(top, first_row + rows - 1)
         if bottom > top:
             continue
-        (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = _edges(positions, faces, face)
-        z0, w0 = np.float64(positions[i, 2]), np.float64(positions[i, 3])
-        z1, w1 = np.float64(positions[j, 2]), np.float64(positions[j, 3])
-        z2, w2 = np.float64(positions[k, 2]), np.float64(positions[k, 3])
-        sign = _inner_sign((a0, b0, c0), positions[i]) if right - left > WIDE else 0.0
-        cut = sign != 0 and min(w0, w1, w2) > 0
+        edges, corner_w = triangle(positions, faces, face)
+        corner_z = corners(positions, faces, face, 2)
+        if right - left > WIDE:
+            oriented, determinant = _oriented(edges, positions[i])
+            if determinant > 0:
+                box = (left, right, bottom, top)
+                plane = depth_plane(oriented, corner_z, determinant)
+                _draw_wide(
+                    oriented,
+                    plane,
+                    box,
+                    x_centres,
+                    y_centres,
+                    first_row,
+                    face,
+                    peeled,
+                    nearest,
+                    ids,
+                )
+                continue
+        (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
+        w0, w1, w2 = corner_w
+        z0, z1, z2 = corner_z
         for row in range(bottom, top + 1):
             y = y_centres[row]
             row0, row1, row2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
-            span = left, right
-            if cut:
-                span = _cut_span(a0, row0, sign, span, width)
-                span = _cut_span(a1, row1, sign, span, width)
-                span = _cut_span(a2, row2, sign, span, width)
-            for column in range(span[0], span[1] + 1):
+            for column in range(left, right + 1):
                 x = x_centres[column]
                 edge0, edge1, edge2 = a0 * x + row0, a1 * x + row1, a2 * x + row2
                 lowest, highest = min(edge0, edge1, edge2), max(edge0, edge1, edge2)
                 if lowest < 0 < highest:
                     continue
                 side = 1.0 if highest > 0 else -1.0
-                if edge0 == 0 and not _owns_edge(a0, b0, side):
-                    continue
-                if edge1 == 0 and not _owns_edge(a1, b1, side):
-                    continue
-                if edge2 == 0 and not _owns_edge(a2, b2, side):
+                if not _is_inside(edge0, edge1, edge2, edges, side):
                     continue
                 w = edge0 * w0 + edge1 * w1 + edge2 * w2
                 if not w * side > 0:  # behind the eye
                     continue
                 depth = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
-                if before is not None and depth <= peeled[row - first_row, column]:
+                if peeled is not None and depth <= peeled[row - first_row, column]:
                     continue
                 if -1 <= depth <= 1 and depth < nearest[row - first_row, column]:
                     nearest[row - first_row, column] = depth
                     ids[row - first_row, column] = face
+
+
+@kernel
+def _draw_wide(edges, plane, box, x_centres, y_centres, first_row, face, peeled, nearest, ids):
+    """What `find_visible` does with one triangle, for many columns: looks where rows enter it.
+
+    Its edge functions are positive inside, where w is positive, too.
+    """
+    (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
+    width, height = len(x_centres), len(y_centres)
+    (p0, q0), (r0, s0) = _bounds(edges[0], width, height)
+    (p1, q1), (r1, s1) = _bounds(edges[1], width, height)
+    (p2, q2), (r2, s2) = _bounds(edges[2], width, height)
+    left, right, bottom, top = box
+    for row in range(bottom, top + 1):
+        enters = max(max(p0 * row + q0, p1 * row + q1), max(p2 * row + q2, np.float64(left)))
+        leaves = min(min(r0 * row + s0, r1 * row + s1), min(r2 * row + s2, np.float64(right)))
+        y = y_centres[row]
+        row0, row1, row2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
+        row_depth = plane[1] * y + plane[2]
+        # The margin is above rounding errors and far below a pixel; the edges themselves decide.
+        for column in range(int(np.ceil(enters - 1e-6)), int(np.floor(leaves + 1e-6)) + 1):
+            x = x_centres[column]
+            edge0, edge1, edge2 = a0 * x + row0, a1 * x + row1, a2 * x + row2
+            lowest = min(edge0, edge1, edge2)
+            if lowest < 0 or (lowest == 0 and not _is_inside(edge0, edge1, edge2, edges, 1.0)):
+                continue
+            depth = plane[0] * x + row_depth
+            if peeled is not None and depth <= peeled[row - first_row, column]:
+                continue
+            if -1 <= depth <= 1 and depth < nearest[row - first_row, column]:
+                nearest[row - first_row, column] = depth
+                ids[row - first_row, column] = face
 
 
 @kernel
@@ -254,26 +297,34 @@ def barycentrics(edges, corner_w, x, y, width, height):
 
 @kernel
 def fill_visible(positions, faces, first_row, height, ids, rast, rast_db):
-    """Barycentrics, z/w and barycentric slopes of the visible triangles of some rows."""
+    """Barycentrics, z/w and barycentric slopes of the visible triangles of some rows; else 0."""
     rows, width = ids.shape
     x_centres, y_centres = centres(width), centres(height)
-    known = -1
+    known, determinant = -1, 0.0
     edges, corner_w = no_triangle()
-    corner_z = corner_w
+    corner_z = plane = corner_w
     for row in range(rows):
+        y = y_centres[first_row + row]
         for column in range(width):
             face = int(ids[row, column])
             if face < 0:
+                for index in range(4):
+                    rast[row, column, index] = rast_db[row, column, index] = 0
                 continue
             if face != known:  # neighbours often see the same
                 edges, corner_w = triangle(positions, faces, face)
                 corner_z = corners(positions, faces, face, 2)
+                edges, determinant = _oriented(edges, positions[faces[face, 0]])
+                plane = depth_plane(edges, corner_z, determinant)
                 known = face
-            x, y = x_centres[column], y_centres[first_row + row]
+            x = x_centres[column]
             (u, v), slopes, w = barycentrics(edges, corner_w, x, y, width, height)
-            z = u * corner_z[0] + v * corner_z[1] + (1 - u - v) * corner_z[2]
+            if determinant > 0:
+                depth = plane[0] * x + (plane[1] * y + plane[2])
+            else:
+                depth = (u * corner_z[0] + v * corner_z[1] + (1 - u - v) * corner_z[2]) / w
             rast[row, column, 0], rast[row, column, 1] = u, v
-            rast[row, column, 2], rast[row, column, 3] = z / w, face + 1
+            rast[row, column, 2], rast[row, column, 3] = depth, face + 1
             for index in range(4):
                 rast_db[row, column, index] = slopes[index]
 

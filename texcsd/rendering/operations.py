@@ -69,11 +69,10 @@ def rasterize(
         ValueError: The shapes do not fit together.
     """
     _check_ranges(clip_positions, triangles, ranges)
+    arguments = clip_positions, triangles, resolution, ranges, grad_db
     if clip_positions.device.type == "cpu" or not _takes_nvdiffrast():
-        return _rasterize(clip_positions, triangles, resolution, ranges, grad_db)
-    rast, rast_db = nvdiffrast_operations.rasterize(
-        clip_positions, triangles, resolution, ranges, grad_db
-    )
+        return _rasterize(*arguments)[0]
+    rast, rast_db = nvdiffrast_operations.rasterize(*arguments)
     return Rasterization(rast, rast_db, rast[..., 3].int() - 1)
 
 
@@ -107,10 +106,7 @@ def rasterize_layers(
     if clip_positions.device.type != "cpu" and _takes_nvdiffrast():
         images = nvdiffrast_operations.rasterize_layers(*arguments, layers)
         return [Rasterization(*pair, pair[0][..., 3].int() - 1) for pair in images]
-    found: list[Rasterization] = []
-    for _ in range(layers):
-        found.append(_rasterize(*arguments, found[-1].triangle_ids if found else None))
-    return found
+    return _rasterize(*arguments, layers)
 
 
 def interpolate(
@@ -281,30 +277,20 @@ def _rasterize(
     resolution: tuple[int, int],
     ranges: Tensor | None,
     grad_db: bool,
-    before: Tensor | None = None,
-) -> Rasterization:
-    """Without nvdiffrast: what is visible, or what is behind the layer with the ids before."""
-    rasterize = _rasterize_on_cpu
-    if clip_positions.device.type == "cpu":
-        from texcsd.rendering.numba_operations import rasterize
-    rast, rast_db, ids = rasterize(clip_positions, triangles, resolution, ranges, before)
-    return Rasterization(rast, rast_db if grad_db else rast_db.detach(), ids)
-
-
-def _rasterize_on_cpu(
-    clip_positions: Tensor,
-    triangles: Tensor,
-    resolution: tuple[int, int],
-    ranges: Tensor | None,
-    before: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
+    layers: int = 1,
+) -> list[Rasterization]:
+    """Without nvdiffrast: numba finds the triangles, on the CPU, wherever the tensors are."""
     from texcsd.rendering import numba_operations
 
+    on_cpu = clip_positions.device.type == "cpu"
+    barycentrics = (numba_operations if on_cpu else torch_operations).barycentrics
     positions, faces = clip_positions.detach().cpu(), triangles.cpu()
-    before = None if before is None else before.cpu()
-    ids = numba_operations.rasterize(positions, faces, resolution, ranges, before)[2]
-    ids = ids.to(clip_positions.device)
-    return *torch_operations.barycentrics(clip_positions, triangles, ids), ids
+    found = []
+    for ids in numba_operations.visible_triangles(positions, faces, resolution, ranges, layers):
+        ids = ids.to(clip_positions.device)
+        rast, rast_db = barycentrics(clip_positions, triangles, ids)
+        found.append(Rasterization(rast, rast_db if grad_db else rast_db.detach(), ids))
+    return found
 
 
 def _torch_interpolate(

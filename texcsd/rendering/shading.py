@@ -1,7 +1,8 @@
-"""Material and light to image; linear colour to sRGB and back."""
+"""Material and light to image, diffuse or physically based; linear colour to sRGB and back."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,12 @@ from torch import Tensor
 
 from texcsd.rendering.cameras import Cameras
 from texcsd.rendering.rasterize import Surface
+from texcsd.rendering.reflectance import (
+    Environment,
+    Reflector,
+    distant_light,
+    environment_light,
+)
 from texcsd.rendering.texture import Material
 from texcsd.rendering.transfer import send
 
@@ -88,6 +95,57 @@ def _shade(material: Material, surface: Surface, lights: Lights, background: Ten
     light = exposure * (ambient + (1 - ambient) * facing)
     lit = linear_to_srgb((srgb_to_linear(material.base_color) * light).clamp(0, 1))
     return torch.where(surface.coverage > 0, lit, background)
+
+
+def shade_physically(
+    material: Material,
+    surface: Surface,
+    cameras: Cameras,
+    lights: Lights,
+    background: Tensor,
+    environment: Environment | None = None,
+) -> Tensor:
+    """Rough and metallic surfaces over a background, float32[view, height, width, 3], sRGB.
+
+    linear = exposure * (ambient * environment + (1 - ambient) * distant light), at most 1
+
+    The same lights as in `shade`, where a surface that reflects everything diffusely looks alike;
+    how light is reflected is in `reflectance`. Differentiable in everything but the coverage.
+
+    Args:
+        material: Of every pixel of the surface.
+        surface: What the cameras see.
+        cameras: Highlights depend on where the eye is.
+        lights: One per view.
+        background: float[view or 1, 1, 1, 3] or float[view or 1, height, width, 3], sRGB.
+        environment: Light from all around; None for white light, the same from everywhere.
+    """
+    view, row, column = (surface.coverage[..., 0] > 0).nonzero(as_tuple=True)
+    offsets = cameras.eyes[view] - surface.positions[view, row, column]
+
+    def seen(image: Tensor | None, default: float) -> Tensor:
+        if image is None:
+            return torch.full_like(offsets[:, 0], default)
+        return image[view, row, column, 0]
+
+    reflector = Reflector(
+        srgb_to_linear(material.base_color[view, row, column]),
+        roughness=seen(material.roughness, 1.0),
+        metallic=seen(material.metallic, 0.0),
+        normals=surface.normals[view, row, column],
+        towards_eye=torch.nn.functional.normalize(offsets, dim=1),
+    )
+    ambient, exposure = lights.ambient[view, None], lights.exposure[view, None]
+    around = environment_light(reflector, environment or _uniform_light(offsets))
+    distant = math.pi * distant_light(reflector, lights.direction[view])
+    lit = exposure * (ambient * around + (1 - ambient) * distant)
+    images = background.expand(*surface.coverage.shape[:3], 3)
+    return images.index_put((view, row, column), linear_to_srgb(lit.clamp(0, 1)))
+
+
+def _uniform_light(like: Tensor) -> Environment:
+    up = like.new_tensor([[0.0, 1.0, 0.0]])
+    return Environment(up, like.new_zeros(1), torch.ones_like(up))
 
 
 def downsample(images: Tensor, factor: int) -> Tensor:

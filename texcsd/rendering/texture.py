@@ -24,6 +24,10 @@ class Material:
 
     base_color: Tensor
     """float32[view, height, width, 3], sRGB in [0, 1]; arbitrary in the background."""
+    roughness: Tensor | None = None
+    """float32[view, height, width, 1] in [0, 1]; None for 1, as in glTF. `shade` does without."""
+    metallic: Tensor | None = None
+    """float32[view, height, width, 1] in [0, 1]; None for 0, no metal. `shade` does without."""
 
 
 class TexelPyramid(nn.Module):
