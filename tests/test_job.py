@@ -418,7 +418,7 @@ def test_two_processes_cannot_paint_into_one_folder(cube, folder, synthesis, mon
 
 KILLED = """
 import os, sys, texcsd
-from texcsd import job
+from texcsd import delivery, job
 from texcsd.checkpoint import save_checkpoint
 sys.path.insert(0, sys.argv[3])
 import test_job, torch
@@ -427,7 +427,7 @@ def die(mesh, denoiser, settings, folder, progress, original, looks):
     os._exit(9)
 job.synthesize = die
 job.load_denoiser = lambda model, device, *options: test_job.FakeDenoiser()
-job.can_write_mp4 = lambda: False
+delivery.can_write_mp4 = lambda: False
 texcsd.paint(sys.argv[1], "gold", sys.argv[2], texture_size=32, quiet=True)
 """
 

@@ -24,6 +24,9 @@ MOST_TEXELS = 8192**2
 """Of all textures together: what the largest single one has."""
 BASE_COLOR = "base_color"
 """Name of the only texture, or of one for faces without a material."""
+ATLAS = "atlas"
+"""Name of the one for all materials that were unwrapped."""
+Unwrap = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,34 @@ class TextureLayout:
     warnings: list[str]
 
 
+@dataclass(frozen=True)
+class _Group:
+    """The faces that could have a texture of their own."""
+
+    number: int
+    materials: tuple[str, ...]
+    report: UvReport
+    kept: bool
+    """Whether they keep their uv."""
+
+    @property
+    def name(self) -> str:
+        return self.materials[0] if self.materials and self.materials[0] else BASE_COLOR
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know about their uv."""
+        if self.kept:
+            return [f"{self.name}: {text}" for text in warnings_about_uv(self.report)]
+        reason = self.report.reason if self.report.present else None
+        return [f"{self.name} was unwrapped because {reason}."] if reason else []
+
+
 def lay_out_textures(
     mesh: Mesh,
     materials: Materials,
     per_material: Literal["auto", "on", "off"],
-    unwrap: Literal["auto", "always", "never"],
+    unwrap: Unwrap,
     texture_size: int,
     chosen: NDArray[np.bool_] | None = None,
 ) -> TextureLayout:
@@ -80,54 +106,28 @@ def lay_out_textures(
         return _one_texture(mesh, members[0], unwrap, texture_size)
     groups = groups if chosen is None else np.where(chosen, groups, -1)
     once = without_repeats(replace(mesh, textures=torch.from_numpy(groups)))
-    reports = {
-        group: inspect_uv(with_faces(once, once.texture_numbers() == group))
-        for group in np.unique(groups[groups >= 0]).tolist()
-    }
-    kept = [
-        group
-        for group, report in reports.items()
-        if unwrap != "always" and keeps_uv(report, unwrap)
-    ]
-    count = len(kept) + (len(kept) < len(reports))
+    found = _inspect_groups(once, members, unwrap)
+    count = sum(group.kept for group in found) + (not all(group.kept for group in found))
     if count > 1 and count * texture_size**2 > MOST_TEXELS:
-        text = f"{count} textures of {texture_size} x {texture_size}"
+        text = f"{count} textures of {texture_size} x {texture_size} are too many"
         if per_material == "on":
-            raise TexcsdError(
-                f"{text} are too many; lower --texture-size, or choose --per-material off"
-            )
+            raise TexcsdError(f"{text}; lower --texture-size, or choose --per-material off")
         layout = lay_out_textures(mesh, materials, "off", unwrap, texture_size, chosen)
-        text += " would be too many: all materials share one; lower --texture-size to change that"
+        text += ": all materials share one; lower --texture-size to give each its own"
         return replace(layout, warnings=[text, *layout.warnings])
-    warnings = [
-        f"{_name(members[group])} was unwrapped because {report.reason}."
-        for group, report in reports.items()
-        if group not in kept and unwrap != "always" and report.present
-    ]
-    if not kept and chosen is None:
-        everything = tuple(name for names in members for name in names)
+    warnings = [text for group in found if unwrap != "always" for text in group.warnings]
+    if chosen is None and not any(group.kept for group in found):
+        everything = tuple(name for group in found for name in group.materials)
         layout = _one_texture(mesh, everything, "always", texture_size)
         return replace(layout, warnings=warnings + layout.warnings)
-    slots = []
-    for group in kept:
-        warnings += [
-            f"{_name(members[group])}: {text}" for text in warnings_about_uv(reports[group])
-        ]
-        slots.append(_slot(_name(members[group]), members[group], "input", reports[group]))
-    number_of = {group: number for number, group in enumerate(kept)}
-    rest = [group for group in reports if group not in kept]
-    if rest:
-        once, source, notes = _unwrap_groups(once, rest, texture_size)
-        warnings += notes
-        number_of |= dict.fromkeys(rest, len(slots))
-        names = tuple(name for group in rest for name in members[group])
-        slots.append(_slot("atlas" if len(rest) > 1 else _name(names), names, source, None))
+    once, slots, number_of, notes = _slots(once, found, texture_size)
+    # What is not painted is numbered by its material.
     numbers = [
         number_of.get(group, -2 - material)
         for group, material in zip(groups.tolist(), materials.of_faces.tolist(), strict=True)
     ]
     laid_out = replace(repeat_uv(mesh, once), textures=torch.tensor(numbers), parts=mesh.parts)
-    return TextureLayout(laid_out, _with_unique_names(slots), warnings)
+    return TextureLayout(laid_out, _with_unique_names(slots), warnings + notes)
 
 
 def refuse_shared_primitives(path: Path, mesh: Mesh, chosen: NDArray[np.bool_]) -> None:
@@ -157,16 +157,45 @@ def _group_faces(
     return groups, members
 
 
+def _inspect_groups(mesh: Mesh, members: list[tuple[str, ...]], unwrap: Unwrap) -> list[_Group]:
+    """Decide for every group of faces, which are the textures of the mesh, about its uv."""
+    found = []
+    for number in mesh.texture_numbers().unique().tolist():
+        if number >= 0:
+            report = inspect_uv(with_faces(mesh, mesh.texture_numbers() == number))
+            kept = unwrap != "always" and keeps_uv(report, unwrap)
+            found.append(_Group(number, members[number], report, kept))
+    return found
+
+
 def _one_texture(
-    mesh: Mesh,
-    materials: tuple[str, ...],
-    unwrap: Literal["auto", "always", "never"],
-    texture_size: int,
+    mesh: Mesh, materials: tuple[str, ...], unwrap: Unwrap, texture_size: int
 ) -> TextureLayout:
     laid_out, source, notes = ensure_uv(mesh, unwrap, texture_size)
     report = inspect_uv(without_repeats(laid_out)) if source == "input" else None
-    slot = _slot(BASE_COLOR, materials, source, report)
-    return TextureLayout(laid_out, [slot], notes)
+    return TextureLayout(laid_out, [_slot(BASE_COLOR, materials, source, report)], notes)
+
+
+def _slots(
+    once: Mesh, found: list[_Group], texture_size: int
+) -> tuple[Mesh, list[TextureSlot], dict[int, int], list[str]]:
+    """Give a texture to each group that keeps its uv, and one to all others, which get new ones.
+
+    Returns:
+        The mesh with these uv, the textures, their numbers by those of the groups, and notes.
+    """
+    slots, number_of, notes = [], dict[int, int](), list[str]()
+    for group in found:
+        if group.kept:
+            number_of[group.number] = len(slots)
+            slots.append(_slot(group.name, group.materials, "input", group.report))
+    rest = [group for group in found if not group.kept]
+    if rest:
+        once, source, notes = _unwrap_groups(once, [group.number for group in rest], texture_size)
+        number_of |= {group.number: len(slots) for group in rest}
+        materials = tuple(name for group in rest for name in group.materials)
+        slots.append(_slot(rest[0].name if len(rest) == 1 else ATLAS, materials, source, None))
+    return once, slots, number_of, notes
 
 
 def _unwrap_groups(mesh: Mesh, groups: list[int], texture_size: int) -> tuple[Mesh, str, list[str]]:
@@ -181,10 +210,6 @@ def _unwrap_groups(mesh: Mesh, groups: list[int], texture_size: int) -> tuple[Me
     uv_faces[chosen] = unwrapped.uv_faces + len(uv)
     used, uv_faces = uv_faces.unique(return_inverse=True)
     return replace(mesh, uv=torch.cat([uv, unwrapped.uv])[used], uv_faces=uv_faces), source, notes
-
-
-def _name(materials: tuple[str, ...]) -> str:
-    return materials[0] if materials and materials[0] else BASE_COLOR
 
 
 def _slot(
