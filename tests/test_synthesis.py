@@ -448,3 +448,53 @@ def test_the_prior_counts_by_default_only_for_models_that_are_told_places():
     denoiser.takes_positions = True
     assert synthesis.choose_prior_scale(PaintSettings("red"), denoiser) == 3
     assert synthesis.choose_prior_scale(PaintSettings("red", prior_scale=0), denoiser) == 0
+
+
+def sphere_of_halves(left, right):
+    """The left and the right half show different textures, both over the same uv."""
+    sphere = sphere_mesh()
+    assert sphere.uv is not None and sphere.uv_faces is not None
+    middle = sphere.uv[sphere.uv_faces][..., 0].mean(1)
+    numbers = torch.where(middle < 0.5, left, right)
+    return replace(sphere, uv=sphere.uv * torch.tensor([2.0, 1.0]), textures=numbers)
+
+
+def test_textures_of_one_mesh_are_painted_together(tmp_path):
+    result = paint(tmp_path, mesh=sphere_of_halves(0, 1), steps=60)
+    assert len(result.base_color_maps) == len(result.seen) == 2
+    for image, seen in zip(result.base_color_maps, result.seen, strict=True):
+        red, green, blue = image[0][seen].mean(0)
+        assert seen.float().mean() > 0.8
+        assert red > 0.75 and green < 0.25 and blue < 0.25
+
+
+def test_what_is_not_painted_is_in_view_and_stays(tmp_path, monkeypatch):
+    """It is blue; close-ups look at the other half."""
+    shown, render = [], synthesis._render
+
+    def watching(surface, cameras, material, generator):
+        shown.append(material.base_color.detach())
+        return render(surface, cameras, material, generator)
+
+    monkeypatch.setattr(synthesis, "_render", watching)
+    looks = {-1: torch.tensor([0.0, 0.0, 1.0]).expand(1, 1, 1, 3)}
+    settings = PaintSettings(prompt="red", steps=40, views=3, texture_size=32, learning_rate=0.1)
+    progress = Progress(settings.steps, quiet=True)
+    mesh = sphere_of_halves(0, -1)
+    result = synthesis.synthesize(mesh, ColorDenoiser(), settings, tmp_path, progress, looks=looks)
+    (image,) = result.base_color_maps
+    assert image[0][result.seen[0]].mean(0)[0] > 0.7
+    blue = [(color == torch.tensor([0.0, 0.0, 1.0])).all(-1) for color in shown]
+    assert sum(pixels.any() for pixels in blue) > 10
+    assert torch.stack(blue).float().mean() < 0.35
+
+
+def test_an_interrupted_painting_of_two_textures_ends_with_the_same_bits(tmp_path):
+    mesh = sphere_of_halves(0, 1)
+    whole = paint(tmp_path / "whole", mesh=mesh, steps=12)
+    with pytest.raises(KeyboardInterrupt):
+        paint(tmp_path / "stopped", Interrupting(after=5), mesh, steps=12)
+    resumed = paint(tmp_path / "stopped", mesh=mesh, steps=12)
+    for number in range(2):
+        assert torch.equal(whole.base_color_maps[number], resumed.base_color_maps[number])
+        assert torch.equal(whole.seen[number], resumed.seen[number])

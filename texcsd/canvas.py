@@ -38,6 +38,8 @@ class Canvas:
     """By the number of the texture."""
     looks: dict[int, NDArray[np.uint8]]
     """By the negative numbers of textures that are not painted, uint8[rows, columns, 3]."""
+    look_names: dict[int, str]
+    """By these numbers, what the materials of the input are called."""
     kept_files: dict[str, Path]
     """Images of the input that an OBJ painted in part goes on showing, by their names there."""
     warnings: list[str]
@@ -59,7 +61,7 @@ class Canvas:
         """Of new materials, by the number of the texture; None if there is one for all."""
         if self.mesh.textures is None:
             return None
-        return {number: slot.name for number, slot in enumerate(self.slots)}
+        return self.look_names | {number: slot.name for number, slot in enumerate(self.slots)}
 
 
 def lay_out(mesh_path: Path, mesh: Mesh, settings: PaintSettings) -> Unfinished:
@@ -108,11 +110,13 @@ def make_canvas(mesh_path: Path, mesh: Mesh, unfinished: Unfinished) -> Canvas:
     slots = [TextureSlot(**slot) for slot in unfinished.notes["slots"]]
     warnings = unfinished.notes["warnings"]
     if not (mesh.texture_numbers() < 0).any():
-        return Canvas(mesh, slots, {}, {}, warnings)
-    looks, notes = read_looks(mesh_path, mesh, _materials(mesh_path, mesh))
+        return Canvas(mesh, slots, {}, {}, {}, warnings)
+    materials = _materials(mesh_path, mesh)
+    looks, notes = read_looks(mesh_path, mesh, materials)
+    names = {number: materials.names[-2 - number] for number in looks if number < -1}
     obj = mesh_path.suffix.lower() == ".obj"
     files = kept_materials(mesh_path).files if obj else {}
-    return Canvas(mesh, slots, looks, files, warnings + notes)
+    return Canvas(mesh, slots, looks, names, files, warnings + notes)
 
 
 def _materials(mesh_path: Path, mesh: Mesh) -> Materials:

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from texcsd.output.seams import measure_seams
@@ -60,3 +61,14 @@ def test_open_and_degenerate_edges_are_left_out(square, make_mesh):
     mesh = make_mesh(vertices, [[0, 1, 2], [0, 0, 2]], square.uv.numpy(), [[0, 1, 2], [0, 0, 2]])
     found = measure_seams(mesh, {0: np.zeros((8, 8, 3), np.uint8)})
     assert found["seam_edges"] == 0
+
+
+def test_where_two_textures_meet_is_a_seam_and_what_is_not_painted_is_none(square):
+    """The triangles have the same uv along their edge, but one shows white and one black."""
+    black, white = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)
+    mesh = dataclasses.replace(square, textures=torch.tensor([0, 1]))
+    found = measure_seams(mesh, {0: black, 1: white})
+    assert found == {"seam_edges": 1, "across_seams": 255.0, "within_charts": None}
+    mesh = dataclasses.replace(square, textures=torch.tensor([0, -1]))
+    found = measure_seams(mesh, {0: black, -1: white})
+    assert found == {"seam_edges": 0, "across_seams": None, "within_charts": None}

@@ -101,10 +101,9 @@ def lay_out_textures(
     Raises:
         TexcsdError: uv are to be kept that cannot be, or there would be too many texels.
     """
-    groups, members = _group_faces(materials, len(mesh.faces), per_material)
+    groups, members = _group_faces(materials, chosen, per_material)
     if len(members) == 1 and chosen is None:
         return _one_texture(mesh, members[0], unwrap, texture_size)
-    groups = groups if chosen is None else np.where(chosen, groups, -1)
     once = without_repeats(replace(mesh, textures=torch.from_numpy(groups)))
     found = _inspect_groups(once, members, unwrap)
     count = sum(group.kept for group in found) + (not all(group.kept for group in found))
@@ -142,18 +141,20 @@ def refuse_shared_primitives(path: Path, mesh: Mesh, chosen: NDArray[np.bool_]) 
 
 
 def _group_faces(
-    materials: Materials, face_count: int, per_material: str
+    materials: Materials, chosen: NDArray[np.bool_] | None, per_material: str
 ) -> tuple[NDArray[np.int64], list[tuple[str, ...]]]:
-    """Number the images that faces show, int64[face], and name the materials of each."""
-    groups, members = np.zeros(face_count, np.int64), []
+    """Number the images that chosen faces show, int64[face], and name the materials of each."""
+    of_faces = materials.of_faces
+    groups, members = np.full(len(of_faces), -1), []
+    chosen = np.ones(len(of_faces), bool) if chosen is None else chosen
     known: dict[str, int] = {}
-    for number in dict.fromkeys(materials.of_faces.tolist()):
+    for number in dict.fromkeys(of_faces[chosen].tolist()):
         image = materials.images[number] if number >= 0 else None
         key = f"material {number}" if image is None else f"image {image}"
         group = known.setdefault("all" if per_material == "off" else key, len(known))
         members += [()] if group == len(members) else []
         members[group] += (materials.names[number],) if number >= 0 else ()
-        groups[materials.of_faces == number] = group
+        groups[chosen & (of_faces == number)] = group
     return groups, members
 
 
