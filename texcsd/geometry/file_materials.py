@@ -154,7 +154,7 @@ def files_beside(path: Path) -> list[Path]:
     """
     try:
         return _files_beside(path)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return []  # Loading it will say what is wrong with it.
 
 

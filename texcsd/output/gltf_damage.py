@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +79,7 @@ def _same_images(before: GltfDocument, after: GltfDocument) -> bool:
 
 
 def _file(document: GltfDocument, image: Tree) -> bytes | None:
-    path: Path = document.folder / unquote(image.get("uri", ""))
+    path = document.file(image.get("uri", ""), "an image")
     return path.read_bytes() if path.is_file() else None
 
 

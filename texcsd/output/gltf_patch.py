@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
 
 from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_document import GltfDocument
@@ -121,7 +120,7 @@ def _embed_images(document: GltfDocument, buffer: GltfBuffer) -> None:
         if uri.startswith("data:") or "://" in uri:
             continue
         try:
-            content = (document.folder / unquote(uri)).read_bytes()
+            content = document.file(uri, "an image").read_bytes()
         except OSError:
             continue
         for signature, mime_type in SIGNATURES.items():
