@@ -4,6 +4,9 @@ The painting itself is replaced: each texture gets a colour of its own.
 """
 
 import io
+import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from test_job import FakeDenoiser
-from textured_meshes import gltf_tree, picture, write_glb, write_obj
+from textured_meshes import gltf_tree, picture, write_glb, write_gltf, write_obj
 
 import texcsd
 from texcsd import job
@@ -177,3 +180,39 @@ def test_a_look_that_cannot_be_read_is_one_colour_and_a_warning(tmp_path, synthe
     assert any("shown in one colour" in text for text in result.report["warnings"])
     (look,) = synthesis.looks.values()
     assert look.shape == (1, 1, 1, 3) and (look == 1).all()
+
+
+def bomb(path: Path) -> None:
+    """A PNG of a few hundred kilobytes that would unpack to more than a gigabyte."""
+    width = height = 20_000
+    packed = zlib.compress(b"\0" * (1 + 3 * width) * 50)
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checked = kind + content
+        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", packed) + chunk(b"IEND", b""))
+
+
+def test_a_picture_that_would_fill_the_memory_is_not_unpacked(tmp_path, synthesis) -> None:
+    """Painted over it does not matter; beside the paint it is a colour; edited it is refused."""
+    path = write_obj(tmp_path / "mesh.obj")
+    bomb(tmp_path / "skin.png")
+    tracemalloc.start()
+    paint(path)
+    result = paint(path, only="right", overwrite=True)
+    with pytest.raises(TexcsdError, match="more than 67108864 texels; make it smaller first"):
+        texcsd.edit(path, "brick", "wood", tmp_path / "edited")
+    assert tracemalloc.get_traced_memory()[1] < 200e6
+    assert any("make it smaller first; it is shown in one" in w for w in result.report["warnings"])
+
+
+def test_an_image_outside_the_folder_of_the_mesh_is_never_embedded(tmp_path, synthesis) -> None:
+    folder = tmp_path / "mesh"
+    folder.mkdir()
+    picture().save(tmp_path / "secret.png")
+    path = write_gltf(folder, "../secret.png")
+    with pytest.raises(TexcsdError, match=r'an image, "\.\./secret\.png", is outside the folder'):
+        paint(path)
+    assert not (folder / "results").exists()

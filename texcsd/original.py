@@ -185,6 +185,10 @@ def _decode(content: bytes, what: str) -> Picture:
             pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
     except TexcsdError:
         raise
+    except Image.DecompressionBombError as error:  # Pillow's own limit, beyond ours
+        raise TexcsdError(
+            f"{what} has more than {MOST_PIXELS} texels; make it smaller first"
+        ) from error
     except Exception as error:  # Each of Pillow's readers has its own way to fail.
         raise TexcsdError(
             f"{what} cannot be read ({type(error).__name__}); save it as PNG or JPEG"
