@@ -38,11 +38,14 @@ MAY_IMPORT = {
         "errors", "geometry", "rendering", "guidance", "output", "progress", "settings",
         "refinement",
     },
-    "delivery": {"errors", "geometry", "output", "checkpoint", "settings", "original"},
+    "canvas": {"errors", "geometry", "settings", "result_folder", "original"},
+    "delivery": {
+        "errors", "geometry", "output", "checkpoint", "settings", "original", "canvas",
+    },
     "job": {
         "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
         "settings", "result_folder", "report", "original", "synthesis", "displaced", "delivery",
-        "memory", "texcsd",
+        "canvas", "memory", "texcsd",
     },
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",

@@ -245,6 +245,18 @@ def test_the_summary_of_an_editing_says_what_was_kept(edit, capsys, monkeypatch)
     assert "  read back: 1,234 texels are the original's, to the bit\n" in output
 
 
+def test_the_summary_says_which_materials_several_textures_are_of(
+    paint, capsys, monkeypatch
+) -> None:
+    skin = {"file": "textures/skin.png", "materials": ["skin", "lip"], "uv_source": "input"}
+    atlas = {"file": "textures/atlas.png", "materials": [], "uv_source": "xatlas"}
+    monkeypatch.setitem(REPORT, "textures", [skin, atlas])
+    assert main(["paint", "cube.obj", "gold"]) == 0
+    printed = capsys.readouterr().out
+    assert "  textures/skin.png: skin, lip (their own UVs)\n" in printed
+    assert "  textures/atlas.png: what has no material (new UVs)\n" in printed
+
+
 def test_view_opens_the_page_of_a_result_folder(tmp_path, capsys, monkeypatch) -> None:
     opened, found = [], True
     monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or found)

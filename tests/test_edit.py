@@ -31,19 +31,19 @@ class FakeSynthesis:
         self.parts: list[str] = []
         self.interrupt = False
 
-    def __call__(self, mesh, denoiser, settings, checkpoint_folder, progress, original=None):
-        loaded = load_checkpoint(checkpoint_folder)
+    def __call__(self, mesh, denoiser, settings, folder, progress, original=None, looks=None):
+        loaded = load_checkpoint(folder)
         self.resumed_from.append(None if loaded is None else loaded[1]["step"])
         self.started_from.append(original.pixels)
         self.parts = [part.name for part in mesh.parts]
         if self.interrupt:
-            save_checkpoint(checkpoint_folder, {"x": torch.zeros(1)}, {"step": 7})
+            save_checkpoint(folder, {"x": torch.zeros(1)}, {"step": 7})
             raise KeyboardInterrupt
         size = settings.texture_size
         seen = torch.ones(size, size, dtype=torch.bool)
         blue = torch.tensor(BLUE).float() / 255
         seconds = {"render": 1.0, "denoise": 2.0, "update": 3.0}
-        return SynthesisResult(blue.expand(1, size, size, 3), seen, seconds)
+        return SynthesisResult([blue.expand(1, size, size, 3)], [seen], seconds)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import texcsd
 from texcsd import delivery, displaced, job
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
+from texcsd.geometry import texture_layout
 from texcsd.geometry.displacement import Displacement
 from texcsd.memory import Memory
 from texcsd.result_folder import AnotherPaintingError, default_folder
@@ -67,22 +68,26 @@ class FakeSynthesis:
         self.resumed_from: list[int | None] = []
         self.uv: list[torch.Tensor] = []
 
-    def __call__(self, mesh, denoiser, settings, checkpoint_folder, progress, original=None):
+    def __call__(self, mesh, denoiser, settings, folder, progress, original=None, looks=None):
         self.calls += 1
         self.uv.append(mesh.uv)
-        loaded = load_checkpoint(checkpoint_folder)
+        loaded = load_checkpoint(folder)
         self.resumed_from.append(None if loaded is None else loaded[1]["step"])
         if self.interrupt:
-            save_checkpoint(checkpoint_folder, {"x": torch.zeros(1)}, {"step": 7})
+            save_checkpoint(folder, {"x": torch.zeros(1)}, {"step": 7})
             raise KeyboardInterrupt
         progress.update(settings.steps)
         size = settings.texture_size
         color = torch.tensor([0.2, 0.4, settings.seed / 10])
         seen = torch.ones(size, size, dtype=torch.bool)
         seen[: size // 2] = False
+        count = int(mesh.texture_numbers().max()) + 1
         seconds = {"render": 1.0, "denoise": 2.0, "update": 3.0}
         return SynthesisResult(
-            color.expand(1, size, size, 3), seen, seconds, ["unknown word", "dark"]
+            [color.expand(1, size, size, 3)] * count,
+            [seen] * count,
+            seconds,
+            ["unknown word", "dark"],
         )
 
 
@@ -261,7 +266,7 @@ def interrupted_or_not(cube, folder, synthesis, finished: bool) -> None:
 def test_an_interrupted_painting_goes_on_from_its_checkpoint(
     cube, folder, synthesis, monkeypatch
 ) -> None:
-    monkeypatch.setattr(job, "ensure_uv", half_size_uv)
+    monkeypatch.setattr(texture_layout, "ensure_uv", half_size_uv)
     interrupted_or_not(cube, folder, synthesis, finished=False)
     assert sorted(contents(folder)) == [
         "unfinished/atlas.safetensors",
@@ -271,7 +276,7 @@ def test_an_interrupted_painting_goes_on_from_its_checkpoint(
     def unwrap_again(*_: object) -> None:
         raise AssertionError("the checkpoint belongs to the first atlas")
 
-    monkeypatch.setattr(job, "ensure_uv", unwrap_again)
+    monkeypatch.setattr(texture_layout, "ensure_uv", unwrap_again)
     result = paint(cube, folder)
     assert synthesis.resumed_from == [None, 7]
     assert result.report["resumed"] is True and result.report["uv_source"] == "half size"
@@ -413,16 +418,16 @@ def test_two_processes_cannot_paint_into_one_folder(cube, folder, synthesis, mon
 
 KILLED = """
 import os, sys, texcsd
-from texcsd import delivery, displaced, job
+from texcsd import delivery, job
 from texcsd.checkpoint import save_checkpoint
 sys.path.insert(0, sys.argv[3])
 import test_job, torch
-def die(mesh, denoiser, settings, folder, progress, original):
+def die(mesh, denoiser, settings, folder, progress, original, looks):
     save_checkpoint(folder, {"x": torch.zeros(1)}, {"step": 7})
     os._exit(9)
 job.synthesize = die
 job.load_denoiser = lambda model, device, *options: test_job.FakeDenoiser()
-job.can_write_mp4 = lambda: False
+delivery.can_write_mp4 = lambda: False
 texcsd.paint(sys.argv[1], "gold", sys.argv[2], texture_size=32, quiet=True)
 """
 
@@ -523,7 +528,7 @@ def test_the_obj_is_the_input_with_another_library(cube, folder, synthesis) -> N
 
 
 def test_a_damaged_mesh_is_an_error_and_no_result(cube, folder, synthesis, monkeypatch) -> None:
-    write = job.mesh_file_contents
+    write = delivery.mesh_file_contents
 
     def move_a_vertex(mesh_path, mesh, *others):
         contents = write(mesh_path, mesh, *others)
@@ -531,7 +536,7 @@ def test_a_damaged_mesh_is_an_error_and_no_result(cube, folder, synthesis, monke
         return contents
 
     with monkeypatch.context() as patched:
-        patched.setattr(job, "mesh_file_contents", move_a_vertex)
+        patched.setattr(delivery, "mesh_file_contents", move_a_vertex)
         with pytest.raises(TexcsdError, match=r"cube\.obj: .* max_position_delta is 0\.0001"):
             paint(cube, folder)
     assert all(name.startswith("unfinished/") for name in contents(folder))

@@ -138,7 +138,7 @@ def edit_settings(**options) -> EditSettings:
 
 def test_editing_has_the_settings_of_painting_but_for_those_it_decides_itself() -> None:
     painting, editing = ({o.name for o in options(kind)} for kind in (PaintSettings, EditSettings))
-    assert editing - painting == {"source_prompt", "mask", "only"}
+    assert editing - painting == {"source_prompt", "mask"}
     assert painting - editing == set(EditSettings.not_offered)
     texts = [option.help for option in options(EditSettings)]
     assert len(set(texts)) == len(texts) and all(text.endswith(".") for text in texts)
@@ -166,7 +166,7 @@ def test_a_bad_setting_of_editing_is_refused_in_one_line(options: dict, complain
 
 
 def test_a_file_may_have_the_settings_of_editing(tmp_path: Path) -> None:
-    path = settings_file(tmp_path, 'only = "seat"\n')
-    assert read_settings(path, EditSettings) == {"only": "seat"}
-    with pytest.raises(TexcsdError, match='unknown setting "only"'):
+    path = settings_file(tmp_path, 'mask = "seat.png"\n')
+    assert read_settings(path, EditSettings) == {"mask": "seat.png"}
+    with pytest.raises(TexcsdError, match='unknown setting "mask"'):
         read_settings(path)

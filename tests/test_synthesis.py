@@ -101,14 +101,14 @@ def paint(tmp_path, progress=None, mesh=None, **options):
 
 def test_a_grey_sphere_takes_the_colour_of_the_prompt(tmp_path):
     result = paint(tmp_path, steps=60)
-    red, green, blue = result.base_color_map[0][result.seen].mean(0)
+    red, green, blue = result.base_color_maps[0][0][result.seen[0]].mean(0)
     assert red > 0.8 and green < 0.2 and blue < 0.2
 
 
 @pytest.mark.parametrize("guidance", ["csd", "sds", "nfsd", "bridge"])
 def test_every_method_takes_the_sphere_to_the_colour_of_the_prompt(tmp_path, guidance):
     options = {"negative_prompt": "green", "steps": 40}
-    image = paint(tmp_path, guidance=guidance, **options).base_color_map[0, 4:28]
+    image = paint(tmp_path, guidance=guidance, **options).base_color_maps[0][0, 4:28]
     assert image[..., 0].mean() > 0.75 and image[..., 1].mean() < 0.35
 
 
@@ -125,7 +125,7 @@ def test_each_side_takes_the_colour_of_its_own_prompt(tmp_path, monkeypatch, fro
     monkeypatch.setattr(ColorDenoiser, "knows_sides", True)
     monkeypatch.setattr(sys.modules[__name__], "COLORS", COLORS | SIDE_COLORS)
     options = {"steps": 40, "close_up_fraction": 0.0}
-    image = paint(tmp_path, front=front, **options).base_color_map[0, 10:22]
+    image = paint(tmp_path, front=front, **options).base_color_maps[0][0, 10:22]
     # The azimuth of the sphere goes around the texture once.
     around = image.roll(4 - column, 1).unflatten(1, (4, 8)).mean((0, 2))
     assert around.argmax(1).tolist() == [0, 1, 2, 1]
@@ -135,7 +135,7 @@ def test_prompts_for_sides_can_be_switched_off(tmp_path, monkeypatch):
     plain = paint(tmp_path / "a", steps=3)
     monkeypatch.setattr(ColorDenoiser, "knows_sides", True)
     off = paint(tmp_path / "b", steps=3, side_prompts="off")
-    assert torch.equal(plain.base_color_map, off.base_color_map)
+    assert torch.equal(plain.base_color_maps[0], off.base_color_maps[0])
 
 
 @pytest.mark.parametrize("guidance", ["nfsd", "bridge"])
@@ -170,9 +170,9 @@ def test_chunks_and_timestep_weights_reach_the_direction(tmp_path, monkeypatch):
         return predict(self, noisy, *arguments)
 
     monkeypatch.setattr(ColorDenoiser, "predict_noise", counting)
-    whole = paint(tmp_path / "a", steps=2).base_color_map
-    parts = paint(tmp_path / "b", steps=2, chunk=4).base_color_map
-    weighed = paint(tmp_path / "c", steps=2, timestep_weight="noise").base_color_map
+    whole = paint(tmp_path / "a", steps=2).base_color_maps[0]
+    parts = paint(tmp_path / "b", steps=2, chunk=4).base_color_maps[0]
+    weighed = paint(tmp_path / "c", steps=2, timestep_weight="noise").base_color_maps[0]
     assert batches == [6, 6, 4, 2, 4, 2, 6, 6]
     assert torch.equal(whole, parts) and not torch.equal(whole, weighed)
 
@@ -190,7 +190,8 @@ def test_a_negative_prompt_is_moved_away_from(tmp_path):
     options = {"steps": 40, "negative_scale_start": 0.5, "negative_scale_end": 0.5}
     without = paint(tmp_path / "a", **options)
     against = paint(tmp_path / "b", negative_prompt="green", **options)
-    assert against.base_color_map[0, ..., 1].mean() < without.base_color_map[0, ..., 1].mean()
+    greens = [result.base_color_maps[0][0, ..., 1].mean() for result in (against, without)]
+    assert greens[0] < greens[1]
 
 
 def test_without_a_negative_prompt_its_branch_is_never_evaluated(tmp_path, monkeypatch):
@@ -211,9 +212,9 @@ def test_without_a_negative_prompt_its_branch_is_never_evaluated(tmp_path, monke
 def test_the_same_seed_gives_the_same_bits_and_another_seed_another_texture(tmp_path):
     first, again = paint(tmp_path / "a"), paint(tmp_path / "b")
     other = paint(tmp_path / "c", seed=1)
-    assert torch.equal(first.base_color_map, again.base_color_map)
-    assert torch.equal(first.seen, again.seen)
-    assert not torch.equal(first.base_color_map, other.base_color_map)
+    assert torch.equal(first.base_color_maps[0], again.base_color_maps[0])
+    assert torch.equal(first.seen[0], again.seen[0])
+    assert not torch.equal(first.base_color_maps[0], other.base_color_maps[0])
 
 
 @pytest.mark.parametrize("step", [9, 15], ids=["before", "after"])
@@ -226,8 +227,8 @@ def test_interrupted_before_or_after_the_finest_level_joins_it_ends_with_the_sam
     checkpoint = load_checkpoint(tmp_path / "b")
     assert checkpoint is not None and checkpoint[1]["step"] == step
     resumed = paint(tmp_path / "b")
-    assert torch.equal(whole.base_color_map, resumed.base_color_map)
-    assert torch.equal(whole.seen, resumed.seen)
+    assert torch.equal(whole.base_color_maps[0], resumed.base_color_maps[0])
+    assert torch.equal(whole.seen[0], resumed.seen[0])
 
 
 @pytest.mark.parametrize("where", ["zero_grad", "step"])
@@ -246,7 +247,7 @@ def test_an_interrupt_in_the_middle_of_an_update_leaves_no_half_step(tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         paint(tmp_path / "b")
     monkeypatch.undo()
-    assert torch.equal(whole.base_color_map, paint(tmp_path / "b").base_color_map)
+    assert torch.equal(whole.base_color_maps[0], paint(tmp_path / "b").base_color_maps[0])
 
 
 def test_a_run_killed_between_checkpoints_repeats_the_lost_steps(tmp_path, monkeypatch):
@@ -255,7 +256,7 @@ def test_a_run_killed_between_checkpoints_repeats_the_lost_steps(tmp_path, monke
     with pytest.raises(KeyboardInterrupt):
         paint(tmp_path / "b", progress=Interrupting(after=5))
     monkeypatch.undo()
-    assert torch.equal(whole.base_color_map, paint(tmp_path / "b").base_color_map)
+    assert torch.equal(whole.base_color_maps[0], paint(tmp_path / "b").base_color_maps[0])
 
 
 def test_texels_no_camera_can_see_are_not_called_seen(tmp_path):
@@ -273,7 +274,7 @@ def test_texels_no_camera_can_see_are_not_called_seen(tmp_path):
         faces,
         (Part("spheres", 0, len(faces)),),
     )
-    seen = paint(tmp_path, mesh=mesh, steps=40).seen
+    seen = paint(tmp_path, mesh=mesh, steps=40).seen[0]
     assert seen[2:24, :16].float().mean() > 0.9
     assert not seen[:, 16:].any()
 
@@ -281,8 +282,8 @@ def test_texels_no_camera_can_see_are_not_called_seen(tmp_path):
 def test_the_learning_rate_falls_linearly_to_a_tenth(tmp_path, monkeypatch):
     rates, advance = [], synthesis.Painting.advance
 
-    def recording(self, surface, learning_rate):
-        advance(self, surface, learning_rate)
+    def recording(self, surface, textures, learning_rate):
+        advance(self, surface, textures, learning_rate)
         rates.append([group["lr"] for group in self.optimizer.param_groups])
 
     monkeypatch.setattr(synthesis.Painting, "advance", recording)
@@ -296,7 +297,7 @@ def test_the_finest_level_learns_nothing_until_it_joins(tmp_path):
             paint(tmp_path, progress=Interrupting(after=step))
         checkpoint = load_checkpoint(tmp_path)
         assert checkpoint is not None
-        return [checkpoint[0][f"texture.levels.{index}"] for index in range(2)]
+        return [checkpoint[0][f"texture.0.levels.{index}"] for index in range(2)]
 
     start, before, after = levels(1), levels(11), levels(15)
     assert not torch.equal(start[0], before[0]) and torch.equal(start[1], before[1])
@@ -307,9 +308,9 @@ def test_texels_that_hardly_any_pixel_has_shown_are_not_called_seen(tmp_path):
     painting = synthesis.Painting(
         PaintSettings(prompt="red", texture_size=16), torch.device("cpu"), tmp_path
     )
-    painting.pixels[:, :4] = 100
-    painting.pixels[:, 4] = 1
-    assert torch.equal(painting.seen_texels(), (torch.arange(16) < 4).expand(16, 16))
+    painting.pixels[0, :, :4] = 100
+    painting.pixels[0, :, 4] = 1
+    assert torch.equal(painting.seen_texels()[0], (torch.arange(16) < 4).expand(16, 16))
 
 
 def test_texels_that_only_coarse_mips_reach_do_not_wander_in_colour(tmp_path):
@@ -318,7 +319,7 @@ def test_texels_that_only_coarse_mips_reach_do_not_wander_in_colour(tmp_path):
     assert sphere.uv is not None
     mesh = replace(sphere, uv=sphere.uv * torch.tensor([0.25, 1.0]))
     result = paint(tmp_path, mesh=mesh, steps=40, texture_size=64)
-    image = result.base_color_map[0]
+    image = result.base_color_maps[0][0]
     assert image[8:56, 2:14, 0].mean() > 0.8
     # Measured: 0.10, most of it the initial noise; 0.49 where Adam normalises traces to full steps.
     assert (image[:, 36:56] - 0.5).abs().max() < 0.2
@@ -390,9 +391,9 @@ def edit(folder, original, progress=None, source="red", target="green", **option
 
 def test_an_editing_starts_from_the_texture_and_goes_to_the_target(tmp_path):
     original = original_texture()
-    untouched = edit(tmp_path / "a", original, steps=1, learning_rate=1e-6).base_color_map[0]
+    untouched = edit(tmp_path / "a", original, steps=1, learning_rate=1e-6).base_color_maps[0][0]
     np.testing.assert_array_equal((untouched * 255).round().byte().numpy(), original.pixels)
-    image = edit(tmp_path / "b", original, steps=80).base_color_map[0, 4:28]
+    image = edit(tmp_path / "b", original, steps=80).base_color_maps[0][0, 4:28]
     assert image[..., 1].mean() > 0.6 and image[..., 0].mean() < 0.4
 
 
@@ -400,7 +401,7 @@ def test_where_source_and_target_agree_an_editing_changes_nothing(tmp_path):
     """Without the prior, that is: the method itself moves along the difference of both."""
     scales = {"negative_scale_start": 1.0, "negative_scale_end": 1.0, "prior_scale": 0.0}
     original = original_texture()
-    image = edit(tmp_path, original, target="red", **scales).base_color_map[0]
+    image = edit(tmp_path, original, target="red", **scales).base_color_maps[0][0]
     np.testing.assert_array_equal((image * 255).round().byte().numpy(), original.pixels)
 
 
@@ -409,14 +410,14 @@ def test_texels_that_may_not_change_are_the_originals_in_every_view(tmp_path, mo
     may_change[:16] = True
     original = original_texture(may_change)
     shown = []
-    sample_map = synthesis.sample_map
+    sample_maps = synthesis.sample_maps
 
-    def watching(base_color_map, surface):
-        shown.append(base_color_map.detach())
-        return sample_map(base_color_map, surface)
+    def watching(base_color_maps, surface, textures):
+        shown.append(base_color_maps[0].detach())
+        return sample_maps(base_color_maps, surface, textures)
 
-    monkeypatch.setattr(synthesis, "sample_map", watching)
-    image = edit(tmp_path, original).base_color_map[0]
+    monkeypatch.setattr(synthesis, "sample_maps", watching)
+    image = edit(tmp_path, original).base_color_maps[0][0]
     kept = torch.from_numpy(original.pixels[16:]) / 255
     assert torch.equal(image[16:], kept)
     assert image[:16, :, 1].mean() > image[16:, :, 1].mean() + 0.3
@@ -433,7 +434,7 @@ def test_an_interrupted_editing_ends_with_the_same_bits(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         edit(tmp_path / "cut", original_texture(), Interrupting(after=5), steps=12)
     resumed = edit(tmp_path / "cut", original_texture(), steps=12)
-    assert torch.equal(whole.base_color_map, resumed.base_color_map)
+    assert torch.equal(whole.base_color_maps[0], resumed.base_color_maps[0])
 
 
 def test_the_source_prompt_is_the_negative_one(tmp_path):
@@ -447,3 +448,53 @@ def test_the_prior_counts_by_default_only_for_models_that_are_told_places():
     denoiser.takes_positions = True
     assert synthesis.choose_prior_scale(PaintSettings("red"), denoiser) == 3
     assert synthesis.choose_prior_scale(PaintSettings("red", prior_scale=0), denoiser) == 0
+
+
+def sphere_of_halves(left, right):
+    """The left and the right half show different textures, both over the same uv."""
+    sphere = sphere_mesh()
+    assert sphere.uv is not None and sphere.uv_faces is not None
+    middle = sphere.uv[sphere.uv_faces][..., 0].mean(1)
+    numbers = torch.where(middle < 0.5, left, right)
+    return replace(sphere, uv=sphere.uv * torch.tensor([2.0, 1.0]), textures=numbers)
+
+
+def test_textures_of_one_mesh_are_painted_together(tmp_path):
+    result = paint(tmp_path, mesh=sphere_of_halves(0, 1), steps=60)
+    assert len(result.base_color_maps) == len(result.seen) == 2
+    for image, seen in zip(result.base_color_maps, result.seen, strict=True):
+        red, green, blue = image[0][seen].mean(0)
+        assert seen.float().mean() > 0.8
+        assert red > 0.75 and green < 0.25 and blue < 0.25
+
+
+def test_what_is_not_painted_is_in_view_and_stays(tmp_path, monkeypatch):
+    """It is blue; close-ups look at the other half."""
+    shown, render = [], synthesis._render
+
+    def watching(surface, cameras, material, generator):
+        shown.append(material.base_color.detach())
+        return render(surface, cameras, material, generator)
+
+    monkeypatch.setattr(synthesis, "_render", watching)
+    looks = {-1: torch.tensor([0.0, 0.0, 1.0]).expand(1, 1, 1, 3)}
+    settings = PaintSettings(prompt="red", steps=40, views=3, texture_size=32, learning_rate=0.1)
+    progress = Progress(settings.steps, quiet=True)
+    mesh = sphere_of_halves(0, -1)
+    result = synthesis.synthesize(mesh, ColorDenoiser(), settings, tmp_path, progress, looks=looks)
+    (image,) = result.base_color_maps
+    assert image[0][result.seen[0]].mean(0)[0] > 0.7
+    blue = [(color == torch.tensor([0.0, 0.0, 1.0])).all(-1) for color in shown]
+    assert sum(pixels.any() for pixels in blue) > 10
+    assert torch.stack(blue).float().mean() < 0.35
+
+
+def test_an_interrupted_painting_of_two_textures_ends_with_the_same_bits(tmp_path):
+    mesh = sphere_of_halves(0, 1)
+    whole = paint(tmp_path / "whole", mesh=mesh, steps=12)
+    with pytest.raises(KeyboardInterrupt):
+        paint(tmp_path / "stopped", Interrupting(after=5), mesh, steps=12)
+    resumed = paint(tmp_path / "stopped", mesh=mesh, steps=12)
+    for number in range(2):
+        assert torch.equal(whole.base_color_maps[number], resumed.base_color_maps[number])
+        assert torch.equal(whole.seen[number], resumed.seen[number])

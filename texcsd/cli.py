@@ -166,11 +166,23 @@ def _summary(report: dict[str, Any]) -> list[str]:
     kept = report.get("edit", {}).get("kept_texels", 0)
     return [
         *(f"  {name}" for name in report["outputs"].values()),
+        *_textures_lines(report.get("textures", [])),
         _damage_line(report["damage"].values()),
         *_seams_line(report["seams"]),
         *([f"  read back: {kept:,} texels are the original's, to the bit"] if kept else []),
         f"  {unseen:,} of {texels:,} texels were hardly in view and took the colours around them",
         "  seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()),
+    ]
+
+
+def _textures_lines(textures: list[dict[str, Any]]) -> list[str]:
+    """Which materials each texture is of, where there are several."""
+    if len(textures) < 2:
+        return []
+    return [
+        f"  {texture['file']}: {', '.join(texture['materials']) or 'what has no material'}"
+        f" ({'their own' if texture['uv_source'] == 'input' else 'new'} UVs)"
+        for texture in textures
     ]
 
 

@@ -19,8 +19,12 @@ import numpy as np
 import torch
 
 from texcsd import __version__
+from texcsd.canvas import lay_out, make_canvas
 from texcsd.checkpoint import write_bytes_atomically
 from texcsd.delivery import (
+    canvas_files,
+    copy_kept_files,
+    describe_textures,
     output_names,
     read_damage,
     read_kept_texels,
@@ -31,19 +35,15 @@ from texcsd.delivery import (
 from texcsd.displaced import displace
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import files_beside
-from texcsd.geometry.mesh import (
-    Mesh,
-    fit_to_unit_sphere,
-    load_mesh,
-)
-from texcsd.geometry.uv_atlas import ensure_uv
+from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.score import Denoiser
 from texcsd.memory import Memory
-from texcsd.original import read_original, shown_part
-from texcsd.output.bake import bake_texture
+from texcsd.original import Original, read_original, shown_part
+from texcsd.output.bake import TextureMaps, bake_texture, bake_textures
 from texcsd.output.gltf import png_bytes
-from texcsd.output.mesh_files import mesh_file_contents
+from texcsd.output.mesh_files import mesh_file_names
+from texcsd.output.preview import texture_maps
 from texcsd.output.seams import measure_seams
 from texcsd.output.viewer import three_js
 from texcsd.progress import Progress, StepListener
@@ -54,7 +54,6 @@ from texcsd.result_folder import (
     SHAPE,
     UNFINISHED,
     Request,
-    Unfinished,
     claim_folder,
     default_folder,
     delete_painting,
@@ -66,7 +65,12 @@ from texcsd.result_folder import (
     save_unfinished,
 )
 from texcsd.settings import EditSettings, PaintSettings
-from texcsd.synthesis import choose_negative_prompt, choose_prior_scale, synthesize
+from texcsd.synthesis import (
+    SynthesisResult,
+    choose_negative_prompt,
+    choose_prior_scale,
+    synthesize,
+)
 
 BLANK_PNG = png_bytes(np.zeros((1, 1, 3), np.uint8))
 
@@ -97,8 +101,13 @@ class PaintResult:
 
     @property
     def base_color(self) -> Path:
-        """The texture, a PNG in sRGB."""
+        """The texture, a PNG in sRGB; the first if there are several."""
         return self.folder / self.report["outputs"]["base_color"]
+
+    @property
+    def textures(self) -> list[Path]:
+        """All textures; `report["textures"]` says which materials each is of."""
+        return [self.folder / texture["file"] for texture in self.report["textures"]]
 
     @property
     def preview(self) -> Path:
@@ -244,8 +253,7 @@ def _paint(
     progress: Progress | StepListener,
 ) -> dict[str, Any]:
     """Paints and writes everything but the report, which it returns."""
-    outputs = output_names(mesh_path, settings)
-    refuse_foreign_files(folder, outputs.values(), mesh_path)
+    mesh_file_names(mesh_path, settings.format)  # One that is not to be had is refused at once.
     unfinished = None if overwrite else load_unfinished(folder, request)
     device = _resolve_device(settings.device)
     select_rasterizer(settings.rasterizer, torch.device(device))
@@ -274,25 +282,27 @@ def _paint(
         "prior_scale": choose_prior_scale(settings, denoiser),
     }
     warnings += _warn(_warnings_about(settings, denoiser))
-    resumed = unfinished is not None
+    resumed, edited = unfinished is not None, original is not None
     if unfinished is None:
-        made_from = (request.input_sha256, settings.unwrap, settings.texture_size)
-        unfinished = memory.recall("atlas", made_from, lambda: _make_atlas(mesh, settings))
+        made_from = (request.input_sha256, *_layout_choices(settings))
+        unfinished = memory.recall("atlas", made_from, lambda: lay_out(mesh_path, mesh, settings))
+    canvas = make_canvas(mesh_path, mesh, unfinished)
+    mesh = canvas.mesh
+    outputs = output_names(mesh_path, settings, canvas)
+    refuse_foreign_files(folder, outputs.values(), mesh_path)
+    if not resumed:
         # What cannot be written is refused now, not after the painting.
         three_js()
-        trial = dataclasses.replace(mesh, **unfinished.atlas)
-        uv_kept, edited = _uv_kept(unfinished), original is not None
-        shape = trial if settings.displace else None
-        mesh_file_contents(mesh_path, trial, uv_kept, BLANK_PNG, outputs, edited, shape)
+        blank = dict.fromkeys([*canvas.looks, *range(len(canvas.slots))], BLANK_PNG)
+        shape = mesh if settings.displace else None
+        canvas_files(mesh_path, canvas, blank, outputs, edited, shape)
         # Only now, when mesh, model and prompt are known to be good, may an older painting go.
         if overwrite:
             delete_painting(folder)
         save_unfinished(folder, request, unfinished, outputs.values())
-    warnings += _warn(unfinished.notes["warnings"])
-    mesh = dataclasses.replace(mesh, **unfinished.atlas)
-    going_on = "going on with" if resumed else "painting" if original is None else "editing"
-    source = unfinished.notes["uv_source"]
-    logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), source)
+    warnings += _warn(canvas.warnings)
+    going_on = "going on with" if resumed else "editing" if edited else "painting"
+    logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), canvas.uv_source)
     fitted, displaced = fit_to_unit_sphere(mesh), None
     if settings.displace:
         shape_file = folder / SHAPE
@@ -302,28 +312,30 @@ def _paint(
         warnings += _warn(displaced.warnings)
     shape = displaced.shape if displaced else None
     with progress:
-        checkpoints = folder / UNFINISHED
-        result = synthesize(fitted.to(device), denoiser, settings, checkpoints, progress, original)
+        checkpoints, looks = folder / UNFINISHED, texture_maps(canvas.looks, device)
+        result = synthesize(
+            fitted.to(device), denoiser, settings, checkpoints, progress, original, looks
+        )
     warnings += _warn([text for text in result.warnings if text not in warnings])
     del denoiser  # Free its memory: baking at a large texture size needs it.
     started = time.perf_counter()
-    pixels, may_change = (original.pixels, original.may_change) if original else (None, None)
-    maps = bake_texture(fitted, result.base_color_map, result.seen, pixels, may_change)
+    baked = _bake(fitted, result, original)
     # It is read again, to be patched.
     if _inputs_sha256(mesh_path, settings) != request.input_sha256:
         raise TexcsdError(
             f"{mesh_path}: was changed while it was painted; put it back and repeat the command, or"
             " paint anew with --overwrite"
         )
-    png, uv_kept = png_bytes(with_alpha(maps.base_color, original)), _uv_kept(unfinished)
-    edited = original is not None
-    mesh_files = mesh_file_contents(mesh_path, mesh, uv_kept, png, outputs, edited, shape)
+    pictures = canvas.looks | {number: maps.base_color for number, maps in enumerate(baked)}
+    pngs = {number: png_bytes(with_alpha(p, original)) for number, p in pictures.items()}
+    mesh_files = canvas_files(mesh_path, canvas, pngs, outputs, edited, shape)
     write_outputs(folder, outputs, mesh_files)
+    copy_kept_files(folder, canvas, outputs)
     names = [outputs[key] for key in mesh_files]
-    compared = mesh if original is None else whole_mesh
+    compared, uv_kept = (whole_mesh, True) if edited else (mesh, canvas.uv_kept)
     damage = read_damage(folder, names, mesh_path, compared, uv_kept, shape)
     warnings += _warn(
-        write_pictures(folder, outputs, fitted, shape or mesh, maps.base_color, png, mesh_path.stem)
+        write_pictures(folder, outputs, fitted, shape or mesh, pictures, pngs, mesh_path.stem)
     )
     kept = {} if original is None else read_kept_texels(folder / outputs["base_color"], original)
     seconds = {
@@ -332,6 +344,7 @@ def _paint(
         **result.seconds,
         "bake_and_write": time.perf_counter() - started,
     }
+    texels, unseen = (sum(getattr(m, name) for m in baked) for name in ("texels", "unseen_texels"))
     return {
         "texcsd": __version__,
         "prompt": settings.prompt,
@@ -340,11 +353,12 @@ def _paint(
         "input": describe_input(mesh_path, request.input_sha256, whole_mesh),
         "model": model,
         "device": device,
-        "uv_source": unfinished.notes["uv_source"],
-        "texels": maps.texels,
-        "unseen_texels": maps.unseen_texels,
-        "unseen_fraction": maps.unseen_texels / max(1, maps.texels),
-        "seams": measure_seams(fitted, maps.base_color),
+        "uv_source": canvas.uv_source,
+        "textures": describe_textures(canvas, baked, outputs),
+        "texels": texels,
+        "unseen_texels": unseen,
+        "unseen_fraction": unseen / max(1, texels),
+        "seams": measure_seams(fitted, pictures),
         "damage": damage,
         **({"shape": displaced.report} if displaced else {}),
         **kept,
@@ -355,6 +369,13 @@ def _paint(
         "outputs_sha256": {name: file_sha256(folder / name) for name in outputs.values()},
         "versions": describe_versions(),
     }
+
+
+def _bake(fitted: Mesh, result: SynthesisResult, original: Original | None) -> list[TextureMaps]:
+    if original is None:
+        return bake_textures(fitted, result.base_color_maps, result.seen)
+    only = result.base_color_maps[0], result.seen[0]
+    return [bake_texture(fitted, *only, original.pixels, original.may_change)]
 
 
 def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:
@@ -370,27 +391,15 @@ def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:
 
 
 def _inputs_sha256(mesh_path: Path, settings: PaintSettings) -> str:
-    if not isinstance(settings, EditSettings):
-        return input_sha256(mesh_path)
-    mask = [Path(settings.mask)] if settings.mask else []
-    return input_sha256(mesh_path, *files_beside(mesh_path), *mask)
+    edited = isinstance(settings, EditSettings)
+    mask = [Path(settings.mask)] if edited and settings.mask else []
+    looks = files_beside(mesh_path) if edited or settings.only else []
+    return input_sha256(mesh_path, *looks, *mask)
 
 
-def _make_atlas(mesh: Mesh, settings: PaintSettings) -> Unfinished:
-    started = time.perf_counter()
-    uv_source, warnings = "input", []
-    if not isinstance(settings, EditSettings):
-        mesh, uv_source, warnings = ensure_uv(mesh, settings.unwrap, settings.texture_size)
-    assert mesh.uv is not None and mesh.uv_faces is not None
-    seconds = time.perf_counter() - started
-    return Unfinished(
-        atlas={"uv": mesh.uv, "uv_faces": mesh.uv_faces},
-        notes={"uv_source": uv_source, "warnings": warnings, "seconds": seconds},
-    )
-
-
-def _uv_kept(unfinished: Unfinished) -> bool:
-    return unfinished.notes["uv_source"] == "input"
+def _layout_choices(settings: PaintSettings) -> tuple[str | int, ...]:
+    """The settings that textures and uv depend on, besides the mesh."""
+    return settings.unwrap, settings.texture_size, settings.per_material, settings.only
 
 
 def _resolve_device(device: str) -> str:

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import difflib
 import io
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from texcsd.errors import TexcsdError
-from texcsd.geometry.file_materials import Materials, read_image, read_materials
+from texcsd.geometry.file_materials import (
+    MOST_NAMES,
+    Materials,
+    named_faces,
+    read_image,
+    read_materials,
+)
 from texcsd.geometry.instances import with_parts
-from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.mesh import Mesh, with_faces
 from texcsd.geometry.uv_wrapping import wrap_uv
 from texcsd.rendering.rasterize import rasterize_uv
 
-MOST_PIXELS = 1 << 28
-"""Of an image file; larger ones are not unpacked."""
-MOST_NAMES = 12
-"""Named in a message."""
+MOST_PIXELS = 1 << 26
+"""Of an image file, 8192 x 8192; larger ones are not unpacked."""
+
+GREY = (0.5, 0.5, 0.5)
+"""Of surfaces without a material that are not painted."""
 
 BoolArray = NDArray[np.bool_]
 Picture = NDArray[np.uint8]
@@ -68,7 +74,8 @@ def read_original(mesh_path: Path, mesh: Mesh, size: int, mask: str, only: str) 
     if not np.isfinite(mesh.uv.cpu().numpy()).all():
         raise TexcsdError(f"{mesh_path}: has UVs that are no numbers; unwrap it, or paint it anew")
     materials = read_materials(mesh_path, mesh)
-    chosen = _named_faces(mesh_path, mesh, materials, only)
+    everything = np.ones(len(mesh.faces), bool)
+    chosen = named_faces(mesh_path, mesh, materials, only) if only else everything
     image = _one_image(mesh_path, materials, chosen)
     shown = _faces_with(materials, image)
     if mesh_path.suffix.lower() == ".obj" and not shown.all():
@@ -91,6 +98,38 @@ def read_original(mesh_path: Path, mesh: Mesh, size: int, mask: str, only: str) 
     return Original(pixels[..., :3], alpha, may_change, part_numbers, warnings)
 
 
+def read_looks(
+    mesh_path: Path, mesh: Mesh, materials: Materials
+) -> tuple[dict[int, Picture], list[str]]:
+    """Read what the faces of a mesh show that are not painted, by the numbers of their textures.
+
+    Args:
+        mesh_path: The input.
+        mesh: As `lay_out_textures` returns it.
+        materials: Of its faces.
+
+    Returns:
+        uint8[rows, columns, 3] each, a single texel for a plain colour, and warnings.
+    """
+    looks: dict[int, Picture] = {}
+    warnings = []
+    for number in mesh.texture_numbers().unique().tolist():
+        if number >= 0:
+            continue
+        material = -2 - number
+        color = materials.colors[material] if material >= 0 else GREY
+        looks[number] = np.full((1, 1, 3), np.rint(np.array(color) * 255), np.uint8)
+        image = materials.images[material] if material >= 0 else None
+        if image is not None:
+            try:
+                content = read_image(mesh_path, image)
+                what = f"{mesh_path}: the texture of {materials.names[material]}"
+                looks[number] = _decode(content, what)[..., :3]
+            except TexcsdError as error:
+                warnings.append(f"{error}; it is shown in one colour meanwhile")
+    return looks, warnings
+
+
 def shown_part(mesh: Mesh, original: Original) -> Mesh:
     """The mesh without the parts that show other textures or none."""
     return with_parts(mesh, original.parts)
@@ -102,30 +141,8 @@ def changing_part(mesh: Mesh, original: Original) -> Mesh:
     size = original.size
     u, v = mesh.uv[mesh.uv_faces].mean(1).cpu().numpy().T
     column, row = np.floor(u * size).astype(int) % size, np.floor((1 - v) * size).astype(int) % size
-    faces = np.flatnonzero(original.may_change[row, column])
-    return _with_faces(mesh, faces) if len(faces) else mesh
-
-
-def _named_faces(path: Path, mesh: Mesh, materials: Materials, name: str) -> BoolArray:
-    """bool[face]: those of the parts, or with the material, of that name; all without a name."""
-    if not name:
-        return np.ones(len(mesh.faces), bool)
-    chosen = np.isin(
-        materials.of_faces, [n for n, known in enumerate(materials.names) if known == name]
-    )
-    for part in mesh.parts:
-        # A node of a glTF with several primitives is there as name_1, name_2 and so on.
-        node = part.name if part.source is None else re.sub(r"_\d+$", "", part.name)
-        if name in (part.name, node):
-            chosen[part.first_face : part.first_face + part.face_count] = True
-    if not chosen.any():
-        known = dict.fromkeys([*materials.names, *(part.name for part in mesh.parts)])
-        nearest = difflib.get_close_matches(name, known, n=MOST_NAMES, cutoff=0.0)
-        raise TexcsdError(
-            f'{path}: no material, node or object with faces is named "{name}"; choose one of: '
-            + ", ".join(nearest)
-        )
-    return chosen
+    faces = torch.from_numpy(original.may_change[row, column])
+    return with_faces(mesh, faces) if faces.any() else mesh
 
 
 def _one_image(path: Path, materials: Materials, chosen: BoolArray) -> str:
@@ -168,6 +185,10 @@ def _decode(content: bytes, what: str) -> Picture:
             pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
     except TexcsdError:
         raise
+    except Image.DecompressionBombError as error:  # Pillow's own limit, beyond ours
+        raise TexcsdError(
+            f"{what} has more than {MOST_PIXELS} texels; make it smaller first"
+        ) from error
     except Exception as error:  # Each of Pillow's readers has its own way to fail.
         raise TexcsdError(
             f"{what} cannot be read ({type(error).__name__}); save it as PNG or JPEG"
@@ -216,22 +237,10 @@ def _nearer_to(mesh: Mesh, chosen: BoolArray, others: BoolArray, size: int) -> B
 
 def _distance(mesh: Mesh, faces: BoolArray, size: int) -> NDArray[np.float64]:
     """float64[size, size], in texels, to the nearest one whose centre lies in one of the faces."""
-    some = _with_faces(mesh, np.flatnonzero(faces))
+    some = with_faces(mesh, torch.from_numpy(faces))
     covered = rasterize_uv(wrap_uv(some), size, size).coverage[0, ..., 0].cpu().numpy() > 0
     if not covered.any():
         return np.full((size, size), np.inf)
     distance = distance_transform_edt(~covered)
     assert isinstance(distance, np.ndarray)
     return distance
-
-
-def _with_faces(mesh: Mesh, faces: NDArray[np.int64]) -> Mesh:
-    assert mesh.uv_faces is not None
-    return replace(
-        mesh,
-        faces=mesh.faces[faces],
-        uv_faces=mesh.uv_faces[faces],
-        normal_faces=mesh.normal_faces[faces],
-        polygons=None,
-        parts=(),
-    )

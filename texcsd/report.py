@@ -68,8 +68,11 @@ def _gltf_buffers(mesh_path: Path) -> Iterator[Path]:
     try:
         buffers = json.loads(mesh_path.read_bytes())["buffers"]
         uris = [buffer.get("uri", "data:") for buffer in buffers]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return  # Loading will say what is wrong with it.
     for uri in uris:
         if not uri.startswith("data:"):
-            yield mesh_path.parent / unquote(uri)
+            # Loading refuses what is elsewhere, before anything is read from there.
+            path = (mesh_path.parent / unquote(uri)).resolve()
+            if path.is_relative_to(mesh_path.parent.resolve()):
+                yield path

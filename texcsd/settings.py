@@ -62,6 +62,11 @@ class PaintSettings:
     format: Literal["auto", "same", "glb", "obj", "gltf"] = "auto"
     """Mesh files to write: "auto" for a GLB and the input's own OBJ or glTF, "same" for the latter
     alone, or one of the others."""
+    per_material: Literal["auto", "on", "off"] = "auto"
+    """A texture for every material whose UVs are usable (those that shared an image share one), or
+    one texture for all. "auto" is "on" unless there would be too many texels."""
+    only: str = ""
+    """Name of the material, node or object to paint; the others stay exactly as they are."""
     displace: float = 0.0
     """Refine the shape before it is painted: most that a vertex may move, in radii of the object,
     such as 0.03; 0 leaves the shape as it is. Faces, UVs and names stay."""
@@ -128,6 +133,8 @@ class PaintSettings:
         self._check_range("displace", 0.0, 0.1)
         self._check_range("displace_steps", 1, 1_000_000)
         self._check_range("displace_detail", 0.001, 1.0)
+        if self.displace and self.only:
+            raise TexcsdError("displace bends the whole mesh; leave out --only, or --displace")
         self._check_range("learning_rate", 1e-6, 1.0)
         self._check_range("guidance_scale", 0.0, 1000.0)
         self._check_range("negative_scale_start", 0.0, 100.0)
@@ -181,8 +188,8 @@ class EditSettings(PaintSettings):
 
     least_texture_size: ClassVar[int] = 0
     not_offered: ClassVar[tuple[str, ...]] = (
-        "negative_prompt", "guidance", "guidance_scale", "unwrap", "displace", "displace_steps",
-        "displace_detail",
+        "negative_prompt", "guidance", "guidance_scale", "unwrap", "per_material", "displace",
+        "displace_steps", "displace_detail",
     )  # fmt: skip
     """The source prompt, the method, the UVs and the shape leave no choice here."""
 

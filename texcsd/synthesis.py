@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
-from texcsd.geometry.mesh import Mesh, SurfaceSampler
+from texcsd.geometry.mesh import Mesh, SurfaceSampler, with_faces
 from texcsd.guidance.prompts import side_prompts, side_weights
 from texcsd.guidance.score import (
     NEED_NEGATIVE_PROMPT,
@@ -35,7 +35,14 @@ from texcsd.progress import Progress, StepListener
 from texcsd.rendering.cameras import Cameras, random_cameras
 from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh
 from texcsd.rendering.shading import downsample, random_lights, shade
-from texcsd.rendering.texture import TexelPyramid, count_pixels, sample_map
+from texcsd.rendering.texture import (
+    Material,
+    TexelPyramid,
+    count_pixels,
+    only_ids,
+    sample_maps,
+    textures_of_pixels,
+)
 from texcsd.rendering.transfer import send
 from texcsd.settings import EditSettings, PaintSettings
 from texcsd.stopwatch import Stopwatch
@@ -66,10 +73,11 @@ the coarsest mips reach, would else take full steps too: Adam divides by the gra
 class SynthesisResult:
     """A finished texture."""
 
-    base_color_map: Tensor
-    """float[1, size, size, 3], sRGB, row 0 on top."""
-    seen: Tensor
-    """bool[size, size]: the texels that the views have shown often enough to learn their colour."""
+    base_color_maps: list[Tensor]
+    """By the number of the texture, float[1, size, size, 3] each, sRGB, row 0 on top."""
+    seen: list[Tensor]
+    """Likewise, bool[size, size]: the texels that the views have shown often enough to learn their
+    colour."""
     seconds: dict[str, float]
     """Wall time by stage: render (views of the texture), denoise (all that the model does, and what
     it is told), update (gradient of the texture, and the optimiser)."""
@@ -83,35 +91,40 @@ def synthesize(
     checkpoint_folder: Path,
     progress: Progress | StepListener,
     original: Original | None = None,
+    looks: Mapping[int, Tensor] | None = None,
 ) -> SynthesisResult:
-    """Paint a texture by score distillation, going on from a checkpoint if there is one.
+    """Paint textures by score distillation, going on from a checkpoint if there is one.
 
     Step k draws its cameras, light and noise from a generator seeded by (seed, k) alone, so a
     resumed run takes the very steps an uninterrupted one takes.
 
     Args:
-        mesh: With uv, fitted to the unit sphere.
+        mesh: With uv, fitted to the unit sphere; each of its textures gets the size in settings.
         denoiser: Decides what matches the prompt.
         settings: Everything the user chose.
         checkpoint_folder: Exists; holds the checkpoint of an interrupted run, or nothing.
         progress: Told after every step.
         original: The texture to start from and to keep in part; None to start from grey.
+        looks: What faces show that are not painted, by the number of their texture, float[1, rows,
+            columns, 3] each, sRGB.
 
     Raises:
         KeyboardInterrupt: Passed on, after the checkpoint was saved.
         TexcsdError: The method needs a negative prompt, or the GPU more memory.
     """
     prompts = encode_prompts(settings, denoiser)
-    painting = Painting(settings, mesh.vertices.device, checkpoint_folder, original)
+    count = int(mesh.texture_numbers().max()) + 1
+    painting = Painting(settings, mesh.vertices.device, checkpoint_folder, original, count)
     # Small computations are quickest on the CPU, and there they need not wait for a GPU.
     whole = mesh.to("cpu")
-    sampler = SurfaceSampler(whole if original is None else changing_part(whole, original))
+    painted = with_faces(whole, whole.texture_numbers() >= 0)
+    sampler = SurfaceSampler(painted if original is None else changing_part(painted, original))
     saved_at = time.monotonic()
     progress.update(painting.step)
     try:
         while painting.step < settings.steps:
             with enough_memory():
-                _take_step(painting, mesh, sampler, denoiser, prompts, settings)
+                _take_step(painting, mesh, sampler, denoiser, prompts, settings, looks or {})
             progress.update(painting.step)
             if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
                 painting.save()
@@ -123,8 +136,8 @@ def synthesize(
         raise
     painting.save()
     with torch.no_grad():
-        base_color_map = painting.base_color_map()
-    return SynthesisResult(base_color_map, painting.seen_texels(), painting.stopwatch.seconds())
+        base_color_maps = [painting.base_color_map(number) for number in range(count)]
+    return SynthesisResult(base_color_maps, painting.seen_texels(), painting.stopwatch.seconds())
 
 
 @contextmanager
@@ -178,40 +191,46 @@ class Painting:
         device: torch.device,
         folder: Path,
         original: Original | None = None,
+        count: int = 1,
     ) -> None:
-        """Begin a painting, or take up the one whose checkpoint lies in `folder`."""
+        """Begin a painting of `count` textures, or take up the one whose checkpoint is there."""
         self.folder = folder
         self.step = 0
         self.changing = False
         self.stopwatch = Stopwatch(["render", "denoise", "update"], device)
-        size = settings.texture_size
+        self.size = size = settings.texture_size
         self.original = original
         self.kept: dict[int, tuple[Tensor, Tensor]] = {}
         """By texels per side: which of them may change, and the original's colours."""
+        generator = step_generator(settings.seed, -1)
         if original is None:
-            texture = TexelPyramid(size, generator=step_generator(settings.seed, -1))
+            textures = [TexelPyramid(size, generator=generator) for _ in range(count)]
         else:
-            texture = TexelPyramid.from_image(_reduced(original, size)[1])
-        self.texture = texture.to(device)
+            textures = [TexelPyramid.from_image(_reduced(original, size)[1])]
+        self.textures = torch.nn.ModuleList(textures).to(device)
         map_size = min(size, LARGEST_PIXEL_MAP)
-        self.pixels = torch.zeros(map_size, map_size, dtype=torch.int32, device=device)
-        """How many of the views' pixels had their centre in each part of the texture."""
+        self.pixels = torch.zeros(count, map_size, map_size, dtype=torch.int32, device=device)
+        """How many of the views' pixels had their centre in each part of each texture."""
         # Adam with the short memory of gradients that the noise of random views asks for.
         groups = [
             {"params": [level], "eps": TYPICAL_GRADIENT / level.shape[1] ** 2}
-            for level in self.texture.levels
+            for texture in textures
+            for level in texture.levels
         ]
         self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
         if (checkpoint := load_checkpoint(folder)) is not None:
             self._restore(*checkpoint)
 
-    def base_color_map(self, without_finest: bool = False) -> Tensor:
-        """The texture as it stands, float[1, size, size, 3]; what may not change is the original's.
+    def base_color_map(self, number: int = 0, without_finest: bool = False) -> Tensor:
+        """A texture as it stands, float[1, size, size, 3]; what may not change is the original's.
 
         Args:
+            number: Of the texture.
             without_finest: As `TexelPyramid.compose` takes it.
         """
-        base_color_map = self.texture.compose(without_finest)
+        texture = self.textures[number]
+        assert isinstance(texture, TexelPyramid)
+        base_color_map = texture.compose(without_finest)
         if self.original is None or self.original.may_change.all():
             return base_color_map
         size = base_color_map.shape[1]
@@ -222,7 +241,7 @@ class Painting:
 
     def save(self) -> None:
         """Write the checkpoint, replacing the last one."""
-        tensors = {f"texture.{k}": v for k, v in self.texture.state_dict().items()}
+        tensors = {f"texture.{k}": v for k, v in self.textures.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": v for k, v in moments.items()}
         tensors["pixels"] = self.pixels
@@ -242,26 +261,28 @@ class Painting:
             else:
                 index, moment = name.split(".")
                 moments.setdefault(int(index), {})[moment] = value
-        self.texture.load_state_dict(texture)
+        self.textures.load_state_dict(texture)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
-    def advance(self, surface: Surface, learning_rate: float) -> None:
-        """Finish a step: change the texture, and note what the step's views have shown."""
+    def advance(self, surface: Surface, textures: Tensor | None, learning_rate: float) -> None:
+        """Finish a step: change the textures, and note what the step's views have shown."""
         self.changing = True
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        count_pixels(surface, self.pixels)
+        for number, counts in enumerate(self.pixels):
+            ids = only_ids(surface, textures, number)
+            count_pixels(replace(surface, triangle_ids=ids), counts)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
         self.changing = False
 
-    def seen_texels(self) -> Tensor:
+    def seen_texels(self) -> list[Tensor]:
         """bool[size, size]: what the views have shown often enough to learn its colour."""
         shown = self.pixels[self.pixels > 0].float()
         seen = self.pixels > (HARDLY_SEEN * shown.mean() if len(shown) else 0)
-        return functional.interpolate(seen[None, None].byte(), self.texture.size)[0, 0].bool()
+        return [*functional.interpolate(seen[None].byte(), self.size)[0].bool()]
 
 
 def _reduced(
@@ -284,16 +305,22 @@ def _take_step(
     denoiser: Denoiser,
     prompts: PromptEmbeddings,
     settings: PaintSettings,
+    looks: Mapping[int, Tensor],
 ) -> None:
-    """Render random views, ask the denoiser which way to change them, change the texture so."""
+    """Render random views, ask the denoiser which way to change them, change the textures so."""
     generator = step_generator(settings.seed, painting.step)
     done, timed = painting.step / max(1, settings.steps - 1), painting.stopwatch.timed
     with timed("render"):
         cameras = step_cameras(sampler, settings, generator, mesh.vertices.device)
-        base_color_map = painting.base_color_map(without_finest=done < FINEST_LEVEL_FROM)
         size = SUPERSAMPLING * denoiser.image_size
         surface = rasterize_mesh(mesh, cameras, size, size)
-        images = _render(surface, cameras, base_color_map, generator)
+        textures = textures_of_pixels(mesh, surface)
+        maps = dict(looks) | {
+            number: painting.base_color_map(number, without_finest=done < FINEST_LEVEL_FROM)
+            for number in _painted_in_view(textures)
+        }
+        material = sample_maps(maps, surface, textures)
+        images = _render(surface, cameras, material, generator)
     with timed("denoise"):
         clean, direction = guide(
             images, surface, cameras, denoiser, prompts, settings, generator, done
@@ -301,7 +328,14 @@ def _take_step(
     with timed("update"):
         surrogate_loss(clean, direction).backward()
         rate = settings.learning_rate
-        painting.advance(surface, scheduled("linear", rate, FINAL_RATE * rate, done))
+        painting.advance(surface, textures, scheduled("linear", rate, FINAL_RATE * rate, done))
+
+
+def _painted_in_view(textures: Tensor | None) -> list[int]:
+    """Numbers of the painted textures that views may show; the others need not be computed."""
+    if textures is None:
+        return [0]
+    return [number for number in textures.unique().tolist() if number >= 0]
 
 
 def guide(
@@ -421,11 +455,10 @@ def step_cameras(
 
 
 def _render(
-    surface: Surface, cameras: Cameras, base_color_map: Tensor, generator: torch.Generator
+    surface: Surface, cameras: Cameras, material: Material, generator: torch.Generator
 ) -> Tensor:
     """Images float[view, size, size, 3], lit at random."""
-    background = send(random_backgrounds(len(cameras), generator), base_color_map.device)
-    material = sample_map(base_color_map, surface)
+    background = send(random_backgrounds(len(cameras), generator), material.base_color.device)
     images = shade(material, surface, random_lights(cameras, generator), background)
     return downsample(images, SUPERSAMPLING)
 

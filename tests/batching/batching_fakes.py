@@ -34,7 +34,7 @@ class FakeSynthesis:
         self.models_loaded += 1
         return FakeDenoiser()
 
-    def __call__(self, mesh, denoiser, settings, folder, progress, original=None):
+    def __call__(self, mesh, denoiser, settings, folder, progress, original=None, looks=None):
         loaded = load_checkpoint(folder)
         color, step = torch.zeros(3), 0
         if loaded is not None:
@@ -52,8 +52,8 @@ class FakeSynthesis:
             progress.update(step)
         size = settings.texture_size
         return SynthesisResult(
-            color.expand(1, size, size, 3).contiguous(),
-            torch.ones(size, size, dtype=torch.bool),
+            [color.expand(1, size, size, 3).contiguous()],
+            [torch.ones(size, size, dtype=torch.bool)],
             {"render": 0.0, "denoise": 0.0, "update": 0.0},
         )
 

@@ -73,7 +73,7 @@ def main() -> None:
                 seconds.append(time.perf_counter() - started)
                 total = sum(result.seconds.values())
                 share.append(1 - result.seconds["denoise"] / total)
-                images = render_map(surface, lights, result.base_color_map)
+                images = render_map(surface, lights, result.base_color_maps[0])
                 found = nearest_materials(images, surface, references)
                 material = RECOGNISABLE.get(prompt, prompt)
                 distances.append(found.get(material, float("nan")))

@@ -249,3 +249,57 @@ def test_the_tree_of_a_gltf_may_hold_any_nonsense(tmp_path: Path):
                 load_mesh(path)
             except TexcsdError as error:
                 assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("uri", ["../data.bin", "{folder}/data.bin", "link/../../data.bin"])
+def test_a_buffer_outside_the_folder_of_the_mesh_is_never_read(tmp_path: Path, uri: str):
+    writer, folder = cube_gltf(), tmp_path / "mesh"
+    folder.mkdir()
+    (tmp_path / "data.bin").write_bytes(writer.blob)
+    length = len(writer.blob)
+    writer.tree["buffers"] = [{"byteLength": length, "uri": uri.format(folder=tmp_path)}]
+    path = folder / "cube.gltf"
+    path.write_text(json.dumps(writer.tree))
+    assert "is outside the folder of the mesh, where no file is read" in refusal(path)
+
+
+def test_a_link_to_elsewhere_is_not_followed(tmp_path: Path):
+    writer, folder = cube_gltf(), tmp_path / "mesh"
+    folder.mkdir()
+    (tmp_path / "data.bin").write_bytes(writer.blob)
+    (folder / "data.bin").symlink_to(tmp_path / "data.bin")
+    writer.tree["buffers"] = [{"byteLength": len(writer.blob), "uri": "data.bin"}]
+    path = folder / "cube.gltf"
+    path.write_text(json.dumps(writer.tree))
+    assert "is outside the folder" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("accessor", "view", "words"),
+    [
+        ({"count": 10**12, "bufferView": None}, {}, "claims 1,000,000,000,000 values"),
+        ({"count": 10**12}, {"byteStride": 0}, "elements that overlap"),
+        ({"count": 10**12}, {}, "ends before the data does"),
+        ({}, {"byteOffset": -4}, "begin before it"),
+    ],
+)
+def test_an_accessor_that_claims_more_than_the_file_holds(
+    tmp_path: Path, accessor: dict, view: dict, words: str
+):
+    writer = cube_gltf()
+    positions = writer.tree["accessors"][0]
+    positions |= accessor
+    if positions["bufferView"] is None:
+        del positions["bufferView"]
+    writer.tree["bufferViews"][0] |= view
+    assert words in refusal(writer.write_glb(tmp_path / "cube.glb"))
+
+
+@pytest.mark.parametrize("name", ["deep.gltf", "deep.glb"])
+def test_json_that_is_nested_without_end(tmp_path: Path, name: str):
+    text = b"[" * 200_000
+    head = b"glTF" + (2).to_bytes(4, "little") + (20 + len(text)).to_bytes(4, "little")
+    chunk = len(text).to_bytes(4, "little") + b"JSON" + text
+    path = tmp_path / name
+    path.write_bytes(text if name.endswith("gltf") else head + chunk)
+    assert "cannot be read" in refusal(path)

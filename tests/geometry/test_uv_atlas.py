@@ -1,5 +1,6 @@
 """Usable uv stay; new ones overlap nowhere, keep their distance, and do not need xatlas."""
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -331,8 +332,7 @@ def test_both_sides_of_a_leaf_do_not_overlap():
 @pytest.mark.parametrize(
     ("uv", "words"),
     [
-        (np.array(UNIT_SQUARE) * 3, "leave the unit square"),
-        (np.array(UNIT_SQUARE) - 1, "leave the unit square"),
+        (np.array(UNIT_SQUARE) * 3, "covered more than once, by textures that repeat"),
         (np.full((4, 2), 0.5), "no area"),
         ([[0, 0], [1, 0], [1, 1], [np.nan, 0]], "not finite"),
     ],
@@ -343,6 +343,26 @@ def test_unusable_uv_are_replaced_with_a_reason(uv, words: str):
     assert source == "xatlas"
     assert len(warnings) == 1 and words in warnings[0]
     assert_good_atlas(unwrapped, mesh)
+
+
+def test_uv_a_whole_texture_aside_are_kept_and_said_to_be():
+    mesh = square(np.array(UNIT_SQUARE) - [1, 2])
+    same, source, warnings = ensure_uv(mesh, "auto", 256)
+    assert same is mesh and source == "input"
+    assert len(warnings) == 1 and "100.0% of the surface lies outside the texture" in warnings[0]
+
+
+def test_uv_that_repeat_beyond_counting_are_replaced_at_once():
+    mesh = square(np.array(UNIT_SQUARE) * 1e6)
+    many = dataclasses.replace(
+        mesh,
+        uv_faces=mesh.uv_faces.repeat(40_000, 1),
+        faces=mesh.faces.repeat(40_000, 1),
+    )
+    assert (
+        inspect_uv(many).reason
+        == "100% of its uv area is covered more than once, by textures that repeat"
+    )
 
 
 def test_rounding_over_the_border_is_no_reason():
@@ -391,7 +411,7 @@ def test_always_unwraps_and_never_does_not():
     tiled = square(np.array(UNIT_SQUARE) * 3)
     same, source, warnings = ensure_uv(tiled, "never", 512)
     assert same is tiled and source == "input"
-    assert len(warnings) == 1 and "leave the unit square" in warnings[0]
+    assert len(warnings) == 1 and "textures that repeat" in warnings[0]
     for impossible in (make_mesh(CUBE_VERTICES, CUBE_FACES), square(np.full((4, 2), np.inf))):
         with pytest.raises(TexcsdError, match="--unwrap auto"):
             ensure_uv(impossible, "never", 512)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from texcsd.output.bake import _unfold, bake_texture
+from texcsd.output.bake import _unfold, bake_texture, bake_textures
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.rasterize import rasterize_mesh, rasterize_uv
 from texcsd.rendering.texture import sample_map
@@ -234,3 +234,14 @@ def test_charts_outside_the_texture_are_not_padded_over(square):
     expected = (colors[0].numpy() * 255).round().astype(np.uint8)
     np.testing.assert_array_equal(maps.base_color[:, 8:], expected[:, 8:])
     assert maps.texels == 128
+
+
+def test_a_texture_that_no_view_has_shown_takes_the_mean_colour_of_the_others(cube):
+    mesh = dataclasses.replace(cube, textures=torch.arange(12) // 4)
+    maps = [torch.full((1, 32, 32, 3), value) for value in (0.2, 0.9, 0.6)]
+    seen = [everything(32), ~everything(32), everything(32)]
+    baked = bake_textures(mesh, maps, seen)
+    assert [float(texture.base_color.mean()) for texture in baked] == [51, 102, 153]
+    assert [texture.unseen_texels == texture.texels for texture in baked] == [False, True, False]
+    alone = bake_textures(mesh, maps, [~everything(32)] * 3)
+    assert float(alone[1].base_color.mean()) == 230

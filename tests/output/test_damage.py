@@ -40,7 +40,7 @@ def written(path: Path, mesh: Mesh, uv_kept: bool) -> dict[str, Path]:
     folder = path.parent / "results"
     folder.mkdir(exist_ok=True)
     names = mesh_file_names(path) | {"base_color": "a.png"}
-    contents = mesh_file_contents(path, mesh, uv_kept, PNG, names)
+    contents = mesh_file_contents(path, mesh, uv_kept, {0: PNG}, names)
     for key, content in contents.items():
         (folder / names[key]).write_bytes(content)
     return {Path(names[key]).suffix: folder / names[key] for key in contents}
@@ -223,7 +223,7 @@ def displaced(mesh: Mesh) -> Mesh:
 
 def written_displaced(path: Path, mesh: Mesh, uv_kept: bool, shape: Mesh) -> dict[str, Path]:
     names = mesh_file_names(path) | {"base_color": "a.png"}
-    contents = mesh_file_contents(path, mesh, uv_kept, PNG, names, shape=shape)
+    contents = mesh_file_contents(path, mesh, uv_kept, {0: PNG}, names, shape=shape)
     folder = path.parent / "results"
     folder.mkdir(exist_ok=True)
     for key, content in contents.items():

@@ -48,7 +48,7 @@ def reload(glb):
 
 
 def test_every_accessor_and_view_follows_the_specification(cube):
-    document, values = parse(glb_bytes(cube, png_bytes(random_pixels(7)), "cube"))
+    document, values = parse(glb_bytes(cube, {0: png_bytes(random_pixels(7))}, "cube"))
     end = 0
     for view in document["bufferViews"]:
         assert view["byteOffset"] % 4 == 0
@@ -72,7 +72,7 @@ def test_every_accessor_and_view_follows_the_specification(cube):
 
 
 def test_the_material_is_matte_two_sided_and_textured(cube):
-    document, _ = parse(glb_bytes(cube, png_bytes(random_pixels()), "my cube"))
+    document, _ = parse(glb_bytes(cube, {0: png_bytes(random_pixels())}, "my cube"))
     (material,) = document["materials"]
     assert material == {
         "name": "my cube",
@@ -91,7 +91,9 @@ def test_the_material_is_matte_two_sided_and_textured(cube):
 def test_a_red_texture_corner_is_at_the_right_uv_after_reloading(square):
     pixels = np.zeros((16, 16, 3), np.uint8)
     pixels[:4, :4] = [255, 0, 0]  # top left: u near 0, v near 1
-    loaded = next(iter(reload(glb_bytes(square, png_bytes(pixels), "square")).geometry.values()))
+    loaded = next(
+        iter(reload(glb_bytes(square, {0: png_bytes(pixels)}, "square")).geometry.values())
+    )
     image = np.asarray(loaded.visual.material.baseColorTexture)
     assert (image == pixels).all()
     for position, uv in zip(loaded.vertices, loaded.visual.uv, strict=True):
@@ -102,7 +104,7 @@ def test_a_red_texture_corner_is_at_the_right_uv_after_reloading(square):
 
 
 def test_texture_coordinates_in_the_file_count_from_the_top(square):
-    document, values = parse(glb_bytes(square, png_bytes(random_pixels()), "square"))
+    document, values = parse(glb_bytes(square, {0: png_bytes(random_pixels())}, "square"))
     attributes = document["meshes"][0]["primitives"][0]["attributes"]
     positions, uv = values(attributes["POSITION"]), values(attributes["TEXCOORD_0"])
     assert (uv == np.stack([positions[:, 0], 1 - positions[:, 1]], 1)).all()
@@ -112,7 +114,7 @@ def test_positions_are_the_meshs_own_in_float32_and_in_its_order(cube):
     generator = np.random.default_rng(3)
     vertices = generator.normal(size=tuple(cube.vertices.shape)) * [1e-3, 1.0, 1e3]
     moved = dataclasses.replace(cube, vertices=torch.from_numpy(vertices))
-    document, values = parse(glb_bytes(moved, png_bytes(random_pixels()), "cube"))
+    document, values = parse(glb_bytes(moved, {0: png_bytes(random_pixels())}, "cube"))
     written = [
         values(mesh["primitives"][0]["attributes"]["POSITION"]).tobytes()
         for mesh in document["meshes"]
@@ -122,7 +124,7 @@ def test_positions_are_the_meshs_own_in_float32_and_in_its_order(cube):
 
 
 def test_reloaded_triangles_have_the_same_corners(cube):
-    glb = glb_bytes(cube, png_bytes(random_pixels()), "cube")
+    glb = glb_bytes(cube, {0: png_bytes(random_pixels())}, "cube")
     loaded = list(reload(glb).geometry.values())
     triangles = np.concatenate([mesh.vertices[mesh.faces] for mesh in loaded])
     assert (triangles == cube.vertices.float().numpy()[cube.faces]).all()
@@ -147,7 +149,7 @@ def test_vertices_split_only_where_normal_or_uv_differ(square):
     )
     counts = []
     for mesh in (square, two_uv, two_normals):
-        document, _ = parse(glb_bytes(mesh, png_bytes(random_pixels()), "square"))
+        document, _ = parse(glb_bytes(mesh, {0: png_bytes(random_pixels())}, "square"))
         counts.append(document["accessors"][0]["count"])
     assert counts == [4, 5, 6]
 
@@ -156,17 +158,19 @@ def test_parts_keep_names_and_order_and_only_repeated_names_get_numbers(cube):
     names = ["leg", "leg", "leg_2", "", "Sitz fläche"]
     parts = [Part(name, 2 * index, 2) for index, name in enumerate(names)]
     mesh = dataclasses.replace(cube, parts=(*parts, Part("nothing", 10, 0)))
-    document, _ = parse(glb_bytes(mesh, png_bytes(random_pixels()), "cube"))
+    document, _ = parse(glb_bytes(mesh, {0: png_bytes(random_pixels())}, "cube"))
     written = [node["name"] for node in document["nodes"]]
     assert written == ["leg", "leg_3", "leg_2", "mesh", "Sitz fläche"]
-    assert list(reload(glb_bytes(mesh, png_bytes(random_pixels()), "cube")).geometry) == written
+    assert (
+        list(reload(glb_bytes(mesh, {0: png_bytes(random_pixels())}, "cube")).geometry) == written
+    )
     assert document["scenes"][0]["nodes"] == [0, 1, 2, 3, 4]
 
 
 def test_a_small_part_far_away_keeps_its_shape_through_a_translation(cube):
     far = cube.vertices + torch.tensor([1e6, -3e5, 0.1], dtype=torch.float64)
     mesh = dataclasses.replace(cube, vertices=far)
-    glb = glb_bytes(mesh, png_bytes(random_pixels()), "cube")
+    glb = glb_bytes(mesh, {0: png_bytes(random_pixels())}, "cube")
     document, values = parse(glb)
     translation = np.array(document["nodes"][0]["translation"])
     positions = values(document["meshes"][0]["primitives"][0]["attributes"]["POSITION"])
@@ -180,14 +184,14 @@ def test_a_small_part_far_away_keeps_its_shape_through_a_translation(cube):
 def test_vertices_that_no_face_uses_do_not_matter(cube):
     unused = torch.tensor([[1e9 + 0.1, float("nan"), 0]], dtype=torch.float64)
     mesh = dataclasses.replace(cube, vertices=torch.cat([cube.vertices, unused]))
-    png = png_bytes(random_pixels())
-    assert glb_bytes(mesh, png, "cube") == glb_bytes(cube, png, "cube")
+    pngs = {0: png_bytes(random_pixels())}
+    assert glb_bytes(mesh, pngs, "cube") == glb_bytes(cube, pngs, "cube")
 
 
 def test_positions_far_away_that_float32_holds_exactly_stay_as_they_are(cube):
     far = (cube.vertices + 1e6).float().double()
     mesh = dataclasses.replace(cube, vertices=far)
-    document, _ = parse(glb_bytes(mesh, png_bytes(random_pixels()), "cube"))
+    document, _ = parse(glb_bytes(mesh, {0: png_bytes(random_pixels())}, "cube"))
     assert "translation" not in document["nodes"][0]
 
 
@@ -204,7 +208,7 @@ def test_many_vertices_get_32_bit_indices(square):
         normal_faces=torch.zeros_like(faces),
         parts=(Part("many", 0, len(faces)),),
     )
-    document, values = parse(glb_bytes(mesh, png_bytes(random_pixels()), "many"))
+    document, values = parse(glb_bytes(mesh, {0: png_bytes(random_pixels())}, "many"))
     indices = document["meshes"][0]["primitives"][0]["indices"]
     assert document["accessors"][indices]["componentType"] == 5125
     assert (values(indices)[:, 0] == faces.reshape(-1).numpy()).all()
@@ -212,17 +216,17 @@ def test_many_vertices_get_32_bit_indices(square):
 
 def test_uv_outside_the_unit_square_are_tiled(square):
     mesh = dataclasses.replace(square, uv=square.uv * 2)
-    document, _ = parse(glb_bytes(mesh, png_bytes(random_pixels()), "square"))
+    document, _ = parse(glb_bytes(mesh, {0: png_bytes(random_pixels())}, "square"))
     assert document["samplers"][0]["wrapS"] == document["samplers"][0]["wrapT"] == 10497
 
 
 def test_a_mesh_without_uv_is_refused(square):
     with pytest.raises(ValueError, match="uv"):
-        glb_bytes(dataclasses.replace(square, uv=None, uv_faces=None), b"", "square")
+        glb_bytes(dataclasses.replace(square, uv=None, uv_faces=None), {}, "square")
 
 
 def test_the_same_mesh_gives_the_same_bytes(cube):
-    first, second = (glb_bytes(cube, png_bytes(random_pixels()), "cube") for _ in range(2))
+    first, second = (glb_bytes(cube, {0: png_bytes(random_pixels())}, "cube") for _ in range(2))
     assert first == second
 
 

@@ -43,7 +43,7 @@ def patched(path: Path, mesh: Mesh) -> Parsed:
 
 def contents_of(path: Path, mesh: Mesh) -> dict[str, bytes]:
     names = mesh_file_names(path) | {"base_color": "textures/base_color.png"}
-    return mesh_file_contents(path, mesh, False, PAINTED, names)
+    return mesh_file_contents(path, mesh, False, {0: PAINTED}, names)
 
 
 def unwrapped(mesh: Mesh) -> Mesh:
@@ -407,7 +407,7 @@ def test_nonsense_that_was_no_obstacle_to_loading_is_refused(tmp_path, key, nons
 
 def edited(path: Path, mesh: Mesh) -> Parsed:
     names = mesh_file_names(path) | {"base_color": "textures/base_color.png"}
-    return Parsed(mesh_file_contents(path, mesh, True, PAINTED, names, True)["mesh"])
+    return Parsed(mesh_file_contents(path, mesh, True, {0: PAINTED}, names, True)["mesh"])
 
 
 def textured(scene: Scene) -> Scene:

@@ -52,7 +52,9 @@ def test_the_mesh_comes_back_displaced_and_else_as_it_was(tmp_path: Path, pose) 
     out = tmp_path / "out" / path.name
     out.parent.mkdir()
     names = NAMES | {"mesh": path.name}
-    out.write_bytes(mesh_file_contents(path, mesh, True, b"\x89PNG", names, shape=shape)["mesh"])
+    out.write_bytes(
+        mesh_file_contents(path, mesh, True, {0: b"\x89PNG"}, names, shape=shape)["mesh"]
+    )
     found = measure_damage(path, out, mesh, True, shape)
     assert found["all_but_shape"] and found["max_displaced_position_delta"] < 1e-6
     after = load_mesh(out)
@@ -70,7 +72,9 @@ def test_a_tampered_file_is_an_error(tmp_path: Path) -> None:
     out = tmp_path / "out" / path.name
     out.parent.mkdir()
     names = NAMES | {"mesh": path.name}
-    content = mesh_file_contents(path, mesh, True, b"\x89PNG", names, shape=displaced(mesh))["mesh"]
+    content = mesh_file_contents(path, mesh, True, {0: b"\x89PNG"}, names, shape=displaced(mesh))[
+        "mesh"
+    ]
     out.write_bytes(content)
     other = replace(mesh, vertices=mesh.vertices + 0.01)
     with pytest.raises(TexcsdError, match=r"differ|is 0"):

@@ -72,7 +72,7 @@ def by_polygon(mesh: Mesh) -> Mesh:
 
 def patched(path: Path, mesh: Mesh, uv_kept: bool) -> tuple[list[str], str]:
     """The lines with their ends, and the MTL."""
-    files = patch_obj(path.read_bytes(), mesh, uv_kept, "new.mtl", "textures/a.png", "plain")
+    files = patch_obj(path.read_bytes(), mesh, uv_kept, "new.mtl", {0: "textures/a.png"}, "plain")
     path.with_name("patched.obj").write_bytes(files.obj)
     return lines_of(files.obj), files.mtl.decode()
 
@@ -148,7 +148,7 @@ def test_new_uv_stand_where_the_first_old_ones_were(tmp_path: Path) -> None:
     mesh = by_polygon(load_mesh(tmp_path / "bare.obj"))
     lines, mtl = patched(tmp_path / "bare.obj", mesh, uv_kept=False)
     keywords = [line.split()[0] for line in lines]
-    assert keywords == ["mtllib", "v", "v", "v", "#", "vt", "vt", "vt", "usemtl", "f"]
+    assert keywords == ["mtllib", "v", "v", "v", "#", "usemtl", "vt", "vt", "vt", "f"]
     assert lines[-1] == "f 1/1 2/2 3/3\n"
     assert mtl.startswith("newmtl plain\n")
 
@@ -200,6 +200,6 @@ def test_bytes_that_are_not_utf_8_come_back(tmp_path: Path) -> None:
     path = tmp_path / "mesh.obj"
     content = b"usemtl gr\xfcn\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3"
     path.write_bytes(content)
-    files = patch_obj(content, load_mesh(path), True, "new.mtl", "a.png", "plain")
+    files = patch_obj(content, load_mesh(path), True, "new.mtl", {0: "a.png"}, "plain")
     assert files.obj == b"mtllib new.mtl\n" + content
     assert files.mtl.startswith(b"newmtl gr\xfcn\n")

@@ -42,7 +42,7 @@ def few_frames(monkeypatch):
 
 
 def turntable(mesh, pixels):
-    return turntable_gif(turntable_frames(mesh, pixels))
+    return turntable_gif(turntable_frames(mesh, {0: pixels}))
 
 
 def views(png):
@@ -55,7 +55,7 @@ def views(png):
 
 def test_the_sheet_shows_six_views_starting_in_front_and_the_texture(cube):
     pixels = chart_colors()
-    sheet, cells = views(preview_png(cube, pixels))
+    sheet, cells = views(preview_png(cube, {0: pixels}))
     assert sheet.shape == (792, 1968, 3)
     # sRGB encoding moves hues of colours that are no primaries a little.
     assert np.allclose(hue(cells[0][220, 192]), hue(FRONT), atol=0.1)
@@ -68,7 +68,7 @@ def test_the_sheet_shows_six_views_starting_in_front_and_the_texture(cube):
 
 
 def test_the_whole_mesh_is_inside_each_view(cube):
-    _, cells = views(preview_png(cube, np.zeros((4, 4, 3), np.uint8)))
+    _, cells = views(preview_png(cube, {0: np.zeros((4, 4, 3), np.uint8)}))
     for cell in cells:
         rim = np.concatenate([cell[0], cell[-1], cell[:, 0], cell[:, -1]])
         assert rim.min() > 200
@@ -99,7 +99,7 @@ def test_colours_of_a_frame_are_close_to_those_of_the_view(cube, few_frames):
     gif = Image.open(io.BytesIO(turntable(cube, pixels)))
     cameras = preview.orbit_cameras(8, elevation_degrees=15, view_width=preview.VIEW_WIDTH)
     background = preview._grey_gradient(64, 0.93, 0.93)
-    (direct, *_) = preview._render_views(cube, pixels, cameras, background)
+    (direct, *_) = preview._render_views(cube, {0: pixels}, cameras, background)
     difference = np.abs(np.asarray(gif.convert("RGB")).astype(int) - direct)
     # 256 colours for all frames of a random texture: 8 levels off on the average is a good palette.
     assert difference.mean() < 8
@@ -107,14 +107,14 @@ def test_colours_of_a_frame_are_close_to_those_of_the_view(cube, few_frames):
 
 def test_the_same_texture_gives_the_same_bytes(cube, few_frames):
     pixels = chart_colors()
-    assert preview_png(cube, pixels) == preview_png(cube, pixels)
+    assert preview_png(cube, {0: pixels}) == preview_png(cube, {0: pixels})
     assert turntable(cube, pixels) == turntable(cube, pixels)
 
 
 @pytest.mark.parametrize("size", [1, 7, 2100])
 def test_a_texture_of_any_size_will_do(cube, few_frames, size):
     grey = np.full((size, size, 3), 128, np.uint8)
-    sheet, cells = views(preview_png(cube, grey))
+    sheet, cells = views(preview_png(cube, {0: grey}))
     assert (sheet[8:-8, -8 - 776 : -8] == 128).all()
     assert Image.open(io.BytesIO(turntable(cube, grey))).n_frames >= 1
     front = cells[0][220, 192]
@@ -124,7 +124,7 @@ def test_a_texture_of_any_size_will_do(cube, few_frames, size):
 
 @pytest.mark.skipif(not can_write_mp4(), reason="ffmpeg is not installed")
 def test_a_film_shows_the_frames_of_the_turntable(cube, few_frames, tmp_path):
-    frames = turntable_frames(cube, chart_colors())
+    frames = turntable_frames(cube, {0: chart_colors()})
     film = turntable_mp4(frames)
     assert film == turntable_mp4(frames)
     path = tmp_path / "film.mp4"

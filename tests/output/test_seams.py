@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from texcsd.output.seams import measure_seams
@@ -26,7 +27,7 @@ def charts(size=240):
 
 
 def test_a_step_at_every_seam_is_measured_as_high_as_it_is(cube):
-    found = measure_seams(cube, charts())
+    found = measure_seams(cube, {0: charts()})
     assert found["seam_edges"] == 12 and found["within_charts"] == 0
     # Opposite sides are 40 apart and never meet; all other pairs of six meet once.
     pairs = [(a, b) for a in range(6) for b in range(a) if a // 2 != b // 2]
@@ -35,7 +36,7 @@ def test_a_step_at_every_seam_is_measured_as_high_as_it_is(cube):
 
 
 def test_a_pattern_in_space_has_seams_that_do_not_show(cube):
-    found = measure_seams(cube, solid_pattern(cube))
+    found = measure_seams(cube, {0: solid_pattern(cube)})
     # From side to side around an edge of the cube it is nearer than along a side, by the root of 2.
     assert found["across_seams"] / found["within_charts"] == pytest.approx(0.5**0.5, rel=0.1)
 
@@ -45,18 +46,29 @@ def test_size_and_pose_do_not_matter(cube):
     moved = cube.vertices.numpy() @ turned.T * 1000 + 5000
     other = dataclasses.replace(cube, vertices=cube.vertices.new_tensor(moved))
     image = solid_pattern(cube)
-    first, second = measure_seams(cube, image), measure_seams(other, image)
+    first, second = measure_seams(cube, {0: image}), measure_seams(other, {0: image})
     assert first["seam_edges"] == second["seam_edges"]
     assert first["across_seams"] == pytest.approx(second["across_seams"], rel=0.05)
 
 
 def test_a_mesh_without_seams_says_none(square):
-    found = measure_seams(square, np.zeros((8, 8, 3), np.uint8))
+    found = measure_seams(square, {0: np.zeros((8, 8, 3), np.uint8)})
     assert found == {"seam_edges": 0, "across_seams": None, "within_charts": 0.0}
 
 
 def test_open_and_degenerate_edges_are_left_out(square, make_mesh):
     vertices = square.vertices.numpy()
     mesh = make_mesh(vertices, [[0, 1, 2], [0, 0, 2]], square.uv.numpy(), [[0, 1, 2], [0, 0, 2]])
-    found = measure_seams(mesh, np.zeros((8, 8, 3), np.uint8))
+    found = measure_seams(mesh, {0: np.zeros((8, 8, 3), np.uint8)})
     assert found["seam_edges"] == 0
+
+
+def test_where_two_textures_meet_is_a_seam_and_what_is_not_painted_is_none(square):
+    """The triangles have the same uv along their edge, but one shows white and one black."""
+    black, white = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)
+    mesh = dataclasses.replace(square, textures=torch.tensor([0, 1]))
+    found = measure_seams(mesh, {0: black, 1: white})
+    assert found == {"seam_edges": 1, "across_seams": 255.0, "within_charts": None}
+    mesh = dataclasses.replace(square, textures=torch.tensor([0, -1]))
+    found = measure_seams(mesh, {0: black, -1: white})
+    assert found == {"seam_edges": 0, "across_seams": None, "within_charts": None}

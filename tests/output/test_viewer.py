@@ -27,7 +27,7 @@ def colors(size=60):
 
 
 def page_of(mesh, pixels=None, name="cube"):
-    return viewer_html(mesh, colors() if pixels is None else pixels, name).decode()
+    return viewer_html(mesh, {0: colors() if pixels is None else pixels}, name).decode()
 
 
 def model_in(page):

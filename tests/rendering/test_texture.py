@@ -8,7 +8,13 @@ from texcsd.rendering import operations
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.rasterize import rasterize_mesh, rasterize_uv
 from texcsd.rendering.shading import downsample
-from texcsd.rendering.texture import TexelPyramid, count_pixels, sample_map
+from texcsd.rendering.texture import (
+    TexelPyramid,
+    count_pixels,
+    sample_map,
+    sample_maps,
+    textures_of_pixels,
+)
 
 RED, GREY = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.5, 0.5, 0.5])
 
@@ -187,3 +193,36 @@ def test_mip_maps_come_close_to_averaging_many_lookups_in_every_pixel(sphere):
 def rows_of(surface):
     """The uv with v down, as operations.texture wants them."""
     return torch.stack([surface.uv[..., 0], 1 - surface.uv[..., 1]], -1)
+
+
+def halves(square):
+    """A square whose two triangles show different textures, and a surface of it."""
+    mesh = dataclasses.replace(square, textures=torch.tensor([1, -2]))
+    surface = rasterize_mesh(mesh, orbit_cameras(1, 0.0, view_width=1.0), 16, 16)
+    return surface, textures_of_pixels(mesh, surface)
+
+
+def test_each_face_shows_its_own_texture(square):
+    surface, textures = halves(square)
+    one, other = torch.rand(1, 16, 16, 3), torch.rand(1, 8, 12, 3)
+    shown = sample_maps({1: one, -2: other, 7: other}, surface, textures).base_color
+    first = surface.triangle_ids[..., None] == 0
+    expected = torch.where(
+        first, sample_map(one, surface).base_color, sample_map(other, surface).base_color
+    )
+    assert 0 < first.sum() < first.numel()
+    torch.testing.assert_close(shown, expected)
+
+
+def test_a_texture_out_of_view_gets_no_gradient(square):
+    surface, textures = halves(square)
+    maps = {n: torch.rand(1, 8, 8, 3, requires_grad=True) for n in (1, -2, 7)}
+    sample_maps(maps, surface, textures).base_color.sum().backward()
+    assert [image.grad is not None for image in maps.values()] == [True, True, False]
+
+
+def test_without_numbers_there_is_one_texture(square):
+    surface = rasterize_mesh(square, orbit_cameras(1, 0.0, view_width=1.0), 16, 16)
+    image = red_top_left()
+    shown = sample_maps({0: image}, surface, textures_of_pixels(square, surface)).base_color
+    assert torch.equal(shown, sample_map(image, surface).base_color)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,13 @@ from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.obj_file import FACE_KEYWORDS, logical_lines, split_keyword
 
 GLTF_SUFFIXES = (".glb", ".gltf")
+WHITE = (1.0, 1.0, 1.0)
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+IMAGE_STATEMENT = re.compile(r"(map_|bump$|disp$|decal$|refl$|norm$)", re.IGNORECASE)
+ORIGINALS = "original"
+"""Folder for images of the input beside a mesh that was painted in part."""
+MOST_NAMES = 12
+"""Named in a message."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +38,15 @@ class Materials:
     names: tuple[str, ...]
     images: tuple[str | None, ...]
     """Of each material what `read_image` knows the base colour's image by; None without one."""
+    colors: tuple[tuple[float, float, float], ...]
+    """Of each material the sRGB colour that surfaces have without an image."""
     of_faces: NDArray[np.int64]
     """int64[face], the number of the material each face wears, -1 for none."""
+
+
+def has_materials(path: Path) -> bool:
+    """Tell whether meshes of this format have materials that texcsd reads."""
+    return path.suffix.lower() in (*GLTF_SUFFIXES, ".obj")
 
 
 def read_materials(path: Path, mesh: Mesh) -> Materials:
@@ -72,6 +89,64 @@ def read_image(path: Path, image: str) -> bytes:
         raise TexcsdError(f"{path}: its image {image} cannot be read ({error})") from error
 
 
+@dataclass(frozen=True)
+class KeptMaterials:
+    """The materials of an OBJ for a library that will lie in another folder."""
+
+    blocks: dict[str, str]
+    """By name, the lines from `newmtl` on; images are looked for below ORIGINALS."""
+    files: dict[str, Path]
+    """The images by the name they are to have there."""
+
+
+def kept_materials(path: Path) -> KeptMaterials:
+    """Read all materials of an OBJ, to be passed on as they are."""
+    blocks: dict[str, str] = {}
+    files: dict[str, Path] = {}
+    for library in _libraries(path, _obj_lines(path)):
+        folder = library.parent.relative_to(path.parent.resolve()).as_posix()
+        name = None
+        for line in library.read_bytes().decode("utf-8", "surrogateescape").splitlines():
+            keyword, rest = split_keyword(line)
+            if keyword == "newmtl":
+                name = None if rest.strip() in blocks else rest.strip()
+            if name is None:
+                continue
+            if IMAGE_STATEMENT.match(keyword):
+                options, image = _split_statement(path, folder, rest.strip())
+                file = _beside(path, f"{folder}/{image}")
+                if file is not None:
+                    place = file.relative_to(path.parent.resolve()).as_posix()
+                    files[f"{ORIGINALS}/{place}"] = file
+                    line = " ".join(filter(None, [keyword, options, f"{ORIGINALS}/{place}"]))
+            blocks[name] = f"{blocks[name]}\n{line}" if name in blocks else line
+    return KeptMaterials(blocks, files)
+
+
+def named_faces(path: Path, mesh: Mesh, materials: Materials, name: str) -> NDArray[np.bool_]:
+    """Find the faces of the parts, or with the material, of that name, bool[face].
+
+    Raises:
+        TexcsdError: Nothing that has faces is called so.
+    """
+    chosen = np.isin(
+        materials.of_faces, [n for n, known in enumerate(materials.names) if known == name]
+    )
+    for part in mesh.parts:
+        # A node of a glTF with several primitives is there as name_1, name_2 and so on.
+        node = part.name if part.source is None else re.sub(r"_\d+$", "", part.name)
+        if name in (part.name, node):
+            chosen[part.first_face : part.first_face + part.face_count] = True
+    if not chosen.any():
+        known = dict.fromkeys([*materials.names, *(part.name for part in mesh.parts)])
+        nearest = difflib.get_close_matches(name, known, n=MOST_NAMES, cutoff=0.0)
+        raise TexcsdError(
+            f'{path}: no material, node or object with faces is named "{name}"; choose one of: '
+            + ", ".join(nearest)
+        )
+    return chosen
+
+
 def files_beside(path: Path) -> list[Path]:
     """Return the files beside a mesh that its base colours may depend on, if they exist.
 
@@ -79,7 +154,7 @@ def files_beside(path: Path) -> list[Path]:
     """
     try:
         return _files_beside(path)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return []  # Loading it will say what is wrong with it.
 
 
@@ -108,6 +183,7 @@ def _gltf_materials(tree: dict[str, Any], mesh: Mesh) -> Materials:
     return Materials(
         tuple(str(material.get("name", f"material_{i}")) for i, material in enumerate(materials)),
         tuple(_gltf_image_number(tree, material) for material in materials),
+        tuple(_gltf_color(material) for material in materials),
         of_faces,
     )
 
@@ -122,6 +198,14 @@ def _gltf_image_number(tree: dict[str, Any], material: dict[str, Any]) -> str | 
     return next((str(source["source"]) for source in sources if "source" in source), None)
 
 
+def _gltf_color(material: dict[str, Any]) -> tuple[float, float, float]:
+    factor = material.get("pbrMetallicRoughness", {}).get("baseColorFactor", (1, 1, 1, 1))
+    linear = np.clip(np.array(factor[:3], np.float64), 0, 1)
+    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    red, green, blue = srgb.tolist()
+    return red, green, blue
+
+
 def _gltf_image(document: GltfDocument, path: Path, described: dict[str, Any]) -> bytes:
     if "bufferView" in described:
         return document.view(described["bufferView"])
@@ -133,7 +217,8 @@ def _gltf_image(document: GltfDocument, path: Path, described: dict[str, Any]) -
 
 def _obj_materials(path: Path, mesh: Mesh) -> Materials:
     lines = _obj_lines(path)
-    images = _library_images(path, _libraries(path, lines))
+    libraries = _libraries(path, lines)
+    images, colors = _library_images(path, libraries), _library_colors(libraries)
     names: dict[str, int] = {}
     current, of_polygons = -1, []
     for keyword, rest in lines:
@@ -145,6 +230,7 @@ def _obj_materials(path: Path, mesh: Mesh) -> Materials:
     return Materials(
         tuple(names),
         tuple(images.get(name) for name in names),
+        tuple(colors.get(name, WHITE) for name in names),
         np.array(of_polygons, np.int64)[mesh.polygons.cpu().numpy()],
     )
 
@@ -180,11 +266,37 @@ def _library_images(path: Path, libraries: list[Path]) -> dict[str, str]:
     return images
 
 
+def _library_colors(libraries: list[Path]) -> dict[str, tuple[float, float, float]]:
+    """Return the `Kd` of each material that has one of three numbers."""
+    colors: dict[str, tuple[float, float, float]] = {}
+    for keyword, rest, name in _statements(libraries):
+        words = rest.split()
+        if keyword == "Kd" and len(words) == 3 and all(NUMBER.fullmatch(word) for word in words):
+            red, green, blue = (min(max(float(word), 0.0), 1.0) for word in words)
+            colors.setdefault(name, (red, green, blue))
+    return colors
+
+
+def _statements(libraries: list[Path]) -> Iterator[tuple[str, str, str]]:
+    """Yield keyword and rest of every line of material libraries, and the material it is about."""
+    for library in libraries:
+        name = ""
+        for line in library.read_bytes().decode("utf-8", "replace").splitlines():
+            keyword, rest = split_keyword(line)
+            name = rest.strip() if keyword == "newmtl" else name
+            yield keyword, rest.strip(), name
+
+
 def _image_name(path: Path, folder: str, statement: str) -> str:
-    """Return the file in a `map_Kd`: all of it or, after options such as -s 1 1 1, its end."""
+    """Return the file in a `map_Kd`, as a path from the folder of the mesh."""
+    return f"{folder}/{_split_statement(path, folder, statement)[1]}"
+
+
+def _split_statement(path: Path, folder: str, statement: str) -> tuple[str, str]:
+    """Return options such as -s 1 1 1, and the file: all of it or, after these, its end."""
     words = statement.replace("\\", "/").split(" ")
-    candidates = [f"{folder}/{' '.join(words[start:])}" for start in range(len(words))]
-    return next((name for name in candidates if _beside(path, name)), candidates[0])
+    pairs = [(" ".join(words[:start]), " ".join(words[start:])) for start in range(len(words))]
+    return next((pair for pair in pairs if _beside(path, f"{folder}/{pair[1]}")), pairs[0])
 
 
 def _beside(path: Path, name: str) -> Path | None:

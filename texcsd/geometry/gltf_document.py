@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from texcsd.geometry.file_part import DamagedFileError
 
 COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+MOST_ZEROS = 1 << 26
+"""Values of an accessor without data of its own, which costs its file nothing."""
 COLUMNS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 
@@ -60,11 +62,17 @@ class GltfDocument:
         """Return numbers from the buffer view that an accessor names, zeros where it names none."""
         dtype = np.dtype(COMPONENTS[component])
         if "bufferView" not in source:
+            if count > MOST_ZEROS:
+                raise DamagedFileError(f"an accessor claims {count:,} values and has no data")
             return np.zeros((count, columns), dtype)
         view = self.tree["bufferViews"][source["bufferView"]]
         start = view.get("byteOffset", 0) + source.get("byteOffset", 0)
         row = dtype.itemsize * columns
         stride = view.get("byteStride", row)
+        if stride < row or start < 0 or count < 0:
+            raise DamagedFileError(
+                f"buffer view {source['bufferView']} has elements that overlap, or begin before it"
+            )
         data = self.buffer(view["buffer"])
         if count and start + stride * (count - 1) + row > len(data):
             raise DamagedFileError(f"buffer {view['buffer']} ends before the data does")
@@ -96,14 +104,29 @@ class GltfDocument:
                 return base64.b64decode(uri.partition(",")[2])
             except binascii.Error as error:
                 raise DamagedFileError(f"buffer {index} is not valid base64") from error
-        if "://" in uri:
-            raise DamagedFileError(f"buffer {index} is at {uri}; download it and refer to the file")
         try:
-            return (self.folder / unquote(uri)).read_bytes()
+            return self.file(uri, f"buffer {index}").read_bytes()
         except OSError as error:
             raise DamagedFileError(
                 f'its data file "{unquote(uri)}" is missing or unreadable; put it beside the mesh'
             ) from error
+
+    def file(self, uri: str, what: str) -> Path:
+        """Return the path of a file that the document refers to, whether it exists or not.
+
+        Raises:
+            DamagedFileError: It is not in the folder of the mesh or below, so it is not looked at.
+        """
+        if "://" in uri:
+            raise DamagedFileError(f"{what} is at {uri[:100]}; download it and refer to the file")
+        folder = self.folder.resolve()
+        path = (folder / unquote(uri)).resolve()
+        if not path.is_relative_to(folder):
+            raise DamagedFileError(
+                f'{what}, "{unquote(uri)[:100]}", is outside the folder of the mesh, where no file '
+                "is read; put it into that folder"
+            )
+        return path
 
 
 def open_document(path: Path) -> GltfDocument:

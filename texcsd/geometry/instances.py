@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from texcsd.geometry.mesh import Mesh, Part
+from texcsd.geometry.mesh import Mesh, Part, with_faces
 
 
 def without_repeats(mesh: Mesh) -> Mesh:
@@ -23,17 +23,11 @@ def with_parts(mesh: Mesh, numbers: Sequence[int]) -> Mesh:
     if len(kept) == len(mesh.parts):
         return mesh
     starts = torch.tensor([0, *(part.face_count for part in kept)]).cumsum(0).tolist()
-    rows = torch.cat([torch.arange(*_span(part)) for part in kept]).to(mesh.faces.device)
-    return replace(
-        mesh,
-        faces=mesh.faces[rows],
-        uv_faces=None if mesh.uv_faces is None else mesh.uv_faces[rows],
-        normal_faces=mesh.normal_faces[rows],
-        polygons=None if mesh.polygons is None else mesh.polygons[rows],
-        parts=tuple(
-            replace(part, first_face=start) for part, start in zip(kept, starts, strict=False)
-        ),
+    rows = torch.cat([torch.arange(*_span(part)) for part in kept])
+    parts = tuple(
+        replace(part, first_face=start) for part, start in zip(kept, starts, strict=False)
     )
+    return replace(with_faces(mesh, rows), parts=parts)
 
 
 def repeat_uv(mesh: Mesh, once: Mesh) -> Mesh:

@@ -1,5 +1,6 @@
 """The mesh as the file has it, and what painting needs of it: normals, fitting, sampling."""
 
+import dataclasses
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,19 @@ class Mesh:
     polygons: Tensor | None = None
     """int64[face], ascending: the polygon of the file each triangle was cut from; None if each is
     one."""
+    textures: Tensor | None = None
+    """int64[face], the number of the texture that each face shows, negative for one that is not
+    painted; None if all show number 0."""
 
     def to(self, device: torch.device | str) -> "Mesh":
         """Return the same mesh with every tensor on the device."""
-        names = ("vertices", "faces", "uv", "uv_faces", "normals", "normal_faces", "polygons")
-        tensors = {name: getattr(self, name) for name in names}
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        tensors = {name: value for name, value in fields.items() if name != "parts"}
         return replace(self, **{k: None if t is None else t.to(device) for k, t in tensors.items()})
+
+    def texture_numbers(self) -> Tensor:
+        """int64[face], `textures` also where all show number 0."""
+        return torch.zeros_like(self.faces[:, 0]) if self.textures is None else self.textures
 
 
 def load_mesh(path: str | Path) -> Mesh:
@@ -91,6 +99,21 @@ def load_mesh(path: str | Path) -> Mesh:
         normal_faces=torch.from_numpy(normal_faces),
         parts=_part_table(parts),
         polygons=_join_polygons(parts),
+    )
+
+
+def with_faces(mesh: Mesh, faces: Tensor) -> Mesh:
+    """Return the mesh with some of its faces alone, and without parts.
+
+    Args:
+        mesh: Any.
+        faces: int64[chosen], or bool[face].
+    """
+    chosen = faces.to(mesh.faces.device)
+    names = ("faces", "uv_faces", "normal_faces", "polygons", "textures")
+    tensors = {name: getattr(mesh, name) for name in names}
+    return replace(
+        mesh, parts=(), **{k: None if t is None else t[chosen] for k, t in tensors.items()}
     )
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.normals import connect, face_normals, weld_vertices
+from texcsd.geometry.uv_wrapping import wrap_uv, wrapped_face_count
 
 TOLERANCE = 1e-4
 """How far outside the unit square uv may lie: a tenth of a texel at 1024, far above rounding."""
@@ -19,6 +20,8 @@ MOST_AREA_WITHOUT_UV = 0.05
 MOST_OVERLAP = 0.6
 """Repeated parts stay below this; materials that each fill the whole square do not."""
 
+MOST_WRAPPED_FACES = 4_000_000
+"""Parts of faces, beyond which textures repeat so often that nobody need count."""
 MOST_TEXEL_VISITS = 1e8
 """One visit takes some nanoseconds."""
 
@@ -58,12 +61,11 @@ class UvReport:
             return "the mesh has no uv"
         if not self.finite:
             return "some uv are not finite"
-        if not self.inside_unit_square:
-            return f"{self.outside_fraction:.0%} of its uv leave the unit square (tiled textures)"
         if self.zero_area_fraction >= MOST_AREA_WITHOUT_UV:
             return f"{self.zero_area_fraction:.0%} of the surface has no area in its uv"
         if self.overlap_fraction - self.mirrored_fraction >= MOST_OVERLAP:
-            return f"{self.overlap_fraction:.0%} of its uv area is covered more than once"
+            tiled = ", by textures that repeat" if not self.inside_unit_square else ""
+            return f"{self.overlap_fraction:.0%} of its uv area is covered more than once{tiled}"
         return None
 
 
@@ -86,7 +88,7 @@ def inspect_uv(mesh: Mesh, resolution: int = 1024) -> UvReport:
     areas = face_normals(vertices, faces)[1]
     shares = areas / max(areas.sum(), 1e-300)
     outside = ((corners < -TOLERANCE) | (corners > 1 + TOLERANCE)).any(axis=(1, 2))
-    over, under = count_layers(weld_vertices(vertices)[1][faces], corners, resolution)
+    over, under = _count_wrapped_layers(mesh, weld_vertices(vertices)[1], resolution)
     covered = max(int((over + under > 0).sum()), 1)
     return UvReport(
         present=True,
@@ -98,6 +100,25 @@ def inspect_uv(mesh: Mesh, resolution: int = 1024) -> UvReport:
         covered_fraction=float((over + under > 0).mean()),
         chart_count=_chart_count(uv, uv_faces),
     )
+
+
+def _count_wrapped_layers(
+    mesh: Mesh, place_of: NDArray[np.int64], resolution: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Count the faces over each texel as `count_layers`, also where the texture repeats.
+
+    Args:
+        mesh: With finite uv.
+        place_of: int[vertex], welded.
+        resolution: As there.
+    """
+    if wrapped_face_count(mesh) > MOST_WRAPPED_FACES:
+        layers = np.full((resolution, resolution), 2, np.int32)
+        return layers, layers  # each texel is shown so often that the number says nothing
+    wrapped = wrap_uv(mesh)
+    assert wrapped.uv is not None and wrapped.uv_faces is not None
+    corners = wrapped.uv[wrapped.uv_faces].double().cpu().numpy()
+    return count_layers(place_of[wrapped.faces.cpu().numpy()], corners, resolution)
 
 
 def uv_areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:

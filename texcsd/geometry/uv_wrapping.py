@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.mesh import Mesh, with_faces
 
 MOST_REPEATS = 8
 """Along u and along v; a face over which the texture repeats more often shows all of it anyway."""
@@ -39,14 +39,15 @@ def wrap_uv(mesh: Mesh) -> Mesh:
     return _with_corners(mesh, torch.cat(moved), torch.cat(faces))
 
 
+def wrapped_face_count(mesh: Mesh) -> int:
+    """Count the faces that `wrap_uv` would return, without making them."""
+    assert mesh.uv is not None and mesh.uv_faces is not None
+    corners = mesh.uv[mesh.uv_faces]
+    spans = corners.amax(1).ceil() - corners.amin(1).floor()
+    return int(spans.clamp(1, MOST_REPEATS).prod(1).sum())
+
+
 def _with_corners(mesh: Mesh, corner_uv: Tensor, faces: Tensor) -> Mesh:
     """Return a mesh of these faces, each with uv of its own, float[face, 3, 2]."""
-    return replace(
-        mesh,
-        uv=corner_uv.reshape(-1, 2),
-        uv_faces=torch.arange(3 * len(faces), device=faces.device).view(-1, 3),
-        faces=mesh.faces[faces],
-        normal_faces=mesh.normal_faces[faces],
-        polygons=None,
-        parts=(),
-    )
+    uv_faces = torch.arange(3 * len(faces), device=faces.device).view(-1, 3)
+    return replace(with_faces(mesh, faces), uv=corner_uv.reshape(-1, 2), uv_faces=uv_faces)

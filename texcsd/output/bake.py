@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.mesh import Mesh, with_faces
 from texcsd.geometry.uv_wrapping import wrap_uv
 from texcsd.rendering.rasterize import rasterize_uv
 
@@ -84,6 +85,30 @@ def bake_texture(
         texels=int(texels.covered.sum()),
         unseen_texels=int(unseen.sum()),
     )
+
+
+def bake_textures(
+    mesh: Mesh, base_color_maps: Sequence[Tensor], seen: Sequence[Tensor]
+) -> list[TextureMaps]:
+    """Bake every texture of a mesh, as `bake_texture` does; both lists are by their numbers.
+
+    One of which no view has shown anything takes the mean colour of the others.
+    """
+    numbers = mesh.texture_numbers()
+    baked = [
+        bake_texture(with_faces(mesh, numbers == number), *pair)
+        for number, pair in enumerate(zip(base_color_maps, seen, strict=True))
+    ]
+    shown = [maps for maps in baked if maps.unseen_texels < maps.texels]
+    if not shown:
+        return baked
+    mean = np.mean([maps.base_color[maps.covered].mean(axis=0) for maps in shown], axis=0)
+    return [
+        maps
+        if maps.unseen_texels < maps.texels
+        else replace(maps, base_color=np.full_like(maps.base_color, mean.round().astype(np.uint8)))
+        for maps in baked
+    ]
 
 
 @dataclass(frozen=True)

@@ -11,33 +11,42 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from texcsd.errors import TexcsdError
+from texcsd.geometry.file_materials import read_materials
 from texcsd.geometry.gltf_document import open_document
-from texcsd.geometry.mesh import Mesh, load_mesh
-from texcsd.output.gltf import unique_names
+from texcsd.geometry.mesh import Mesh, load_mesh, with_faces
+from texcsd.output.gltf import pieces, unique_names
 from texcsd.output.gltf_damage import compare_gltf
 from texcsd.output.gltf_reshape import only_reshaped, reshape_gltf
 from texcsd.output.obj_damage import compare_obj
 from texcsd.output.obj_reshape import reshape_obj
 
+BoolArray = NDArray[np.bool_]
 ROUNDING = 1e-6
 """Of the mesh's size or of the texture's, where numbers are written anew, as float32."""
 
 
 def measure_damage(
-    before: Path, after: Path, painted: Mesh, uv_kept: bool, shape: Mesh | None = None
+    before: Path,
+    after: Path,
+    painted: Mesh,
+    uv_kept: BoolArray | bool,
+    shape: Mesh | None = None,
+    old: Mesh | None = None,
 ) -> dict[str, float | int | bool | None]:
     """Compare a written file with the input; what has to be equal and is not is an error.
 
     Args:
         before: The input.
         after: The written GLB, glTF or OBJ.
-        painted: The input as it was loaded; its uv are those that were painted.
-        uv_kept: Whether these are the input's.
+        painted: The input as it was loaded to be painted; its uv are those that were painted.
+        uv_kept: Whether these are the input's, bool[face], or for all.
         shape: The same mesh with its vertices displaced, if they were to be.
+        old: The input, loaded for comparisons; None to load it.
 
     Returns:
         By name: `max_position_delta` in units of the input, `max_uv_delta` in textures (None
@@ -47,13 +56,15 @@ def measure_damage(
     Raises:
         TexcsdError: It names the first difference.
     """
+    old = load_mesh(before) if old is None else old
+    kept = np.broadcast_to(uv_kept, len(old.faces))
     if shape is not None:
-        return _measure_displaced(before, after, painted, uv_kept, shape)
-    return _measure(before, after, load_mesh(before), painted, uv_kept)
+        return _measure_displaced(before, after, old, painted, kept, shape)
+    return _measure(before, after, old, painted, kept)
 
 
 def _measure_displaced(
-    before: Path, after: Path, painted: Mesh, uv_kept: bool, shape: Mesh
+    before: Path, after: Path, old: Mesh, painted: Mesh, uv_kept: BoolArray, shape: Mesh
 ) -> dict[str, Any]:
     """Compare with the input, its vertices apart; and these with where they were to go."""
     if after.suffix.lower() == ".obj":
@@ -68,7 +79,7 @@ def _measure_displaced(
             found = _measure(*paths, load_mesh(paths[0]), painted, uv_kept)
         reached = _positions(replace(shape, vertices=load_mesh(after).vertices))
     else:
-        expected = replace(load_mesh(before), vertices=shape.vertices.cpu())
+        expected = replace(old, vertices=shape.vertices.cpu())
         found = _measure(before, after, expected, painted, uv_kept, shape)
         reached = _positions(load_mesh(after))
     found["max_displaced_position_delta"] = _largest_difference(_positions(shape), reached)
@@ -87,20 +98,28 @@ def _measure(
     after: Path,
     old: Mesh,
     painted: Mesh,
-    uv_kept: bool,
+    uv_kept: BoolArray,
     shape: Mesh | None = None,
 ) -> dict[str, Any]:
     """Compare the file `after` with the mesh `old`, and with the file `before` in all else."""
     new = load_mesh(after)
     suffixes = {path.suffix.lower() for path in (before, after)}
     gltf, obj = suffixes <= {".glb", ".gltf"}, suffixes == {".obj"}
-    names = _names(old) if gltf or obj else unique_names(_names(old))
+    names = _names(old)
+    if not (gltf or obj):
+        names, order = _pieces(painted)
+        old, painted = (with_faces(mesh, torch.from_numpy(order)) for mesh in (old, painted))
+        uv_kept = uv_kept[order]
     _refuse(after, {"faces": len(old.faces) == len(new.faces), "part_names": names == _names(new)})
     found: dict[str, Any] = {"faces": True, "part_names": True}
     found["max_position_delta"] = _largest_difference(_positions(old), _positions(new))
-    found["max_uv_delta"] = _largest_difference(_uv(old), _uv(new)) if uv_kept else None
-    painted_uv = _uv(painted)
-    sound = _have_area(painted_uv) | uv_kept
+    painted_uv, shown = _uv(painted), painted.texture_numbers().cpu().numpy() >= 0
+    # Faces without uv have a point; which one, is of no account where there are others with new uv.
+    kept = uv_kept & (_have_area(_uv(old)) | uv_kept.all())
+    found["max_uv_delta"] = (
+        _largest_difference(_uv(old)[kept], _uv(new)[kept]) if kept.any() else None
+    )
+    sound = (_have_area(painted_uv) | uv_kept.all()) & shown
     found["max_painted_uv_delta"] = _largest_difference(painted_uv[sound], _uv(new)[sound])
     # Poses of nodes and skins are computed, numbers of another format written anew: both round.
     size = float(np.ptp(_positions(old), axis=(0, 1)).max())
@@ -114,11 +133,33 @@ def _measure(
             document = reshaped
         found |= compare_gltf(document, open_document(after), painted)
     elif obj:
-        found |= compare_obj(before.read_bytes(), after.read_bytes(), uv_kept)
+        found |= compare_obj(before.read_bytes(), after.read_bytes(), bool(uv_kept.all()))
+        if not shown.all():
+            found["materials_of_the_rest"] = _same_materials(before, old, after, new, ~shown)
     if gltf or obj:
         exact = {name: found[name] for name in found if name != "max_painted_uv_delta"}
         _refuse(after, exact)
     return found
+
+
+def _pieces(mesh: Mesh) -> tuple[list[str], NDArray[np.int64]]:
+    """Names of the parts, and the order of the faces, in a file that `new_gltf` makes of a mesh."""
+    names, order = [], []
+    for part, name in zip(mesh.parts, unique_names(_names(mesh)), strict=True):
+        rows = [rows for _, rows in pieces(mesh, part)]
+        names += [name] if len(rows) == 1 else [f"{name}_{n + 1}" for n in range(len(rows))]
+        order += rows
+    return names, np.concatenate(order)
+
+
+def _same_materials(
+    before: Path, old: Mesh, after: Path, new: Mesh, faces: NDArray[np.bool_]
+) -> bool:
+    """Tell whether these faces wear materials of the same names; those without one do not count."""
+    was, now = read_materials(before, old), read_materials(after, new)
+    names = [(*materials.names, None) for materials in (was, now)]
+    pairs = set(zip(was.of_faces[faces].tolist(), now.of_faces[faces].tolist(), strict=True))
+    return all(names[0][a] in (names[1][b], None) for a, b in pairs)
 
 
 def measure_kept_texels(

@@ -6,6 +6,7 @@ Specification: https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -24,16 +25,22 @@ def png_bytes(base_color: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def glb_bytes(mesh: Mesh, maps_png: bytes, name: str) -> bytes:
+def glb_bytes(mesh: Mesh, pictures: Mapping[int, bytes], name: str) -> bytes:
     """Write `new_gltf` as a GLB file; the same arguments give the same bytes."""
-    buffer = new_gltf(mesh, maps_png, name)
+    buffer = new_gltf(mesh, pictures, name)
     return glb_container(buffer.tree, bytes(buffer.data))
 
 
-def new_gltf(mesh: Mesh, maps_png: bytes, name: str) -> GltfBuffer:
-    """Make a glTF of the mesh with its texture.
+def new_gltf(
+    mesh: Mesh,
+    pictures: Mapping[int, bytes],
+    name: str,
+    material_names: Mapping[int, str] | None = None,
+) -> GltfBuffer:
+    """Make a glTF of the mesh with its textures.
 
-    One node and mesh per part, under the part's name; a name that occurs twice gets a number.
+    One node and mesh per part, under the part's name; a name that occurs twice gets a number. Faces
+    of a part that show different textures become primitives of their own, as in `pieces`.
     Positions are exactly `mesh.vertices` as float32. Only where float32 would cost more than a
     millionth of the mesh's size, in a small mesh far from the origin, they are relative to the
     centre of its box, and the nodes' translation puts them back. Vertices stay in the mesh's
@@ -42,9 +49,11 @@ def new_gltf(mesh: Mesh, maps_png: bytes, name: str) -> GltfBuffer:
 
     Args:
         mesh: In the pose and scale to write; has uv.
-        maps_png: The base colour as a PNG file, row 0 on top; embedded as it is.
-        name: Of the material and the scene. The material is two-sided, since the winding of an
-            input without materials is not known to be right.
+        pictures: The base colour as PNG or JPEG files, by the number of the texture, row 0 on top;
+            embedded as they are.
+        name: Of the scene, and of materials without one. Materials are two-sided, since the winding
+            of an input without materials is not known to be right.
+        material_names: By the number of the texture.
     """
     if mesh.uv is None or mesh.uv_faces is None:
         raise ValueError("a mesh needs uv to be written with a texture")
@@ -59,33 +68,48 @@ def new_gltf(mesh: Mesh, maps_png: bytes, name: str) -> GltfBuffer:
     }
     buffer = GltfBuffer({}, b"")
     names = unique_names([part.name for part in mesh.parts])
-    meshes, nodes = [], []
+    meshes, nodes, materials = [], [], []
+    numbers = {number: index for index, number in enumerate(sorted(pictures))}
+    for number, picture in sorted(pictures.items()):
+        shown = mesh.uv_faces[mesh.texture_numbers() == number].unique().cpu().numpy()
+        texture = buffer.append_texture(picture, uv[shown])
+        named = {"name": (material_names or {}).get(number, name), "doubleSided": True}
+        materials.append(painted_material(named, {"index": texture}))
     for part, part_name in zip(mesh.parts, names, strict=True):
-        if part.face_count == 0:
+        primitives = [
+            _primitive(attributes, rows, buffer) | {"material": numbers[number]}
+            for number, rows in pieces(mesh, part)
+        ]
+        if not primitives:
             continue
         node = {"mesh": len(meshes), "name": part_name}
         nodes.append(node | ({"translation": offset.tolist()} if offset.any() else {}))
-        meshes.append({"name": part_name, "primitives": [_primitive(attributes, part, buffer)]})
-    texture = buffer.append_texture(maps_png, uv)
+        meshes.append({"name": part_name, "primitives": primitives})
     buffer.tree |= {
         "asset": {"version": "2.0", "generator": _generator()},
         "scene": 0,
         "scenes": [{"name": name, "nodes": list(range(len(nodes)))}],
         "nodes": nodes,
         "meshes": meshes,
-        "materials": [painted_material({"name": name, "doubleSided": True}, {"index": texture})],
+        "materials": materials,
     }
     return buffer
 
 
+def pieces(mesh: Mesh, part: Part) -> list[tuple[int, NDArray[np.int64]]]:
+    """Return by texture, in ascending order, its number and the faces of a part that show it."""
+    rows = np.arange(part.first_face, part.first_face + part.face_count)
+    textures = mesh.texture_numbers().cpu().numpy()[rows]
+    return [(number, rows[textures == number]) for number in np.unique(textures).tolist()]
+
+
 def _primitive(
     attributes: dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]],
-    part: Part,
+    rows: NDArray[np.int64],
     buffer: GltfBuffer,
 ) -> dict[str, object]:
-    """Append a part's triangles to the buffer; return the primitive that refers to them."""
-    chosen = slice(part.first_face, part.first_face + part.face_count)
-    corners = [faces[chosen].reshape(-1) for _, faces in attributes.values()]
+    """Append some triangles to the buffer; return the primitive that refers to them."""
+    corners = [faces[rows].reshape(-1) for _, faces in attributes.values()]
     picked, indices = _merge_corners(corners)
     accessors = {
         attribute: buffer.append_attribute(values[corner[picked]])
@@ -94,7 +118,6 @@ def _primitive(
     return {
         "attributes": accessors,
         "indices": buffer.append_indices(indices, len(picked)),
-        "material": 0,
         "mode": 4,
     }
 

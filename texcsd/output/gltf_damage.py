@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,18 +34,23 @@ def compare_gltf(before: GltfDocument, after: GltfDocument, painted: Mesh) -> di
     found["binary"] = _same_binary(before, after)
     found["images"] = _same_images(before, after)
     found["materials"] = all(
-        was == now or _is_painted(was, now, new)
+        was == now or _is_painted(was, now, len(old.get("textures", [])))
         for was, now in zip(old.get("materials", []), new["materials"], strict=False)
     ) and len(new["materials"]) >= len(old.get("materials", []))
-    places = {(part.source.mesh, part.source.primitive) for part in painted.parts if part.source}
+    numbers = painted.texture_numbers().cpu().numpy()
+    places = {
+        (part.source.mesh, part.source.primitive)
+        for part in painted.parts
+        if part.source and numbers[part.first_face] >= 0
+    }
     return found | _compare_meshes(before, after, places)
 
 
-def _is_painted(was: Tree, now: Tree, new: Tree) -> bool:
-    """Tell whether a material differs in the paint only."""
+def _is_painted(was: Tree, now: Tree, old_textures: int) -> bool:
+    """Tell whether a material differs in the paint only: a texture that the input does not have."""
     texture = now.get("pbrMetallicRoughness", {}).get("baseColorTexture", {})
     same = all(was.get(key) == now.get(key) for key in KEPT_OF_MATERIALS)
-    return same and texture.get("index") == len(new["textures"]) - 1
+    return same and texture.get("index", -1) >= old_textures
 
 
 def _same_binary(before: GltfDocument, after: GltfDocument) -> bool:
@@ -76,14 +79,14 @@ def _same_images(before: GltfDocument, after: GltfDocument) -> bool:
 
 
 def _file(document: GltfDocument, image: Tree) -> bytes | None:
-    path: Path = document.folder / unquote(image.get("uri", ""))
+    path = document.file(image.get("uri", ""), "an image")
     return path.read_bytes() if path.is_file() else None
 
 
 def _compare_meshes(
     before: GltfDocument, after: GltfDocument, painted: set[tuple[int, int]]
 ) -> dict[str, Any]:
-    names = ("meshes", "attributes", "material_names")
+    names = ("meshes", "attributes", "material_names", "materials_of_the_rest")
     found: dict[str, Any] = dict.fromkeys(names, True)
     found |= {"max_position_delta": 0.0, "vertices_copied": 0}
     old, new = before.tree["meshes"], after.tree["meshes"]
@@ -95,6 +98,9 @@ def _compare_meshes(
         for number, (first, second) in enumerate(pairs):
             if (index, number) not in painted:
                 found["meshes"] &= first == second
+                found["materials_of_the_rest"] &= _material(before, first) == _material(
+                    after, second
+                )
                 continue
             found["meshes"] &= _without(first, *VERTICES) == _without(second, *VERTICES)
             found["attributes"] &= _same_attributes(before, after, first, second)
@@ -118,6 +124,11 @@ def _corners(document: GltfDocument, primitive: Tree) -> NDArray[np.float64]:
     """Return the positions at the corners of the triangles, float64[face, 3, 3], in no pose."""
     positions = document.accessor(primitive["attributes"]["POSITION"])
     return positions[primitive_faces(document, primitive)]
+
+
+def _material(document: GltfDocument, primitive: Tree) -> Tree | None:
+    number = primitive.get("material")
+    return None if number is None else document.tree["materials"][number]
 
 
 def _count(document: GltfDocument, primitive: Tree) -> int:

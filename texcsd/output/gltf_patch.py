@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
 
 from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_document import GltfDocument
@@ -21,7 +21,7 @@ from texcsd.output.gltf_buffer import GltfBuffer
 from texcsd.output.gltf_seams import give_coordinates
 
 Lookup = dict[str, Any]
-"""Which coordinates a texture is looked up by: a glTF textureInfo without its index."""
+"""A glTF textureInfo: which texture, and by which coordinates."""
 
 KEPT_OF_MATERIALS = ("name", "extras", "doubleSided", "normalTexture", "occlusionTexture")
 """What tells of the shape, not of the stuff that is painted over; so painted surfaces are opaque
@@ -36,9 +36,13 @@ SIGNATURES = {
 
 
 def patch_gltf(
-    document: GltfDocument, mesh: Mesh, png: bytes, name: str, keep_materials: bool = False
+    document: GltfDocument,
+    mesh: Mesh,
+    pictures: Mapping[int, bytes],
+    name: str,
+    keep_materials: bool = False,
 ) -> GltfDocument:
-    """Put the texture into a copy of the document.
+    """Put the textures into a copy of the document.
 
     Primitives whose coordinates were painted keep them, and every attribute, as they are. Others
     get their coordinates as one more set; where a seam runs through a vertex, its copies follow
@@ -48,8 +52,9 @@ def patch_gltf(
 
     Args:
         document: As opened; it is not changed.
-        mesh: As loaded from that document; its uv are those that were painted.
-        png: The base colour, row 0 on top; embedded as it is.
+        mesh: As loaded from that document; its uv are those that were painted. What shows a texture
+            with a negative number was not painted, and stays as it is.
+        pictures: The base colour by the number of the texture, row 0 on top; embedded as they are.
         name: For the material of surfaces that have none.
         keep_materials: Leave materials and samplers as they are but for the texture: for one that
             was edited rather than painted anew.
@@ -66,16 +71,24 @@ def patch_gltf(
     assert once.uv is not None and once.uv_faces is not None
     corner_uv = once.uv[once.uv_faces].cpu().numpy()
     primitives, lookups = primitives_by_place(buffer), {}
+    textures: dict[int, int] = {}
+    numbers = once.texture_numbers().cpu().numpy()
     for part in once.parts:
         assert part.source is not None
+        number = int(numbers[part.first_face])
+        if number < 0:
+            continue
         place = part.source.mesh, part.source.primitive
         painted = corner_uv[part.first_face : part.first_face + part.face_count]
         painted = painted[:, ::-1] if part.source.mirrored else painted
-        lookups[place] = give_coordinates(document, buffer, primitives[place], painted)
-    texture = buffer.append_texture(png, once.uv.cpu().numpy())
+        lookup = give_coordinates(document, buffer, primitives[place], painted)
+        if number not in textures:
+            shown = corner_uv[numbers == number].reshape(-1, 2)
+            textures[number] = buffer.append_texture(pictures[number], shown)
+        lookups[place] = {"index": textures[number]} | lookup
     if keep_materials:
-        _keep_sampler(buffer, next(iter(lookups)), texture)
-    _paint_materials(buffer, lookups, {"index": texture}, name, keep_materials)
+        _keep_sampler(buffer, next(iter(lookups)), textures[0])
+    _paint_materials(buffer, lookups, name, keep_materials)
     return replace(document, tree=buffer.tree, binary_chunk=bytes(buffer.data), buffers={})
 
 
@@ -107,7 +120,7 @@ def _embed_images(document: GltfDocument, buffer: GltfBuffer) -> None:
         if uri.startswith("data:") or "://" in uri:
             continue
         try:
-            content = (document.folder / unquote(uri)).read_bytes()
+            content = document.file(uri, "an image").read_bytes()
         except OSError:
             continue
         for signature, mime_type in SIGNATURES.items():
@@ -135,20 +148,19 @@ def _keep_sampler(buffer: GltfBuffer, place: tuple[int, int], texture: int) -> N
         buffer.tree["samplers"].pop()  # The one that was appended with the texture.
 
 
-def _edited_material(before: dict[str, Any], texture: dict[str, Any]) -> dict[str, Any]:
+def _edited_material(before: dict[str, Any], texture: int) -> dict[str, Any]:
     material = copy.deepcopy(before)
-    material["pbrMetallicRoughness"]["baseColorTexture"] |= texture
+    material["pbrMetallicRoughness"]["baseColorTexture"]["index"] = texture
     return material
 
 
 def _paint_materials(
     buffer: GltfBuffer,
     lookups: dict[tuple[int, int], Lookup],
-    texture: dict[str, int],
     name: str,
     keep_materials: bool,
 ) -> None:
-    """Give the painted primitives a material with the texture, in place of the one they have."""
+    """Give the painted primitives a material with their texture, in place of the one they have."""
     primitives = primitives_by_place(buffer)
     users: dict[int | None, list[Lookup | None]] = {}
     for place, primitive in primitives.items():
@@ -161,9 +173,9 @@ def _paint_materials(
             before = {"name": name} if old is None else buffer.tree["materials"][old]
             kept = {key: before[key] for key in KEPT_OF_MATERIALS if key in before}
             if keep_materials:
-                material = _edited_material(before, texture)
+                material = _edited_material(before, lookup["index"])
             else:
-                material = painted_material(kept, texture | lookup)
+                material = painted_material(kept, lookup)
             if old is None or any(user != lookup for user in users[old]):
                 numbers[kind] = buffer.append("materials", material)
             else:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texcsd.errors import TexcsdError
+from texcsd.geometry.file_materials import kept_materials
 from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.mesh import Mesh, bounding_sphere
@@ -69,25 +70,33 @@ def _formats(mesh_path: Path, choice: str) -> list[str]:
     return [wanted]
 
 
+def texture_key(number: int) -> str:
+    """What the file of a texture is called among the outputs: base_color, base_color_2, ..."""
+    return f"base_color_{number + 1}" if number else "base_color"
+
+
 def mesh_file_contents(
     mesh_path: Path,
     mesh: Mesh,
     uv_kept: bool,
-    png: bytes,
+    pictures: Mapping[int, bytes],
     outputs: Mapping[str, str],
     keep_materials: bool = False,
     shape: Mesh | None = None,
+    material_names: Mapping[int, str] | None = None,
 ) -> dict[str, bytes]:
     """Write the files that `mesh_file_names` names.
 
     Args:
         mesh_path: Where the mesh was loaded from.
         mesh: As loaded; its uv are those that were painted. Of a glTF it may be only some parts.
-        uv_kept: Whether these are the uv of the file.
-        png: The base colour, row 0 on top.
-        outputs: Names of all files of the result; that of the texture is "base_color".
+        uv_kept: Whether these are the uv of the file, all of them.
+        pictures: The base colour by the number of the texture, row 0 on top; a negative number is
+            that of one that was not painted.
+        outputs: Names of all files of the result; see `texture_key` for those of the textures.
         keep_materials: Of a glTF, leave all but the texture as it is.
         shape: The same mesh with its vertices displaced, if they are to be.
+        material_names: Of new materials, by the number of the texture.
 
     Raises:
         TexcsdError: The file is too broken to put a texture into it.
@@ -95,14 +104,16 @@ def mesh_file_contents(
     wanted = {Path(name).suffix[1:]: key for key, name in outputs.items()}
     contents: dict[str, bytes] = {}
     if "glb" in wanted or "gltf" in wanted:
-        tree, binary = _gltf(mesh_path, mesh, png, keep_materials, shape)
+        tree, binary = _gltf(mesh_path, mesh, pictures, keep_materials, shape, material_names)
         contents["glb"] = glb_container(tree, binary)
         if "gltf" in wanted:
             contents |= {"gltf": _gltf_text(tree, outputs["bin"]), "bin": binary}
     if "obj" in wanted:
         material = re.sub(r"\s", "_", mesh_path.stem)
-        names = outputs["mtl"], outputs["base_color"], material
-        files = patch_obj(mesh_path.read_bytes(), mesh, uv_kept, *names)
+        images = {n: outputs[texture_key(n)] for n in pictures if n >= 0}
+        rest = kept_materials(mesh_path).blocks if any(n < 0 for n in pictures) else {}
+        text = mesh_path.read_bytes()
+        files = patch_obj(text, mesh, uv_kept, outputs["mtl"], images, material, rest)
         obj = reshape_obj(files.obj, _rounded(mesh, shape)) if shape else files.obj
         contents |= {"obj": obj, "mtl": files.mtl}
     return {wanted[suffix]: content for suffix, content in contents.items() if suffix in wanted}
@@ -116,17 +127,22 @@ def _rounded(mesh: Mesh, shape: Mesh) -> NDArray[np.float64]:
 
 
 def _gltf(
-    mesh_path: Path, mesh: Mesh, png: bytes, keep_materials: bool, shape: Mesh | None
+    mesh_path: Path,
+    mesh: Mesh,
+    pictures: Mapping[int, bytes],
+    keep_materials: bool,
+    shape: Mesh | None,
+    material_names: Mapping[int, str] | None,
 ) -> tuple[dict[str, Any], bytes]:
     """Return the tree and the only buffer."""
     if mesh_path.suffix.lower() not in (".glb", ".gltf"):
-        buffer = new_gltf(shape or mesh, png, mesh_path.stem)
+        buffer = new_gltf(shape or mesh, pictures, mesh_path.stem, material_names)
         return buffer.tree, bytes(buffer.data)
     try:
         document = open_document(mesh_path)
         if shape is not None:
             document = _reshaped(mesh_path, document, shape)
-        document = patch_gltf(document, mesh, png, mesh_path.stem, keep_materials)
+        document = patch_gltf(document, mesh, pictures, mesh_path.stem, keep_materials)
         json.dumps(document.tree, allow_nan=False)
     except TexcsdError:
         raise

@@ -14,15 +14,12 @@ UV = re.compile(r"(?<=\d)/-?\d*(/-?\d*)?")
 def compare_obj(before: bytes, after: bytes, uv_kept: bool) -> dict[str, Any]:
     """Return whether all lines but those of the paint are equal, and how many polygons were cut."""
     old, new = _lines(before, uv_kept), _lines(after, uv_kept)
-    equal, named, cut, place = True, False, 0, 0
+    equal, cut, place = True, 0, 0
     for line in old:
         keyword, corners = split_keyword(line)
-        named |= keyword == "usemtl"
-        if keyword in FACE_KEYWORDS and not named:
-            named = True
-            equal &= split_keyword(_at(new, place))[0] == "usemtl"
-            place += 1
         words = _words(corners)
+        while keyword != "usemtl" and split_keyword(_at(new, place))[0] == "usemtl":
+            place += 1
         if _at(new, place) == line:
             place += 1
         elif keyword in FACE_KEYWORDS and len(words) > 3 and not uv_kept:

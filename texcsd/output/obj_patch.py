@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,21 +33,30 @@ class ObjFiles:
 
 
 def patch_obj(
-    content: bytes, mesh: Mesh, uv_kept: bool, mtl_name: str, image: str, material: str
+    content: bytes,
+    mesh: Mesh,
+    uv_kept: bool,
+    mtl_name: str,
+    images: Mapping[int, str],
+    material: str,
+    rest: Mapping[str, str] | None = None,
 ) -> ObjFiles:
-    """Put a texture into an OBJ.
+    """Put textures into an OBJ.
 
     Every line but `mtllib` stays, to the byte. With new uv, the `vt` lines are replaced by theirs,
     and the corners of faces get their numbers; a polygon that a seam runs through, if there is
     any, becomes its triangles. Materials keep their names; faces before the first get `material`.
+    Of one that is painted in part, the painted faces get another.
 
     Args:
         content: The OBJ.
-        mesh: As loaded from it; its uv are those that were painted.
-        uv_kept: Whether these are the uv of the file.
+        mesh: As loaded from it; its uv are those that were painted. What shows a texture with a
+            negative number was not painted.
+        uv_kept: Whether these are the uv of the file, all of them.
         mtl_name: Name of the MTL file, without whitespace.
-        image: Path of the texture from there.
+        images: Paths of the textures from there, by number.
         material: Name without whitespace.
+        rest: By name, what to write into the MTL for materials that are not painted.
     """
     # Whatever is not UTF-8 comes back as the bytes it was.
     text = content.decode("utf-8", "surrogateescape")
@@ -54,31 +64,102 @@ def patch_obj(
     text = text.removeprefix(mark)
     end = "\r\n" if "\r\n" in text else "\n"
     lines = logical_lines(text)
+    named, textures = _with_materials(lines, _texture_of_polygons(mesh), material, end)
+    lines = _with_library(named, f"mtllib {mtl_name}{end}")
     if not uv_kept:
         lines = _with_uv(lines, _painted_uv(text, mesh), end)
-    lines = _with_library(lines, f"mtllib {mtl_name}{end}", f"usemtl {material}{end}")
-    words = (split_keyword(line) for line in lines)
-    names = dict.fromkeys(rest.strip() for keyword, rest in words if keyword == "usemtl")
-    mtl = (end * 2).join(_material(name, image, end) for name in names) + end
+    blocks = [
+        (rest or {}).get(name, "") if number < 0 else _material(name, images[number], end)
+        for name, number in textures.items()
+    ]
+    mtl = (end * 2).join(filter(None, blocks)) + end
     return ObjFiles(
         "".join([mark, *lines]).encode("utf-8", "surrogateescape"),
         mtl.encode("utf-8", "surrogateescape"),
     )
 
 
-def _with_library(lines: list[str], library: str, use_material: str) -> list[str]:
-    """Replace the `mtllib` lines by one; name a material before the first face if none is named."""
+def _texture_of_polygons(mesh: Mesh) -> list[int]:
+    """The number of the texture of every polygon, an `f` line of three corners or more."""
+    assert mesh.polygons is not None
+    first = np.unique(mesh.polygons.cpu().numpy(), return_index=True)[1]
+    return mesh.texture_numbers().cpu().numpy()[first].tolist()
+
+
+def _with_materials(
+    lines: list[str], textures: list[int], material: str, end: str
+) -> tuple[list[str], dict[str, int]]:
+    """Name a material where faces have none, and another where only some of its faces are painted.
+
+    Args:
+        lines: Logical lines.
+        textures: Of all polygons, in order.
+        material: For faces without one.
+        end: Of a line.
+
+    Returns:
+        The lines, and by the materials that they name the number of the texture.
+    """
+    keywords = [split_keyword(line) for line in lines]
+    labels = _labels(keywords, textures, material)
+    result: list[str] = []
+    shown = {label: number for (_, number), label in labels.items()}
+    numbers, named, in_force = iter(textures), "", ""
+    for line, (keyword, rest) in zip(lines, keywords, strict=True):
+        if keyword == "usemtl":
+            named = in_force = rest.strip()
+            shown.setdefault(named, 0)
+        elif _is_polygon(keyword, rest):
+            label = labels[named, next(numbers)]
+            result += [f"usemtl {label}{end}"] if label != in_force else []
+            in_force = label
+        result.append(line)
+    return result, shown
+
+
+def _labels(
+    keywords: list[tuple[str, str]], textures: list[int], material: str
+) -> dict[tuple[str, int], str]:
+    """What to call a material in the output, by its name in the input and a texture it shows."""
+    numbers, named = iter(textures), ""
+    wearers: dict[tuple[str, int], None] = {}
+    names = set()
+    for keyword, rest in keywords:
+        if keyword == "usemtl":
+            named = rest.strip()
+            names.add(named)
+        elif _is_polygon(keyword, rest):
+            wearers[named, next(numbers)] = None
+    unpainted = {name for name, number in wearers if number < 0}
+    labels: dict[tuple[str, int], str] = {}
+    for name, number in wearers:
+        label = name or material
+        if name in unpainted and (number >= 0 or not name):
+            suffix = "painted" if number >= 0 else "unpainted"
+            label = next(n for n in _variants(f"{label}_{suffix}") if n not in names)
+        labels[name, number] = label
+    return labels
+
+
+def _variants(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}_{number}" for number in itertools.count(2))
+
+
+def _is_polygon(keyword: str, rest: str) -> bool:
+    return keyword in FACE_KEYWORDS and len(rest.partition("#")[0].split()) > 2
+
+
+def _with_library(lines: list[str], library: str) -> list[str]:
+    """Replace the `mtllib` lines by one."""
     keywords = [split_keyword(line)[0] for line in lines]
-    first_face = next(i for i, keyword in enumerate(keywords) if keyword in FACE_KEYWORDS)
     if "mtllib" in keywords:
         place = keywords.index("mtllib")
     else:  # below the comments that open the file
         place = next(i for i, word in enumerate(keywords) if word and not word.startswith("#"))
-    named = "usemtl" in keywords[:first_face]
     result = []
     for index, line in enumerate(lines):
         result += [library] if index == place else []
-        result += [use_material] if index == first_face and not named else []
         result += [line] if keywords[index] != "mtllib" else []
     return result
 
@@ -102,6 +183,8 @@ class _PaintedUv:
     pieces: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]
     """For each polygon with a seam inside its triangles, int64[triangle, 3] into its own corners,
     and their uv, int64[triangle, 3] into values."""
+    bare: set[int]
+    """The polygons that are not painted and have no uv."""
 
 
 def _painted_uv(text: str, mesh: Mesh) -> _PaintedUv:
@@ -122,7 +205,9 @@ def _painted_uv(text: str, mesh: Mesh) -> _PaintedUv:
     for polygon in np.unique(polygon_of[cut]).tolist():
         mine = slice(*np.searchsorted(polygon_of, [polygon, polygon + 1]))
         pieces[polygon] = triangles[mine] - starts[polygon], uv_faces[mine]
-    return _PaintedUv(values[first], counts, corners, pieces)
+    points = np.maximum.reduceat(corners, starts) == np.minimum.reduceat(corners, starts)
+    bare = np.flatnonzero(points & (np.array(_texture_of_polygons(mesh)) < 0))
+    return _PaintedUv(values[first], counts, corners, pieces, set(bare.tolist()))
 
 
 def _with_uv(lines: list[str], painted: _PaintedUv, end: str) -> list[str]:
@@ -135,13 +220,13 @@ def _with_uv(lines: list[str], painted: _PaintedUv, end: str) -> list[str]:
         if keyword == "vt" or keyword in FACE_KEYWORDS:
             result += uv_lines
             uv_lines = []
-        if keyword in FACE_KEYWORDS and len(rest.partition("#")[0].split()) > 2:
+        if _is_polygon(keyword, rest):
             count = int(painted.counts[polygon])
             numbers = painted.corners[corner : corner + count]
             if polygon in painted.pieces:
                 result += _in_pieces(line, *painted.pieces[polygon], end)
             else:
-                result.append(_numbered(line, numbers))
+                result.append(_numbered(line, None if polygon in painted.bare else numbers))
             polygon, corner = polygon + 1, corner + count
         elif keyword in FACE_KEYWORDS or keyword == "l":
             result.append(_numbered(line, None))

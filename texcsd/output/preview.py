@@ -6,6 +6,7 @@ import io
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from texcsd.output.gltf import png_bytes
 from texcsd.rendering.cameras import Cameras, orbit_cameras
 from texcsd.rendering.rasterize import rasterize_mesh
 from texcsd.rendering.shading import camera_lights, downsample, shade
-from texcsd.rendering.texture import sample_map
+from texcsd.rendering.texture import sample_maps, textures_of_pixels
 
 VIEWS, VIEW_SIZE, MARGIN = 6, 384, 8
 SHAPE_VIEWS = 3
@@ -32,20 +33,22 @@ LARGEST_TEXTURE = 1024
 """Textures are reduced to about this size first; previews could not show more."""
 
 Picture = NDArray[np.uint8]
+Pictures = Mapping[int, Picture]
+"""By the number of the texture, uint8[rows, columns, 3] each, row 0 on top."""
 
 
-def preview_png(mesh: Mesh, base_color: Picture) -> bytes:
-    """Render a contact sheet: six views around the mesh, and to their right the texture.
+def preview_png(mesh: Mesh, base_colors: Pictures) -> bytes:
+    """Render a contact sheet: six views around the mesh, and to their right the painted textures.
 
     Args:
         mesh: Fitted to the unit sphere; has uv.
-        base_color: uint8[size, size, 3], row 0 on top.
+        base_colors: Those whose number is negative were not painted.
 
     Returns:
         A PNG file.
     """
     cameras = orbit_cameras(VIEWS, elevation_degrees=20, view_width=VIEW_WIDTH)
-    views = _render_views(mesh, base_color, cameras, _grey_gradient(VIEW_SIZE, 0.97, 0.84))
+    views = _render_views(mesh, base_colors, cameras, _grey_gradient(VIEW_SIZE, 0.97, 0.84))
     cell, columns = VIEW_SIZE + MARGIN, VIEWS // 2
     map_size = 2 * VIEW_SIZE + MARGIN
     height, width = map_size + 2 * MARGIN, columns * cell + map_size + 2 * MARGIN
@@ -53,7 +56,7 @@ def preview_png(mesh: Mesh, base_color: Picture) -> bytes:
     for index, view in enumerate(views):
         top, left = MARGIN + index // columns * cell, MARGIN + index % columns * cell
         sheet[top : top + VIEW_SIZE, left : left + VIEW_SIZE] = view
-    sheet[MARGIN:-MARGIN, -MARGIN - map_size : -MARGIN] = _resize(base_color, map_size)
+    sheet[MARGIN:-MARGIN, -MARGIN - map_size : -MARGIN] = _tile(base_colors, map_size)
     return png_bytes(sheet)
 
 
@@ -68,7 +71,9 @@ def shape_png(before: Mesh, after: Mesh) -> bytes:
         A PNG file.
     """
     cameras = orbit_cameras(SHAPE_VIEWS, elevation_degrees=20, view_width=VIEW_WIDTH)
-    grey, background = np.full((16, 16, 3), 190, np.uint8), _grey_gradient(VIEW_SIZE, 0.97, 0.84)
+    numbers = before.texture_numbers().unique().tolist()
+    grey = dict.fromkeys(numbers, np.full((16, 16, 3), 190, np.uint8))
+    background = _grey_gradient(VIEW_SIZE, 0.97, 0.84)
     rows = [
         np.concatenate(_render_views(mesh, grey, cameras, background), axis=1)
         for mesh in (before, after)
@@ -76,15 +81,10 @@ def shape_png(before: Mesh, after: Mesh) -> bytes:
     return png_bytes(np.concatenate(rows))
 
 
-def turntable_frames(mesh: Mesh, base_color: Picture) -> list[Picture]:
-    """Render one turn around the mesh, uint8[size, size, 3] each.
-
-    Args:
-        mesh: Fitted to the unit sphere; has uv.
-        base_color: uint8[size, size, 3], row 0 on top.
-    """
+def turntable_frames(mesh: Mesh, base_colors: Pictures) -> list[Picture]:
+    """Render one turn around the mesh, fitted to the unit sphere, uint8[size, size, 3] each."""
     cameras = orbit_cameras(FRAMES, elevation_degrees=15, view_width=VIEW_WIDTH)
-    return _render_views(mesh, base_color, cameras, _grey_gradient(FRAME_SIZE, 0.93, 0.93))
+    return _render_views(mesh, base_colors, cameras, _grey_gradient(FRAME_SIZE, 0.93, 0.93))
 
 
 def turntable_gif(frames: list[Picture]) -> bytes:
@@ -146,20 +146,29 @@ def turntable_mp4(frames: list[Picture]) -> bytes:
         return film.read_bytes()
 
 
+def texture_maps(pictures: Pictures, device: torch.device | str) -> dict[int, Tensor]:
+    """Return textures of at most about LARGEST_TEXTURE, float32[1, rows, columns, 3] each."""
+    maps = {}
+    for number, picture in pictures.items():
+        factor = max(1, max(picture.shape[:2]) // LARGEST_TEXTURE)
+        reduced = np.asarray(Image.fromarray(picture).reduce(factor), np.float32)
+        maps[number] = torch.from_numpy(reduced / 255)[None].to(device)
+    return maps
+
+
 def _render_views(
-    mesh: Mesh, base_color: Picture, cameras: Cameras, background: Tensor
+    mesh: Mesh, base_colors: Pictures, cameras: Cameras, background: Tensor
 ) -> list[Picture]:
     """Render one uint8[size, size, 3] per camera, one at a time to keep memory small.
 
     Args:
         mesh: Fitted to the unit sphere; has uv.
-        base_color: uint8[texture size, texture size, 3].
+        base_colors: All that the mesh shows.
         cameras: What to see the mesh from.
         background: float32[1, size, size, 3].
     """
-    device, factor = mesh.vertices.device, max(1, len(base_color) // LARGEST_TEXTURE)
-    reduced = np.asarray(Image.fromarray(base_color).reduce(factor), np.float32)
-    base_color_map = torch.from_numpy(reduced / 255).to(device)[None]
+    device = mesh.vertices.device
+    maps = texture_maps(base_colors, device)
     background = background.to(device).repeat_interleave(SUPERSAMPLING, 1)
     background = background.repeat_interleave(SUPERSAMPLING, 2)
     pixels = background.shape[1]
@@ -167,11 +176,23 @@ def _render_views(
     for index in range(len(cameras)):
         camera = cameras.one(index).to(device)
         surface = rasterize_mesh(mesh, camera, pixels, pixels)
-        material = sample_map(base_color_map, surface)
+        material = sample_maps(maps, surface, textures_of_pixels(mesh, surface))
         image = shade(material, surface, camera_lights(camera), background)
         image = downsample(image, SUPERSAMPLING)[0]
         pictures.append((image * 255).round().to("cpu", torch.uint8).numpy())
     return pictures
+
+
+def _tile(base_colors: Pictures, size: int) -> Picture:
+    """Lay the painted textures out in rows on a square of that many pixels."""
+    painted = [picture for number, picture in sorted(base_colors.items()) if number >= 0]
+    columns = int(np.ceil(np.sqrt(len(painted))))
+    cell, tile = size // columns, size // columns - (MARGIN if columns > 1 else 0)
+    sheet = np.full((size, size, 3), 255, np.uint8)
+    for index, picture in enumerate(painted):
+        top, left = index // columns * cell, index % columns * cell
+        sheet[top : top + tile, left : left + tile] = _resize(picture, tile)
+    return sheet
 
 
 def _grey_gradient(size: int, top: float, bottom: float) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -33,22 +34,23 @@ class _Edges:
     """float64[edge, side, 2], uv of the third corner of the face."""
     heights: FloatArray
     """float64[edge, side], of that corner over the edge."""
+    textures: IntArray
+    """int64[edge, side], the number of the texture."""
 
     def where(self, chosen: NDArray[np.bool_]) -> _Edges:
-        return _Edges(
-            self.lengths[chosen], self.ends[chosen], self.opposite[chosen], self.heights[chosen]
-        )
+        return _Edges(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
 
-def measure_seams(mesh: Mesh, base_color: NDArray[np.uint8]) -> dict[str, Any]:
+def measure_seams(mesh: Mesh, base_colors: Mapping[int, NDArray[np.uint8]]) -> dict[str, Any]:
     """Compare the colours a texel's width to the left and to the right of edges.
 
     Across an edge that is no seam they differ as the pattern does; across a seam that nobody can
-    see they differ as much, and not more.
+    see they differ as much, and not more. Where two textures meet is a seam, too; what was not
+    painted does not count.
 
     Args:
         mesh: In any scale; has uv.
-        base_color: uint8[size, size, 3], row 0 on top.
+        base_colors: By the number of the texture, uint8[rows, columns, 3], row 0 on top.
 
     Returns:
         `seam_edges`, and the mean absolute difference of the channels, of 255: `across_seams` and
@@ -58,13 +60,15 @@ def measure_seams(mesh: Mesh, base_color: NDArray[np.uint8]) -> dict[str, Any]:
     places = weld_vertices(vertices)[1][mesh.faces.cpu().numpy()]
     edges = _edges(mesh, vertices, places)
     distances = np.abs(edges.ends[:, 0] - edges.ends[:, 1]).max(axis=(1, 2))
-    apart = np.asarray(distances > SAME_UV)
+    apart = np.asarray(distances > SAME_UV) | (edges.textures[:, 0] != edges.textures[:, 1])
+    painted = (edges.textures >= 0).all(axis=1)
     area = face_normals(vertices, mesh.faces.cpu().numpy())[1].sum()
-    texel = np.sqrt(area / base_color[..., 0].size)
+    texels = sum(picture[..., 0].size for number, picture in base_colors.items() if number >= 0)
+    texel = np.sqrt(area / texels)
     return {
-        "seam_edges": int(apart.sum()),
-        "across_seams": _mean_difference(edges.where(apart), texel, base_color),
-        "within_charts": _mean_difference(edges.where(~apart), texel, base_color),
+        "seam_edges": int((apart & painted).sum()),
+        "across_seams": _mean_difference(edges.where(apart & painted), texel, base_colors),
+        "within_charts": _mean_difference(edges.where(~apart & painted), texel, base_colors),
     }
 
 
@@ -83,6 +87,7 @@ def _edges(mesh: Mesh, vertices: FloatArray, places: IntArray) -> _Edges:
     corners = [np.where(backwards, (corner + 1) % 3, corner)]
     corners += [np.where(backwards, corner, (corner + 1) % 3), (corner + 2) % 3]
     uv = mesh.uv.double().cpu().numpy()[mesh.uv_faces.cpu().numpy()]
+    textures = mesh.texture_numbers().cpu().numpy()
     points = vertices[mesh.faces.cpu().numpy()]
     a, b, c = (points[face, place] for place in corners)
     lengths = np.linalg.norm(b - a, axis=2)
@@ -92,10 +97,13 @@ def _edges(mesh: Mesh, vertices: FloatArray, places: IntArray) -> _Edges:
         ends=np.stack([uv[face, corners[0]], uv[face, corners[1]]], axis=2),
         opposite=uv[face, corners[2]],
         heights=areas / np.maximum(lengths, 1e-30),
+        textures=textures[face],
     )
 
 
-def _mean_difference(edges: _Edges, offset: float, base_color: NDArray[np.uint8]) -> float | None:
+def _mean_difference(
+    edges: _Edges, offset: float, base_colors: Mapping[int, NDArray[np.uint8]]
+) -> float | None:
     """Sample points evenly along all edges; look beside them, at most a third into the face."""
     if not edges.lengths.sum() > 0:
         return None
@@ -106,14 +114,16 @@ def _mean_difference(edges: _Edges, offset: float, base_color: NDArray[np.uint8]
     on_edge = share * edges.ends[edge, :, 0] + (1 - share) * edges.ends[edge, :, 1]
     inwards = np.minimum(offset / np.maximum(edges.heights[edge], 1e-30), 1 / 3)[..., None]
     uv = (1 - inwards) * on_edge + inwards * edges.opposite[edge]
-    colors = _look_up(base_color, uv)
+    colors, shown = np.zeros((*uv.shape[:2], 3)), edges.textures[edge]
+    for number in np.unique(shown).tolist():
+        colors[shown == number] = _look_up(base_colors[number], uv[shown == number])
     return round(float(np.abs(colors[:, 0] - colors[:, 1]).mean()), 3)
 
 
 def _look_up(base_color: NDArray[np.uint8], uv: FloatArray) -> FloatArray:
-    """Bilinear, float64[point, side, 3]; the texture repeats."""
-    size = len(base_color)
-    rows, columns = (1 - uv[..., 1]) * size - 0.5, uv[..., 0] * size - 0.5
+    """Bilinear, float64[point, 3]; the texture repeats."""
+    height, width = base_color.shape[:2]
+    rows, columns = (1 - uv[..., 1]) * height - 0.5, uv[..., 0] * width - 0.5
     channels = [
         map_coordinates(
             base_color[..., k].astype(np.float64), [rows, columns], order=1, mode="grid-wrap"

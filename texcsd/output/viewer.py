@@ -11,6 +11,7 @@ import base64
 import html
 import io
 import zipfile
+from collections.abc import Mapping
 from importlib import resources
 
 import numpy as np
@@ -33,18 +34,19 @@ canvas { display: block; touch-action: none }
 """
 
 
-def viewer_html(mesh: Mesh, base_color: NDArray[np.uint8], name: str) -> bytes:
+def viewer_html(mesh: Mesh, base_colors: Mapping[int, NDArray[np.uint8]], name: str) -> bytes:
     """Write a page that shows the mesh with its texture, by WebGL.
 
     Args:
         mesh: In the pose to show; has uv.
-        base_color: uint8[size, size, 3], row 0 on top.
+        base_colors: By the number of the texture, uint8[rows, columns, 3], row 0 on top.
         name: Of the object, for the title.
 
     Raises:
         TexcsdError: The installed trimesh does not carry three.js as it used to.
     """
-    model = base64.b64encode(glb_bytes(mesh, _small_image(base_color), name)).decode()
+    images = {number: _small_image(picture) for number, picture in base_colors.items()}
+    model = base64.b64encode(glb_bytes(mesh, images, name)).decode()
     program = resources.files("texcsd.output").joinpath("viewer.js").read_text("utf-8")
     page = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -77,7 +79,7 @@ def three_js() -> str:
 
 def _small_image(base_color: NDArray[np.uint8]) -> bytes:
     """Return a JPEG: to look at, it does as well, and takes a tenth."""
-    factor = -(-len(base_color) // LARGEST_TEXTURE)
+    factor = -(-max(base_color.shape[:2]) // LARGEST_TEXTURE)
     stream = io.BytesIO()
     image = Image.fromarray(base_color).reduce(factor)
     image.save(stream, format="JPEG", quality=JPEG_QUALITY, subsampling=0)

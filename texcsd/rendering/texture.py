@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from texcsd.geometry.mesh import Mesh
 from texcsd.rendering import operations
 from texcsd.rendering.rasterize import Surface
 
@@ -121,6 +122,46 @@ def sample_map(base_color_map: Tensor, surface: Surface) -> Material:
     derivatives = surface.uv_derivatives
     seen = surface.triangle_ids >= 0
     return Material(operations.texture(base_color_map, rows, derivatives, mask=seen))
+
+
+def textures_of_pixels(mesh: Mesh, surface: Surface) -> Tensor | None:
+    """The number of the texture behind every pixel, int64[view, height, width].
+
+    Anything in the background; None for a mesh of one texture.
+    """
+    return None if mesh.textures is None else mesh.textures[surface.triangle_ids.clamp(min=0)]
+
+
+def sample_maps(
+    base_color_maps: Mapping[int, Tensor], surface: Surface, textures: Tensor | None
+) -> Material:
+    """Looks each pixel up in the texture that its face shows; see `sample_map`.
+
+    Args:
+        base_color_maps: By number, float[1, rows, columns, 3] each; those in view will do.
+        surface: Gives uv and the area of each pixel.
+        textures: Of `textures_of_pixels`.
+    """
+    if textures is None:
+        return sample_map(base_color_maps[0], surface)
+    color = torch.zeros_like(surface.positions)
+    for number, base_color_map in base_color_maps.items():
+        part = replace(surface, triangle_ids=only_ids(surface, textures, number))
+        if (part.triangle_ids >= 0).any():
+            color = color + sample_map(base_color_map, part).base_color
+    return Material(color)
+
+
+def only_ids(surface: Surface, textures: Tensor | None, number: int) -> Tensor:
+    """The triangles of a surface that show one of the textures, int64 like `triangle_ids`, or -1.
+
+    Args:
+        surface: Any.
+        textures: Of `textures_of_pixels`.
+        number: Of the texture.
+    """
+    ids = surface.triangle_ids
+    return ids if textures is None else ids.masked_fill(textures != number, -1)
 
 
 def count_pixels(surface: Surface, counts: Tensor) -> None:

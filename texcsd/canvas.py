@@ -1,0 +1,125 @@
+"""What is painted on: a mesh with uv, its textures, and the looks of what is not painted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texcsd.geometry.file_materials import (
+    Materials,
+    has_materials,
+    kept_materials,
+    named_faces,
+    read_materials,
+)
+from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.texture_layout import (
+    BASE_COLOR,
+    TextureSlot,
+    lay_out_textures,
+    refuse_shared_primitives,
+)
+from texcsd.original import read_looks
+from texcsd.result_folder import Unfinished
+from texcsd.settings import EditSettings, PaintSettings
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A mesh ready to be painted."""
+
+    mesh: Mesh
+    slots: list[TextureSlot]
+    """By the number of the texture."""
+    looks: dict[int, NDArray[np.uint8]]
+    """By the negative numbers of textures that are not painted, uint8[rows, columns, 3]."""
+    look_names: dict[int, str]
+    """By these numbers, what the materials of the input are called."""
+    kept_files: dict[str, Path]
+    """Images of the input that an OBJ painted in part goes on showing, by their names there."""
+    warnings: list[str]
+
+    @property
+    def uv_kept(self) -> NDArray[np.bool_]:
+        """bool[face], whether its uv are the input's."""
+        numbers = self.mesh.texture_numbers().cpu().numpy()
+        kept = np.array([slot.uv_source == "input" for slot in self.slots])
+        return kept[numbers.clip(min=0)] | (numbers < 0)
+
+    @property
+    def uv_source(self) -> str:
+        """Where the uv come from, such as "input" or "input and xatlas"."""
+        return " and ".join(dict.fromkeys(slot.uv_source for slot in self.slots))
+
+    @property
+    def material_names(self) -> dict[int, str] | None:
+        """Of new materials, by the number of the texture; None if there is one for all."""
+        if self.mesh.textures is None:
+            return None
+        return self.look_names | {number: slot.name for number, slot in enumerate(self.slots)}
+
+
+def lay_out(mesh_path: Path, mesh: Mesh, settings: PaintSettings) -> Unfinished:
+    """Find the uv and the textures of a painting.
+
+    Args:
+        mesh_path: The input.
+        mesh: As loaded; for an editing, the part of it that shows the texture.
+        settings: Everything the user chose.
+
+    Raises:
+        TexcsdError: The uv cannot be kept as asked, or nothing has the name in `only`.
+    """
+    started = time.perf_counter()
+    if isinstance(settings, EditSettings):
+        slots, warnings = [TextureSlot(BASE_COLOR, (), "input", 0.0, 0.0)], []
+    else:
+        materials, chosen = _materials(mesh_path, mesh), None
+        if settings.only:
+            chosen = named_faces(mesh_path, mesh, materials, settings.only)
+            refuse_shared_primitives(mesh_path, mesh, chosen)
+        size, per_material = settings.texture_size, settings.per_material
+        layout = lay_out_textures(mesh, materials, per_material, settings.unwrap, size, chosen)
+        mesh, slots, warnings = layout.mesh, layout.slots, layout.warnings
+    assert mesh.uv is not None and mesh.uv_faces is not None
+    tensors = {"uv": mesh.uv, "uv_faces": mesh.uv_faces}
+    notes: dict[str, Any] = {
+        "slots": [asdict(slot) for slot in slots],
+        "warnings": warnings,
+        "seconds": time.perf_counter() - started,
+    }
+    return Unfinished(
+        tensors if mesh.textures is None else tensors | {"textures": mesh.textures}, notes
+    )
+
+
+def make_canvas(mesh_path: Path, mesh: Mesh, unfinished: Unfinished) -> Canvas:
+    """Put together what `lay_out` found with what the file shows besides.
+
+    Args:
+        mesh_path: The input.
+        mesh: As given to `lay_out`.
+        unfinished: What it returned, perhaps some time ago.
+    """
+    mesh = replace(mesh, **unfinished.atlas)
+    slots = [TextureSlot(**slot) for slot in unfinished.notes["slots"]]
+    warnings = unfinished.notes["warnings"]
+    if not (mesh.texture_numbers() < 0).any():
+        return Canvas(mesh, slots, {}, {}, {}, warnings)
+    materials = _materials(mesh_path, mesh)
+    looks, notes = read_looks(mesh_path, mesh, materials)
+    names = {number: materials.names[-2 - number] for number in looks if number < -1}
+    obj = mesh_path.suffix.lower() == ".obj"
+    files = kept_materials(mesh_path).files if obj else {}
+    return Canvas(mesh, slots, looks, names, files, warnings + notes)
+
+
+def _materials(mesh_path: Path, mesh: Mesh) -> Materials:
+    if has_materials(mesh_path):
+        return read_materials(mesh_path, mesh)
+    return Materials((), (), (), np.full(len(mesh.faces), -1))
