@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -285,33 +286,60 @@ def peak_memory(status: Path) -> float:
     return int(line.split()[1]) / 2**20
 
 
+class Measured(NamedTuple):
+    """One renderer in one cell of the table."""
+
+    milliseconds: float
+    made_ready: float
+    """Milliseconds, once."""
+    same: float
+    """Share of the pixels where texcsd sees a triangle in which this one sees the same."""
+
+
+def measure(
+    renderer: str, mesh: Mesh, cameras: Cameras, size: int, expected: np.ndarray
+) -> Measured | None:
+    """None if it is not installed or does not run."""
+    try:
+        started = clock()
+        instance = RENDERERS[renderer](mesh, cameras, size)
+        made_ready = 1000 * (clock() - started)
+        ids = instance.render()
+        milliseconds = best_time(instance.render)
+    except (ImportError, RuntimeError, OSError) as error:
+        print(f"{renderer}: left out, {error}", file=sys.stderr)
+        return None
+    # What shows nothing may be anything in the others.
+    return Measured(milliseconds, made_ready, (ids == expected)[expected >= 0].mean())
+
+
 def measure_renderers(faces: list[str], sizes: list[int]) -> None:
-    """Print a table of who finds what is visible how fast."""
-    print("| faces | pixels | renderer | ms | of texcsd's | made ready | same triangle |")
-    print("|---|---|---|---|---|---|---|")
+    """Print a table of who finds what is visible how fast, and one of how."""
+    found: dict[tuple[str, int], list[Measured | None]] = {}
+    print_row("faces", "pixels", *RENDERERS)
+    print_row(*["---"] * (2 + len(RENDERERS)))
     for name in faces:
         mesh = make_sphere(RINGS[name])
         for size in sizes:
             cameras = orbit_cameras(VIEWS, 20.0)
-            ours, expected = None, None
-            for renderer, kind in RENDERERS.items():
-                try:
-                    started = clock()
-                    instance = kind(mesh, cameras, size)
-                    prepared = 1000 * (clock() - started)
-                    ids = instance.render()
-                    milliseconds = best_time(instance.render)
-                except (ImportError, RuntimeError, OSError) as error:
-                    print(f"{renderer}: left out, {error}", file=sys.stderr)
-                    continue
-                ours, expected = ours or milliseconds, ids if expected is None else expected
-                # What shows nothing may be anything in the others.
-                same = (ids == expected)[expected >= 0].mean()
-                change = "0" if issubclass(kind, Texcsd) else f"{prepared:.0f}"
-                print(
-                    f"| {name} | {size} | {renderer} | {milliseconds:.0f} | "
-                    f"{milliseconds / ours:.1f} | {change} | {same:.2%} |"
-                )
+            expected = Texcsd(mesh, cameras, size).render()
+            row = [measure(renderer, mesh, cameras, size, expected) for renderer in RENDERERS]
+            found[name, size] = row
+            print_row(name, size, *["" if m is None else f"{m.milliseconds:.0f}" for m in row])
+    print()
+    print_row("", *RENDERERS)
+    print_row(*["---"] * (1 + len(RENDERERS)))
+    for name in faces:
+        columns = zip(*(found[name, size] for size in sizes), strict=True)
+        ready = [max(m.made_ready if m else 0 for m in column) for column in columns]
+        print_row(f"made ready for {name}, ms", *[f"{value:.0f}" for value in ready])
+    same = [min(m.same if m else 0 for m in column) for column in zip(*found.values(), strict=True)]
+    print_row("the same triangle in", *[f"{share:.2%}" for share in same])
+
+
+def print_row(*cells: object) -> None:
+    """A row of a table."""
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 def measure_gradients(faces: list[str], sizes: list[int]) -> None:
