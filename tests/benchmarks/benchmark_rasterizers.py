@@ -1,11 +1,12 @@
 """The renderer beside others on a CPU: `python tests/benchmarks/benchmark_rasterizers.py`.
 
-Prints two tables for RESULTS.md. Spheres in 4 views: who finds triangle and barycentrics (others
+Prints three tables for RESULTS.md. Spheres in 4 views: who finds triangle and barycentrics (others
 than texcsd: no derivatives) how fast, once it has the mesh; what making it ready once took (a tree
 of triangles, but also loading and compiling; texcsd needs nothing); in how many pixels they agree.
-Then a mip-mapped lookup and its gradient. Others take part if they are installed:
-`pip install embreex mitsuba warp-lang moderngl`. Best of several times on one thread, in
-ms of the processor.
+Then the same with the gradient to positions. Then a mip-mapped lookup with its gradient, and the
+memory it takes beside texture and pixels. Others take part if they are installed:
+`pip install embreex mitsuba warp-lang moderngl`. Best of several times, in ms of the processor on
+one thread, of the clock on more.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -26,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "rendering"))
 from rendering_shapes import make_sphere
 
 from texcsd.geometry.mesh import Mesh
-from texcsd.rendering import operations
+from texcsd.rendering import numba_operations, operations, torch_operations
 from texcsd.rendering.cameras import Cameras, orbit_cameras
 
 VIEWS = 4
@@ -43,6 +45,49 @@ class Texcsd:
     def render(self) -> np.ndarray:
         result = operations.rasterize(self.clip, self.faces, (self.size, self.size))
         return result.triangle_ids.numpy()
+
+
+class TexcsdIds(Texcsd):
+    """Without barycentrics, as some of the others have none."""
+
+    def render(self) -> np.ndarray:
+        size = self.size, self.size
+        return numba_operations.visible_triangles(self.clip, self.faces, size, None)[0].numpy()
+
+
+class PureTorch(Texcsd):
+    """A z-buffer of torch's operations: ids only, of vertices in front of the eye only."""
+
+    def render(self) -> np.ndarray:
+        return np.stack([self.one_view(clip.double()) for clip in self.clip])
+
+    def one_view(self, clip: torch.Tensor) -> np.ndarray:
+        corners = ((clip[:, :2] / clip[:, 3:] + 1) / 2 * self.size - 0.5)[self.faces]
+        depth = (clip[:, 2] / clip[:, 3])[self.faces]
+        first = corners.amin(1).ceil().clamp(min=0)
+        boxes = (corners.amax(1).floor().clamp(max=self.size - 1) - first + 1).clamp(min=0).long()
+        counts = boxes.prod(1)
+        nearest = torch.full((self.size**2,), 2**62)
+        # Some million pixels of boxes at a time.
+        sizes = (counts.cumsum(0) // (1 << 22)).bincount().tolist()
+        for some in torch.arange(len(counts)).split(sizes):
+            face = some.repeat_interleave(counts[some])
+            before = (counts[some].cumsum(0) - counts[some]).repeat_interleave(counts[some])
+            place = torch.arange(len(face)) - before
+            column, row = (
+                first[face, 0] + place % boxes[face, 0],
+                first[face, 1] + place // boxes[face, 0],
+            )
+            offsets = corners[face] - torch.stack([column, row], 1)[:, None]
+            x, y = offsets.unbind(2)
+            areas = x.roll(-1, 1) * y.roll(-2, 1) - x.roll(-2, 1) * y.roll(-1, 1)
+            inside = (areas >= 0).all(1) | (areas <= 0).all(1)
+            z = (areas * depth[face]).sum(1) / areas.sum(1)
+            key = ((z + 1) * 2**29).long() * 2**32 + face
+            pixel = (row * self.size + column).long()
+            nearest.scatter_reduce_(0, pixel[inside], key[inside], "amin")
+        ids = torch.where(nearest == 2**62, -1, nearest % 2**32)
+        return ids.view(self.size, self.size).int().numpy()
 
 
 class Embree:
@@ -70,7 +115,7 @@ class Mitsuba:
         mitsuba.set_variant("llvm_ad_rgb")
         import drjit
 
-        drjit.set_thread_count(1)
+        drjit.set_thread_count(torch.get_num_threads())
         shape = mitsuba.Mesh("sphere", len(mesh.vertices), len(mesh.faces))
         parameters = mitsuba.traverse(shape)
         parameters["vertex_positions"] = mesh.vertices.numpy().ravel()
@@ -148,8 +193,8 @@ class Llvmpipe:
 
 
 RENDERERS = {
-    "texcsd": Texcsd, "embreex": Embree, "mitsuba llvm": Mitsuba, "warp": Warp,
-    "llvmpipe, ids": Llvmpipe,
+    "texcsd": Texcsd, "texcsd, ids": TexcsdIds, "embreex": Embree, "mitsuba llvm": Mitsuba,
+    "warp": Warp, "llvmpipe, ids": Llvmpipe, "torch, ids": PureTorch,
 }  # fmt: skip
 
 
@@ -195,7 +240,7 @@ def by_grid_sample(image: torch.Tensor, uv: torch.Tensor, slopes: torch.Tensor) 
     levels = [image.permute(0, 3, 1, 2)]
     while levels[-1].shape[2] > 1:
         levels.append(torch.nn.functional.avg_pool2d(levels[-1], 2))
-    detail = operations.torch_operations.level_of_detail(slopes, *image.shape[1:3])
+    detail = torch_operations.level_of_detail(slopes, *image.shape[1:3])
     detail = detail.clamp(0, len(levels) - 1).flatten()
     places, colors = 2 * uv.reshape(-1, 2) - 1, torch.zeros(detail.numel(), image.shape[3])
     for index, level in enumerate(levels):
@@ -208,49 +253,127 @@ def by_grid_sample(image: torch.Tensor, uv: torch.Tensor, slopes: torch.Tensor) 
     return colors.view(*uv.shape[:3], -1)
 
 
+def clock() -> float:
+    """Seconds: of the processor, as others may use it, too; of the clock if threads share work."""
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
+
+
 def best_time(function: Callable[[], object], repetitions: int = 5) -> float:
-    """Milliseconds, after one call to warm up; of the processor, as others may use it, too."""
+    """Milliseconds, after one call to warm up."""
     function()
     times = []
     for _ in range(repetitions):
-        started = time.process_time()
+        started = clock()
         function()
-        times.append(time.process_time() - started)
+        times.append(clock() - started)
     return 1000 * min(times)
 
 
+def extra_memory(function: Callable[[], object]) -> float:
+    """GiB that the process takes at most during a call, beside what it has before; Linux only."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return float("nan")
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    before = peak_memory(status)
+    function()
+    return peak_memory(status) - before
+
+
+def peak_memory(status: Path) -> float:
+    """GiB."""
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 2**20
+
+
+class Measured(NamedTuple):
+    """One renderer in one cell of the table."""
+
+    milliseconds: float
+    made_ready: float
+    """Milliseconds, once."""
+    same: float
+    """Share of the pixels where texcsd sees a triangle in which this one sees the same."""
+
+
+def measure(
+    renderer: str, mesh: Mesh, cameras: Cameras, size: int, expected: np.ndarray
+) -> Measured | None:
+    """None if it is not installed or does not run."""
+    try:
+        started = clock()
+        instance = RENDERERS[renderer](mesh, cameras, size)
+        made_ready = 1000 * (clock() - started)
+        ids = instance.render()
+        milliseconds = best_time(instance.render)
+    except (ImportError, RuntimeError, OSError) as error:
+        print(f"{renderer}: left out, {error}", file=sys.stderr)
+        return None
+    # What shows nothing may be anything in the others.
+    return Measured(milliseconds, made_ready, (ids == expected)[expected >= 0].mean())
+
+
 def measure_renderers(faces: list[str], sizes: list[int]) -> None:
-    """Print a table of who finds what is visible how fast."""
-    print("| faces | pixels | renderer | ms | of texcsd's | made ready | same triangle |")
-    print("|---|---|---|---|---|---|---|")
+    """Print a table of who finds what is visible how fast, and one of how."""
+    found: dict[tuple[str, int], list[Measured | None]] = {}
+    print_row("faces", "pixels", *RENDERERS)
+    print_row(*["---"] * (2 + len(RENDERERS)))
     for name in faces:
         mesh = make_sphere(RINGS[name])
         for size in sizes:
             cameras = orbit_cameras(VIEWS, 20.0)
-            ours, expected = None, None
-            for renderer, kind in RENDERERS.items():
-                try:
-                    started = time.process_time()
-                    instance = kind(mesh, cameras, size)
-                    prepared = 1000 * (time.process_time() - started)
-                    ids = instance.render()
-                    milliseconds = best_time(instance.render)
-                except (ImportError, RuntimeError, OSError) as error:
-                    print(f"{renderer}: left out, {error}", file=sys.stderr)
-                    continue
-                ours, expected = ours or milliseconds, ids if expected is None else expected
-                # What shows nothing may be anything in the others.
-                same = (ids == expected)[expected >= 0].mean()
-                change = "0" if kind is Texcsd else f"{prepared:.0f}"
-                print(
-                    f"| {name} | {size} | {renderer} | {milliseconds:.0f} | "
-                    f"{milliseconds / ours:.1f} | {change} | {same:.2%} |"
-                )
+            expected = Texcsd(mesh, cameras, size).render()
+            row = [measure(renderer, mesh, cameras, size, expected) for renderer in RENDERERS]
+            found[name, size] = row
+            print_row(name, size, *["" if m is None else f"{m.milliseconds:.0f}" for m in row])
+    print()
+    print_row("", *RENDERERS)
+    print_row(*["---"] * (1 + len(RENDERERS)))
+    for name in faces:
+        columns = zip(*(found[name, size] for size in sizes), strict=True)
+        ready = [max(m.made_ready if m else 0 for m in column) for column in columns]
+        print_row(f"made ready for {name}, ms", *[f"{value:.0f}" for value in ready])
+    same = [min(m.same if m else 0 for m in column) for column in zip(*found.values(), strict=True)]
+    print_row("the same triangle in", *[f"{share:.2%}" for share in same])
+
+
+def print_row(*cells: object) -> None:
+    """A row of a table."""
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
+def measure_gradients(faces: list[str], sizes: list[int]) -> None:
+    """Print a table of rasterization with its gradient, beside torch's once ids are known."""
+    print("\n| faces | pixels | texcsd, forward | and backward, ms | torch, both, ms | ratio |")
+    print("|---|---|---|---|---|---|")
+    for name in faces:
+        mesh = make_sphere(RINGS[name])
+        clip = orbit_cameras(VIEWS, 20.0).clip_positions(mesh.vertices).requires_grad_()
+        for size in sizes:
+            ids = operations.rasterize(clip.detach(), mesh.faces, (size, size)).triangle_ids
+            upstream = [torch.rand(*ids.shape, 4) for _ in range(2)]
+
+            def gradient(
+                images: Callable[[], tuple[torch.Tensor, ...]], clip=clip, upstream=upstream
+            ) -> None:
+                torch.autograd.grad(images(), clip, upstream)
+
+            def ours(clip=clip, mesh=mesh, size=size) -> tuple[torch.Tensor, ...]:
+                return operations.rasterize(clip, mesh.faces, (size, size))[:2]
+
+            def torchs(clip=clip, mesh=mesh, ids=ids) -> tuple[torch.Tensor, ...]:
+                return torch_operations.barycentrics(clip, mesh.faces, ids)
+
+            forward = best_time(ours)
+            both, other = (best_time(lambda f=f: gradient(f), 3) for f in (ours, torchs))
+            numbers = f"{forward:.0f} | {both:.0f} | {other:.0f} | {other / both:.1f}"
+            print(f"| {name} | {size} | {numbers} |")
 
 
 def measure_textures(sizes: list[int]) -> None:
     """Print a table of mip-mapped lookups with their gradients."""
-    print("\n| texels | lookups | texcsd, ms | grid_sample, ms | ratio |\n|---|---|---|---|---|")
+    print("\n| texels | lookups | texcsd, ms | GiB | grid_sample, ms | GiB | ratio |")
+    print("|---|---|---|---|---|---|---|")
     mesh, cameras = make_sphere(RINGS["5k"]), orbit_cameras(VIEWS, 20.0)
     assert mesh.uv is not None
     seen = operations.rasterize(cameras.clip_positions(mesh.vertices), mesh.faces, (512, 512))
@@ -264,20 +387,26 @@ def measure_textures(sizes: list[int]) -> None:
         def run(look_up: Callable[..., torch.Tensor], image=image, upstream=upstream) -> None:
             torch.autograd.grad(look_up(image, uv, slopes), image, upstream)
 
-        ours, other = (best_time(lambda f=f: run(f)) for f in (operations.texture, by_grid_sample))
-        lookups = int(here.sum())
-        print(f"| {size} | {lookups:,} | {ours:.0f} | {other:.0f} | {other / ours:.1f} |")
+        both = operations.texture, by_grid_sample
+        ours, other = (best_time(lambda f=f: run(f), 3) for f in both)
+        gigabytes, others = (extra_memory(lambda f=f: run(f)) for f in both)
+        print(
+            f"| {size} | {int(here.sum()):,} | {ours:.0f} | {gigabytes:.2f} | {other:.0f} | "
+            f"{others:.2f} | {other / ours:.1f} |"
+        )
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--faces", nargs="+", choices=RINGS, default=["5k", "80k"])
-    parser.add_argument("--sizes", nargs="+", type=int, default=[256, 512])
-    parser.add_argument("--textures", nargs="+", type=int, default=[1024, 2048])
+    parser.add_argument("--faces", nargs="+", choices=RINGS, default=[*RINGS])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[256, 512, 1024])
+    parser.add_argument("--textures", nargs="+", type=int, default=[1024, 4096])
+    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(arguments.threads)
     measure_renderers(arguments.faces, arguments.sizes)
+    measure_gradients(arguments.faces, arguments.sizes)
     measure_textures(arguments.textures)
 
 

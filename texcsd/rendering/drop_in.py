@@ -1,0 +1,192 @@
+"""nvdiffrast's functions by their own names and arguments, on any device, CPUs included.
+
+Code written for nvdiffrast runs with another import:
+
+    import texcsd.rendering.drop_in as dr  # import nvdiffrast.torch as dr
+
+    context = dr.RasterizeCudaContext()
+    rast, rast_db = dr.rasterize(context, pos, tri, resolution=(256, 256))
+    uv, uv_da = dr.interpolate(attributes, rast, tri, rast_db=rast_db, diff_attrs="all")
+    color = dr.antialias(dr.texture(image, uv, uv_da), rast, pos, tri)
+
+Every tensor has nvdiffrast's layout (https://nvlabs.github.io/nvdiffrast), row 0 at the bottom;
+what is computed is described in `operations` and `antialias`. Differences: textures may have any
+size, indices any integer type, and tensors need not be contiguous; there are no cube maps;
+silhouettes are antialiased however small their triangles are, and `antialias` needs positions of
+every view. Ids of triangles come as floats here, so 2**24 triangles are the most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from texcsd.errors import TexcsdError
+from texcsd.geometry.edges import Edges, find_edges
+from texcsd.rendering import operations, torch_operations
+from texcsd.rendering.antialias import antialias as antialias_edges
+
+
+class RasterizeCudaContext:
+    """Stands where nvdiffrast wants a context; nothing here needs one."""
+
+    def __init__(self, device: torch.device | str | int | None = None) -> None:
+        """Takes the device for the sake of the signature; operations follow their tensors."""
+        self.device = device
+
+
+RasterizeGLContext = RasterizeCudaContext
+
+
+def rasterize(
+    glctx: RasterizeCudaContext | None,
+    pos: Tensor,
+    tri: Tensor,
+    resolution: tuple[int, int],
+    ranges: Tensor | None = None,
+    grad_db: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Returns (u, v, z/w, triangle_id + 1) and (du/dX, du/dY, dv/dX, dv/dY) of every pixel."""
+    found = operations.rasterize(pos, tri, _pair(resolution), _ranges(pos, ranges), grad_db)
+    return found.rast, found.rast_db
+
+
+class DepthPeeler:
+    """Gives layer after layer of the surfaces behind each other, in a with block."""
+
+    def __init__(
+        self,
+        glctx: RasterizeCudaContext | None,
+        pos: Tensor,
+        tri: Tensor,
+        resolution: tuple[int, int],
+        ranges: Tensor | None = None,
+        grad_db: bool = True,
+    ) -> None:
+        """Takes the arguments of `rasterize`."""
+        self._scene = pos, tri, _pair(resolution)
+        self._options = _ranges(pos, ranges), grad_db
+        self._layers: list[operations.Rasterization] = []
+        self._taken = 0
+
+    def __enter__(self) -> DepthPeeler:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._layers = []
+
+    def rasterize_next_layer(self) -> tuple[Tensor, Tensor]:
+        """What `rasterize` returns, of the next layer; empty behind the last surface."""
+        if self._taken == len(self._layers):
+            count = 2 * self._taken + 1  # more at once, as each time begins with the first
+            self._layers = operations.rasterize_layers(*self._scene, count, *self._options)
+        self._taken += 1
+        found = self._layers[self._taken - 1]
+        return found.rast, found.rast_db
+
+
+def interpolate(
+    attr: Tensor,
+    rast: Tensor,
+    tri: Tensor,
+    rast_db: Tensor | None = None,
+    diff_attrs: Sequence[int] | Literal["all"] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Returns attributes at every pixel, and (dA/dX, dA/dY) of those in diff_attrs."""
+    slopes = torch.zeros_like(rast) if rast_db is None else rast_db
+    ids = rast[..., 3].detach().int() - 1
+    which = [] if diff_attrs is None or rast_db is None else diff_attrs
+    values, derivatives = operations.interpolate(
+        attr, operations.Rasterization(rast, slopes, ids), tri, True if which == "all" else which
+    )
+    return values, values.new_zeros(*values.shape[:3], 0) if derivatives is None else derivatives
+
+
+def texture(
+    tex: Tensor,
+    uv: Tensor,
+    uv_da: Tensor | None = None,
+    mip_level_bias: Tensor | None = None,
+    mip: Sequence[Tensor] | None = None,
+    filter_mode: operations.FilterMode = "auto",
+    boundary_mode: Literal["wrap", "clamp", "zero", "cube"] = "wrap",
+    max_mip_level: int | None = None,
+) -> Tensor:
+    """Looks colours up, float32[view, height, width, channel].
+
+    Raises:
+        TexcsdError: A cube map is wanted.
+    """
+    if boundary_mode == "cube":
+        raise TexcsdError("there are no cube maps here; boundary_mode is wrap, clamp or zero.")
+    return operations.texture(
+        tex, uv, uv_da, mip_level_bias, mips=mip, filter_mode=filter_mode, boundary=boundary_mode,
+        max_mip_level=max_mip_level,
+    )  # fmt: skip
+
+
+def texture_construct_mip(
+    tex: Tensor, max_mip_level: int | None = None, cube_mode: bool = False
+) -> list[Tensor]:
+    """Mip levels from 1 on, for `texture`; the gradient goes through them to the texture.
+
+    Raises:
+        TexcsdError: A cube map is wanted.
+    """
+    if cube_mode:
+        raise TexcsdError("there are no cube maps here.")
+    return torch_operations.mip_levels(tex, None, max_mip_level)[1:]
+
+
+def antialias(
+    color: Tensor,
+    rast: Tensor,
+    pos: Tensor,
+    tri: Tensor,
+    topology_hash: Edges | None = None,
+    pos_gradient_boost: float = 1.0,
+) -> Tensor:
+    """Smooths silhouettes, with gradients to positions, which are multiplied by a factor.
+
+    Args:
+        color: float32[view, height, width, channel].
+        rast: From `rasterize`.
+        pos: float32[view, vertex, 4].
+        tri: int[triangle, 3]; edges are shared by index.
+        topology_hash: From `antialias_construct_topology_hash`, or found anew each time.
+        pos_gradient_boost: The factor.
+
+    Raises:
+        TexcsdError: The positions are those of ranges.
+    """
+    if pos.ndim != 3:
+        raise TexcsdError("antialias needs positions [view, vertex, 4], not [vertex, 4].")
+    if pos_gradient_boost != 1 and pos.requires_grad:
+        pos = pos.clone()
+        pos.register_hook(lambda gradient: pos_gradient_boost * gradient)
+    found = operations.Rasterization(rast, torch.zeros_like(rast), rast[..., 3].detach().int() - 1)
+    return antialias_edges(color, found, pos, topology_hash or find_edges(tri.long()))
+
+
+def antialias_construct_topology_hash(tri: Tensor) -> Edges:
+    """The edges of the triangles, for `antialias`."""
+    return find_edges(tri.long())
+
+
+def _pair(resolution: Sequence[int]) -> tuple[int, int]:
+    height, width = resolution
+    return height, width
+
+
+def _ranges(pos: Tensor, ranges: Tensor | None) -> Tensor | None:
+    """Instanced positions have none, whatever is given: so it is in nvdiffrast."""
+    return None if pos.ndim == 3 else ranges
