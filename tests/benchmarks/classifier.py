@@ -3,7 +3,7 @@
     python classifier.py train judge.safetensors
     python classifier.py judge judge.safetensors outputs/*
 
-It learns from renderings of the world of the embedded model alone, of other seeds, blurred, recoloured
+It learns from renderings of the embedded model's world alone, of other seeds, blurred, recoloured
 and noisy as paintings may be, and knows neither captions nor places. Then it names the material of
 finished results, from eight views of the mesh each, among the materials in CHOICES.
 """
