@@ -3,10 +3,9 @@
     python classifier.py train judge.safetensors
     python classifier.py judge judge.safetensors outputs/*
 
-It learns from renderings of the material world alone, of other seeds than the embedded model's,
-blurred, recoloured and noisy as paintings may be, and knows neither captions nor places. Then it
-names the material of finished results, from eight views of the mesh each, among the materials in
-CHOICES.
+It learns from renderings of the embedded model's world alone, of other seeds, blurred, recoloured
+and noisy as paintings may be, and knows neither captions nor places. Then it names the material of
+finished results, from eight views of the mesh each, among the materials in CHOICES.
 """
 
 from __future__ import annotations
@@ -37,7 +36,8 @@ CHOICES = (
     "leather brick wood zebra gold grass lava plaid stripes marble denim wool leopard rust tiles "
     "camouflage ice fur cobblestone checkerboard"
 ).split()
-NAMES = [material.words[0] for material in MATERIALS]
+MATERIALS_CHOSEN = [material for material in MATERIALS if material.words[0] in CHOICES]
+NAMES = [material.words[0] for material in MATERIALS_CHOSEN]
 VIEWS, SIZE = 8, 64
 SHAPES, LOOKS = 8, 6
 SEED = 7_000_000
@@ -52,8 +52,8 @@ class Renderings(IterableDataset):
         index, stride = (worker.id, worker.num_workers) if worker else (0, 1)
         while True:
             generator = torch.Generator().manual_seed(SEED + index)
-            numbers = torch.randint(len(MATERIALS), (LOOKS,), generator=generator)
-            looks = [look_of(MATERIALS[number], generator) for number in numbers.tolist()]
+            numbers = torch.randint(len(NAMES), (LOOKS,), generator=generator)
+            looks = [look_of(MATERIALS_CHOSEN[number], generator) for number in numbers.tolist()]
             scenes = random_scenes(SHAPES, LOOKS, generator, looks=looks)
             yield scenes.images.permute(0, 3, 1, 2), numbers.repeat(SHAPES)
             index += stride
@@ -68,7 +68,7 @@ def build_network() -> nn.Module:
             layers += [nn.Conv2d(channels, width, 3, stride, 1), nn.GroupNorm(8, width), nn.SiLU()]
             channels = width
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2)]
-    return nn.Sequential(*layers, *head, nn.Linear(channels, len(MATERIALS)))
+    return nn.Sequential(*layers, *head, nn.Linear(channels, len(NAMES)))
 
 
 def augment(images: Tensor) -> Tensor:
@@ -135,14 +135,13 @@ def judge(network: nn.Module, mesh: Mesh, base_color: Tensor) -> list[str]:
     """CHOICES, from the likeliest to the least likely."""
     images = views_of(mesh, base_color)
     scores = network(images * 2 - 1).log_softmax(1).mean(0)
-    return sorted(CHOICES, key=lambda name: -scores[NAMES.index(name)].item())
+    return [NAMES[number] for number in scores.argsort(descending=True).tolist()]
 
 
 def expected(prompt: str) -> str | None:
     """The one of CHOICES that a prompt names, by any of its words; None if it names another."""
-    for material in MATERIALS:
-        named = any(word and f" {word} " in f" {prompt} " for word in material.words)
-        if material.words[0] in CHOICES and named:
+    for material in MATERIALS_CHOSEN:
+        if any(f" {word} " in f" {prompt} " for word in material.words):
             return material.words[0]
     return None
 
