@@ -60,9 +60,9 @@ def main() -> int:
         outcome = paint(context, name, path, arguments.options.split(), arguments.time_limit)
         outcomes.append(outcome)
         print(f"{outcome.seconds:6.1f} s  {name}: {outcome.kind}, {outcome.text}", flush=True)
-    if arguments.table:
-        head = HEAD.format(seconds=arguments.time_limit, options=arguments.options)
-        arguments.table.write_text(head + table(outcomes))
+        if arguments.table:  # Anew after each file: whoever interrupts it has what there is.
+            head = HEAD.format(seconds=arguments.time_limit, options=arguments.options)
+            arguments.table.write_text(head + table(outcomes))
     print(counts(outcomes))
     return int(any(outcome.kind == "failed" for outcome in outcomes))
 
