@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texcsd.geometry.file_materials import (
-    Materials,
-    has_materials,
     kept_materials,
     named_faces,
-    read_materials,
+    read_any_materials,
 )
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.texture_layout import (
@@ -79,7 +77,7 @@ def lay_out(mesh_path: Path, mesh: Mesh, settings: PaintSettings) -> Unfinished:
     if isinstance(settings, EditSettings):
         slots, warnings = [TextureSlot(BASE_COLOR, (), "input", 0.0, 0.0)], []
     else:
-        materials, chosen = _materials(mesh_path, mesh), None
+        materials, chosen = read_any_materials(mesh_path, mesh), None
         if settings.only:
             chosen = named_faces(mesh_path, mesh, materials, settings.only)
             refuse_shared_primitives(mesh_path, mesh, chosen)
@@ -111,15 +109,9 @@ def make_canvas(mesh_path: Path, mesh: Mesh, unfinished: Unfinished) -> Canvas:
     warnings = unfinished.notes["warnings"]
     if not (mesh.texture_numbers() < 0).any():
         return Canvas(mesh, slots, {}, {}, {}, warnings)
-    materials = _materials(mesh_path, mesh)
+    materials = read_any_materials(mesh_path, mesh)
     looks, notes = read_looks(mesh_path, mesh, materials)
     names = {number: materials.names[-2 - number] for number in looks if number < -1}
     obj = mesh_path.suffix.lower() == ".obj"
     files = kept_materials(mesh_path).files if obj else {}
     return Canvas(mesh, slots, looks, names, files, warnings + notes)
-
-
-def _materials(mesh_path: Path, mesh: Mesh) -> Materials:
-    if has_materials(mesh_path):
-        return read_materials(mesh_path, mesh)
-    return Materials((), (), (), np.full(len(mesh.faces), -1))

@@ -6,7 +6,7 @@ Every file is painted by the command line, in a process of its own and within a 
 steps and a small texture, since what is asked is not how it looks but whether it comes back whole:
 painted, with the damage that was measured, or refused in one line. Anything else (a traceback, a
 crash, no end) is a failure, and the exit status is 1. The processes are forks of this one (not on
-Windows), which has loaded the model; their turntables are short.
+Windows), which has loaded the model; their pictures are few and small.
 """
 
 import argparse
@@ -60,9 +60,9 @@ def main() -> int:
         outcome = paint(context, name, path, arguments.options.split(), arguments.time_limit)
         outcomes.append(outcome)
         print(f"{outcome.seconds:6.1f} s  {name}: {outcome.kind}, {outcome.text}", flush=True)
-    if arguments.table:
-        head = HEAD.format(seconds=arguments.time_limit, options=arguments.options)
-        arguments.table.write_text(head + table(outcomes))
+        if arguments.table:  # Anew after each file: whoever interrupts it has what there is.
+            head = HEAD.format(seconds=arguments.time_limit, options=arguments.options)
+            arguments.table.write_text(head + table(outcomes))
     print(counts(outcomes))
     return int(any(outcome.kind == "failed" for outcome in outcomes))
 
@@ -71,7 +71,7 @@ def prepare() -> None:
     """Load what every painting needs, and shorten what takes long and is looked at by nobody."""
     denoiser = load_denoiser("embedded", "cpu")
     job.load_denoiser = lambda *_: denoiser
-    preview.FRAMES = 3
+    preview.FRAMES, preview.FRAME_SIZE, preview.VIEW_SIZE = 3, 48, 48
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -70,6 +70,7 @@ SCHEMA = {
     "painting": {
         "uv": str,
         "reason": str,
+        "textures": int,
         "warnings": list,
         "steps": int,
         "views": int,

@@ -6,12 +6,17 @@ from texcsd.checking.estimate import estimate_painting
 
 # triangles, steps, views, texture size, unwrapped; seconds and GiB measured.
 RUNS = [
-    (5_856, 20, 6, 512, False, 10.6, 0.78),
-    (5_856, 20, 6, 1024, False, 12.3, 0.84),
-    (5_856, 40, 6, 1024, False, 15.7, 0.84),
-    (5_856, 20, 6, 2048, False, 17.7, 1.24),
-    (64_618, 10, 6, 1024, True, 15.8, 0.84),
-    (300_000, 20, 6, 1024, False, 19.5, 0.87),
+    (8_160, 150, 6, 1024, False, 44, 0.86),
+    (8_160, 30, 6, 1024, False, 20.8, 0.83),
+    (8_160, 30, 6, 256, False, 17.0, 0.75),
+    (8_160, 10, 6, 1024, False, 16.2, 0.85),
+    (8_160, 10, 6, 256, False, 11.8, 0.74),
+]
+MEMORY = [
+    (5_856, 20, 6, 512, False, 0.78),
+    (5_856, 20, 6, 2048, False, 1.24),
+    (64_618, 10, 6, 1024, True, 0.84),
+    (300_000, 20, 6, 1024, False, 0.87),
 ]
 
 
@@ -21,6 +26,19 @@ def test_the_estimate_is_within_a_sixth_of_what_was_measured(run):
     estimate = estimate_painting(*sizes)
     assert estimate.seconds == pytest.approx(seconds, rel=1 / 6)
     assert estimate.memory_bytes / 2**30 == pytest.approx(gibibytes, rel=1 / 6)
+
+
+@pytest.mark.parametrize("run", MEMORY, ids=str)
+def test_memory_is_within_a_sixth_of_what_was_measured_of_larger_ones(run):
+    *sizes, gibibytes = run
+    memory = estimate_painting(*sizes).memory_bytes / 2**30
+    assert memory == pytest.approx(gibibytes, rel=1 / 6)
+
+
+def test_several_textures_cost_what_their_texels_cost():
+    assert estimate_painting(1000, 10, 6, 512, False, textures=4) == estimate_painting(
+        1000, 10, 6, 1024, False
+    )
 
 
 def test_every_cost_counts():

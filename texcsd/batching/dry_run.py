@@ -24,7 +24,7 @@ class Forecast:
     """None if it cannot be painted."""
     triangles: int = 0
     seconds: float = 0.0
-    """On one thread of a CPU with the embedded model; 0 if it is finished."""
+    """On two idle cores of a CPU with the embedded model; 0 if it is finished."""
     problems: Sequence[str] = ()
     """What `texcsd check` finds, or why it cannot be painted."""
 
@@ -62,9 +62,10 @@ def forecast_line(expected: Forecast) -> str:
 
 def _forecast(job: Job, state: State, report: dict[str, Any]) -> Forecast:
     settings, triangles = job.settings, report["input"]["triangles"]
-    unwraps = settings.unwrap == "always" or report["painting"]["uv"] == "unwrapped"
+    unwraps = settings.unwrap == "always" or report["painting"]["uv"] != "kept"
+    textures = report["painting"]["textures"] if settings.per_material != "off" else 1
     estimate = estimate_painting(
-        triangles, settings.steps, settings.views, settings.texture_size, unwraps
+        triangles, settings.steps, settings.views, settings.texture_size, unwraps, textures
     )
     seconds = 0.0 if state == "finished" else estimate.seconds
     problems = [problem["text"] for problem in report["problems"]]

@@ -13,7 +13,7 @@ from texcsd.checking.facts import Facts, gather_facts
 from texcsd.checking.findings import find_notes, find_problems
 from texcsd.checkpoint import write_bytes_atomically
 from texcsd.errors import TexcsdError
-from texcsd.geometry.uv_atlas import keeps_uv, warnings_about_uv
+from texcsd.geometry.uv_atlas import warnings_about_uv
 from texcsd.output.check_pictures import coverage_png, orbit_png, uv_layout_png
 from texcsd.report import describe_input, input_sha256
 from texcsd.settings import PaintSettings
@@ -98,15 +98,27 @@ def _report(mesh_path: Path, sha256: str, facts: Facts, settings: PaintSettings)
 
 def _painting(facts: Facts, settings: PaintSettings) -> dict[str, Any]:
     """What painting with the default settings would do."""
-    assert settings.unwrap != "always"
-    keeps = keeps_uv(facts.uv, settings.unwrap)
+    plan = facts.textures
+    kept = [group for group in plan.groups if group.kept]
+    lost = [group for group in plan.groups if not group.kept]
+    if len(plan.groups) == 1:
+        warnings = warnings_about_uv(plan.groups[0].report) if kept else []
+    else:
+        warnings = [text for group in plan.groups for text in group.warnings]
     estimate = estimate_painting(
-        len(facts.fitted.faces), settings.steps, settings.views, settings.texture_size, not keeps
+        len(facts.fitted.faces),
+        settings.steps,
+        settings.views,
+        settings.texture_size,
+        unwrap=bool(lost),
+        textures=plan.texture_count,
     )
+    reasons = dict.fromkeys(group.report.reason for group in lost)
     return {
-        "uv": "kept" if keeps else "unwrapped",
-        "reason": facts.uv.reason or "they are usable",
-        "warnings": warnings_about_uv(facts.uv) if keeps else [],
+        "uv": "unwrapped" if not kept else "partly kept" if lost else "kept",
+        "reason": "; ".join(filter(None, reasons)) or "they are usable",
+        "textures": plan.texture_count,
+        "warnings": plan.warnings + warnings,
         "steps": settings.steps,
         "views": settings.views,
         "seconds": round(estimate.seconds, 1),

@@ -1,7 +1,7 @@
 """What a painting will take, by constants measured once; see tests/benchmarks/RESULTS.md.
 
 The section "Time and memory by triangles, texels and views" there has the runs they were taken
-from: one thread of a processor with AVX-512 and bfloat16, with the embedded model.
+from: two idle cores of a processor with AVX-512 and bfloat16, with the embedded model.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ SECONDS_TO_LOAD_A_TRIANGLE = 8.5e-6
 SECONDS_TO_UNWRAP_A_TRIANGLE = 7e-5
 MOST_SECONDS_TO_UNWRAP = 120.0
 """The time limit of xatlas."""
-SECONDS_PER_VIEW = 0.0257
+SECONDS_PER_VIEW = 0.0336
 """Of one step: denoising and shading."""
 SECONDS_PER_VIEW_AND_TRIANGLE = 6e-8
 """Of one step: rasterization."""
-SECONDS_PER_TEXEL = 2.5e-8
+SECONDS_PER_TEXEL = 1.5e-8
 """Of one step: composing the texture and updating it; the mean over all steps."""
-SECONDS_TO_WRITE = 3.3
+SECONDS_TO_WRITE = 6.5
 """Baking, previews and files, besides what depends on the sizes below."""
 SECONDS_TO_WRITE_A_TEXEL = 8.1e-7
 SECONDS_TO_WRITE_A_TRIANGLE = 6.6e-6
@@ -36,7 +36,7 @@ BYTES_TO_LOAD_A_TRIANGLE = 1200.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of a painting with the embedded model on one thread of a CPU."""
+    """Of a painting with the embedded model on two idle cores of a CPU."""
 
     seconds: float
     memory_bytes: float
@@ -44,7 +44,7 @@ class Estimate:
 
 
 def estimate_painting(
-    triangles: int, steps: int, views: int, texture_size: int, unwrap: bool
+    triangles: int, steps: int, views: int, texture_size: int, unwrap: bool, textures: int = 1
 ) -> Estimate:
     """Estimate the time and memory of a painting.
 
@@ -54,8 +54,9 @@ def estimate_painting(
         views: Rendered in each step.
         texture_size: Side of the texture in texels.
         unwrap: Whether new uv will be made.
+        textures: How many of that size.
     """
-    texels = texture_size**2
+    texels = textures * texture_size**2
     unwrapping = min(SECONDS_TO_UNWRAP_A_TRIANGLE * triangles, MOST_SECONDS_TO_UNWRAP)
     view = SECONDS_PER_VIEW + SECONDS_PER_VIEW_AND_TRIANGLE * triangles
     seconds = (

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from texcsd.geometry.file_materials import read_any_materials
 from texcsd.geometry.file_summary import FileSummary, summarize_file
 from texcsd.geometry.instances import without_repeats
 from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh, sample_surface
 from texcsd.geometry.mesh_inspection import SurfaceReport, inspect_surface
 from texcsd.geometry.normals import face_normals
 from texcsd.geometry.orientation import Orientation, guess_orientation
+from texcsd.geometry.texture_layout import TexturePlan, plan_textures
 from texcsd.geometry.uv_atlas import UvReport, inspect_uv
 from texcsd.geometry.uv_distortion import UvDistortion, measure_distortion
 from texcsd.rendering.cameras import random_cameras, surrounding_cameras
@@ -61,6 +63,9 @@ class Facts:
     orientation: Orientation
     surface: SurfaceReport
     uv: UvReport
+    """Of all faces in one square."""
+    textures: TexturePlan
+    """As painting with the default settings takes them, each with a report of its own."""
     distortion: UvDistortion | None
     visibility: Visibility
     view_shares: NDArray[np.float64]
@@ -88,6 +93,7 @@ def gather_facts(path: Path, texture_size: int, close_up_fraction: float) -> Fac
         orientation=guess_orientation(mesh),
         surface=inspect_surface(mesh),
         uv=inspect_uv(without_repeats(mesh)),
+        textures=plan_textures(mesh, read_any_materials(path, mesh), "auto", "auto", texture_size),
         distortion=measure_distortion(mesh, texture_size),
         visibility=visibility,
         view_shares=view_shares,

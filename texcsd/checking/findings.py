@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from texcsd.checking.facts import Facts
 from texcsd.geometry.mesh_inspection import SurfaceReport
@@ -44,10 +44,14 @@ def find_problems(facts: Facts) -> list[Finding]:
             f"{hidden.enclosed_faces:,} ({hidden.enclosed_area_fraction:.0%} of the area)"
         )
         problems.append(Finding("enclosed_faces", text))
-    if facts.uv.present and facts.uv.reason is not None:
-        problems.append(Finding("unusable_uv", f"the uv cannot be used: {facts.uv.reason}"))
-    elif facts.distortion is not None:
-        problems += [*_uv_problems(facts.uv), *_distortion_problems(facts.distortion)]
+    groups = facts.textures.groups
+    for group in groups:
+        whose = f"{group.name}: " if len(groups) > 1 else ""
+        problems += [
+            replace(found, text=whose + found.text) for found in _uv_problems(group.report)
+        ]
+    if facts.distortion is not None and any(group.kept for group in groups):
+        problems += _distortion_problems(facts.distortion)
     return problems
 
 
@@ -89,6 +93,11 @@ def _surface_problems(surface: SurfaceReport) -> Iterator[Finding]:
 
 
 def _uv_problems(uv: UvReport) -> Iterator[Finding]:
+    if not uv.present:
+        return
+    if uv.reason is not None:
+        yield Finding("unusable_uv", f"the uv cannot be used: {uv.reason}")
+        return
     if uv.outside_fraction > 0:
         text = f"the uv of {uv.outside_fraction:.1%} of the area leave the unit square"
         yield Finding("uv_outside", text)

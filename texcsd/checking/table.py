@@ -99,8 +99,9 @@ def _painting(painting: dict[str, Any]) -> str:
     minutes, seconds = divmod(round(painting["seconds"]), 60)
     memory = painting["memory_bytes"] / 2**30
     return (
-        f"the uv are {painting['uv']}: {painting['reason']}; {painting['steps']} steps of "
-        f"{painting['views']} views take about {minutes} min {seconds} s on one CPU thread, "
+        f"the uv are {painting['uv']}: {painting['reason']}; "
+        f"{_count(painting['textures'], 'texture')}; {painting['steps']} steps of "
+        f"{painting['views']} views take about {minutes} min {seconds} s on two idle CPU cores, "
         f"{memory:.1f} GiB"
     )
 

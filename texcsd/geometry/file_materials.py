@@ -44,9 +44,11 @@ class Materials:
     """int64[face], the number of the material each face wears, -1 for none."""
 
 
-def has_materials(path: Path) -> bool:
-    """Tell whether meshes of this format have materials that texcsd reads."""
-    return path.suffix.lower() in (*GLTF_SUFFIXES, ".obj")
+def read_any_materials(path: Path, mesh: Mesh) -> Materials:
+    """Read the materials as `read_materials` does; of a format without any, there are none."""
+    if path.suffix.lower() in (*GLTF_SUFFIXES, ".obj"):
+        return read_materials(path, mesh)
+    return Materials((), (), (), np.full(len(mesh.faces), -1))
 
 
 def read_materials(path: Path, mesh: Mesh) -> Materials:

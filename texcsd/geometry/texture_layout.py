@@ -57,7 +57,7 @@ class TextureLayout:
 
 
 @dataclass(frozen=True)
-class _Group:
+class TextureGroup:
     """The faces that could have a texture of their own."""
 
     number: int
@@ -68,6 +68,7 @@ class _Group:
 
     @property
     def name(self) -> str:
+        """That of the first material."""
         return self.materials[0] if self.materials and self.materials[0] else BASE_COLOR
 
     @property
@@ -77,6 +78,51 @@ class _Group:
             return [f"{self.name}: {text}" for text in warnings_about_uv(self.report)]
         reason = self.report.reason if self.report.present else None
         return [f"{self.name} was unwrapped because {reason}."] if reason else []
+
+
+@dataclass(frozen=True)
+class TexturePlan:
+    """Which groups of faces keep their uv; the others will share an atlas."""
+
+    once: Mesh
+    """Without the parts that repeat another; its textures are the groups, -1 if not chosen."""
+    of_faces: NDArray[np.int64]
+    """int64[face] of the whole mesh, likewise."""
+    groups: list[TextureGroup]
+    warnings: list[str]
+
+    @property
+    def texture_count(self) -> int:
+        """How many textures there will be."""
+        kept = sum(group.kept for group in self.groups)
+        return kept + (kept < len(self.groups))
+
+
+def plan_textures(
+    mesh: Mesh,
+    materials: Materials,
+    per_material: Literal["auto", "on", "off"],
+    unwrap: Unwrap,
+    texture_size: int,
+    chosen: NDArray[np.bool_] | None = None,
+) -> TexturePlan:
+    """Decide which textures there are to be; for the arguments see `lay_out_textures`.
+
+    Raises:
+        TexcsdError: uv are to be kept that cannot be, or there would be too many texels.
+    """
+    of_faces, members = _group_faces(materials, chosen, per_material)
+    once = without_repeats(replace(mesh, textures=torch.from_numpy(of_faces)))
+    plan = TexturePlan(once, of_faces, _inspect_groups(once, members, unwrap), [])
+    count = plan.texture_count
+    if count == 1 or count * texture_size**2 <= MOST_TEXELS:
+        return plan
+    text = f"{count} textures of {texture_size} x {texture_size} are too many"
+    if per_material == "on":
+        raise TexcsdError(f"{text}; lower --texture-size, or choose --per-material off")
+    text += ": all materials share one; lower --texture-size to give each its own"
+    plan = plan_textures(mesh, materials, "off", unwrap, texture_size, chosen)
+    return replace(plan, warnings=[text, *plan.warnings])
 
 
 def lay_out_textures(
@@ -101,30 +147,21 @@ def lay_out_textures(
     Raises:
         TexcsdError: uv are to be kept that cannot be, or there would be too many texels.
     """
-    groups, members = _group_faces(materials, chosen, per_material)
-    if len(members) == 1 and chosen is None:
-        return _one_texture(mesh, members[0], unwrap, texture_size)
-    once = without_repeats(replace(mesh, textures=torch.from_numpy(groups)))
-    found = _inspect_groups(once, members, unwrap)
-    count = sum(group.kept for group in found) + (not all(group.kept for group in found))
-    if count > 1 and count * texture_size**2 > MOST_TEXELS:
-        text = f"{count} textures of {texture_size} x {texture_size} are too many"
-        if per_material == "on":
-            raise TexcsdError(f"{text}; lower --texture-size, or choose --per-material off")
-        layout = lay_out_textures(mesh, materials, "off", unwrap, texture_size, chosen)
-        text += ": all materials share one; lower --texture-size to give each its own"
-        return replace(layout, warnings=[text, *layout.warnings])
-    warnings = [text for group in found if unwrap != "always" for text in group.warnings]
-    if chosen is None and not any(group.kept for group in found):
-        everything = tuple(name for group in found for name in group.materials)
+    plan = plan_textures(mesh, materials, per_material, unwrap, texture_size, chosen)
+    everything = tuple(name for group in plan.groups for name in group.materials)
+    if chosen is None and len(plan.groups) == 1:
+        layout = _one_texture(mesh, everything, unwrap, texture_size)
+        return replace(layout, warnings=plan.warnings + layout.warnings)
+    warnings = list(plan.warnings)
+    if unwrap != "always":
+        warnings += [text for group in plan.groups for text in group.warnings]
+    if chosen is None and not any(group.kept for group in plan.groups):
         layout = _one_texture(mesh, everything, "always", texture_size)
         return replace(layout, warnings=warnings + layout.warnings)
-    once, slots, number_of, notes = _slots(once, found, texture_size)
+    once, slots, number_of, notes = _slots(plan.once, plan.groups, texture_size)
     # What is not painted is numbered by its material.
-    numbers = [
-        number_of.get(group, -2 - material)
-        for group, material in zip(groups.tolist(), materials.of_faces.tolist(), strict=True)
-    ]
+    pairs = zip(plan.of_faces.tolist(), materials.of_faces.tolist(), strict=True)
+    numbers = [number_of.get(group, -2 - material) for group, material in pairs]
     laid_out = replace(repeat_uv(mesh, once), textures=torch.tensor(numbers), parts=mesh.parts)
     return TextureLayout(laid_out, _with_unique_names(slots), warnings + notes)
 
@@ -158,14 +195,16 @@ def _group_faces(
     return groups, members
 
 
-def _inspect_groups(mesh: Mesh, members: list[tuple[str, ...]], unwrap: Unwrap) -> list[_Group]:
+def _inspect_groups(
+    mesh: Mesh, members: list[tuple[str, ...]], unwrap: Unwrap
+) -> list[TextureGroup]:
     """Decide for every group of faces, which are the textures of the mesh, about its uv."""
     found = []
     for number in mesh.texture_numbers().unique().tolist():
         if number >= 0:
             report = inspect_uv(with_faces(mesh, mesh.texture_numbers() == number))
             kept = unwrap != "always" and keeps_uv(report, unwrap)
-            found.append(_Group(number, members[number], report, kept))
+            found.append(TextureGroup(number, members[number], report, kept))
     return found
 
 
@@ -178,7 +217,7 @@ def _one_texture(
 
 
 def _slots(
-    once: Mesh, found: list[_Group], texture_size: int
+    once: Mesh, found: list[TextureGroup], texture_size: int
 ) -> tuple[Mesh, list[TextureSlot], dict[int, int], list[str]]:
     """Give a texture to each group that keeps its uv, and one to all others, which get new ones.
 
