@@ -71,9 +71,11 @@ class ColorField(nn.Module):
 
     def sample(self, surface: Surface) -> Material:
         """The colours at the centres of the pixels that show surface; 0 elsewhere."""
-        seen = surface.triangle_ids >= 0
-        colors = torch.zeros_like(surface.positions)
-        return Material(colors.index_put((seen,), self(surface.positions[seen])))
+        # Found once: each time a GPU is asked how many there are, the processor waits.
+        seen = (surface.triangle_ids >= 0).flatten().nonzero()[:, 0]
+        positions = surface.positions.view(-1, 3)
+        colors = torch.zeros_like(positions).index_copy(0, seen, self(positions[seen]))
+        return Material(colors.view_as(surface.positions))
 
     @torch.no_grad()
     def look_up(self, positions: Tensor) -> Tensor:
