@@ -639,7 +639,9 @@ def test_perp_neg_without_words_for_sides_is_said_to_have_no_effect(cube, folder
     assert sum("perp_neg has no effect" in text for text in report["warnings"]) == 1
 
 
-def test_pictures_show_the_object_standing_and_files_as_it_lay(cube, folder, monkeypatch) -> None:
+def test_pictures_show_the_object_standing_and_files_as_it_lay(
+    cube, folder, synthesis, monkeypatch
+) -> None:
     shown = []
     monkeypatch.setattr(
         delivery, "preview_png", lambda mesh, colors: shown.append(mesh.vertices) or b""

@@ -351,8 +351,11 @@ def test_a_gpu_with_room_keeps_what_the_vae_computes(folders, monkeypatch, free,
     assert isinstance(denoiser, LatentDenoiser)
     monkeypatch.setattr(denoiser, "device", torch.device("cuda"))
     monkeypatch.setattr("texcsd.guidance.latent_denoiser.free_memory", lambda device: free)
-    denoiser.encode_images(torch.rand(2, SIZE, SIZE, 3))
-    assert denoiser.checkpoint_encoder is checkpointed
+    passes = []
+    denoiser.vae.encoder.register_forward_hook(lambda *call: passes.append(len(call[1][0])))
+    images = torch.rand(2, SIZE, SIZE, 3, requires_grad=True)
+    denoiser.encode_images(images).sum().backward()
+    assert passes == ([1] * 4 if checkpointed else [2])
 
 
 @pytest.mark.parametrize("kind", ["sd-depth", "sd-control", "sdxl-control"])

@@ -52,6 +52,8 @@ class LatentDenoiser(DiffusersDenoiser):
         """
         super().__init__(pipeline)
         self.checkpoint_encoder = checkpoint_encoder
+        self.has_room: dict[int, bool] = {}
+        """By number of views, if that is decided here: whether to keep what the VAE computes."""
         self.vae = pipeline.vae.to(self.device, memory_format=self.memory_format)
         self.controlnet = pipeline.controlnet
         self.image_size = self.sample_size * 2 ** (len(self.vae.config.block_out_channels) - 1)
@@ -65,9 +67,12 @@ class LatentDenoiser(DiffusersDenoiser):
     def encode_images(self, images: Tensor) -> Tensor:
         """From sRGB in [0, 1] to the mean latents, float[view, channels, h, w]; with gradients."""
         pixels = images.permute(0, 3, 1, 2) * 2 - 1
-        if self.checkpoint_encoder is None:
-            self.checkpoint_encoder = not self._has_room_for(pixels)
-        if not self.checkpoint_encoder:
+        twice = self.checkpoint_encoder
+        if twice is None:
+            if len(pixels) not in self.has_room:
+                self.has_room[len(pixels)] = self._has_room_for(pixels)
+            twice = not self.has_room[len(pixels)]
+        if not twice:
             return self._encode(pixels)
         encoded = (checkpoint(self._encode, one, use_reentrant=False) for one in pixels.split(1))
         return torch.cat([*encoded])  # pyright: ignore[reportArgumentType]
