@@ -52,6 +52,8 @@ class FakeDenoiser:
     weights_sha256 = "0" * 64
     default_negative_prompt = "dull"
     takes_positions = knows_sides = False
+    takes_latents = False
+    controlnet_scale, most_predictions = 1.0, 0
 
     def check_prompt(self, prompt: str) -> list[str]:
         if "xyzzy" in prompt:
@@ -632,9 +634,23 @@ def test_a_pattern_scale_the_model_cannot_heed_is_said_to_have_no_effect(cube, f
     assert sum("pattern_scale has no effect" in text for text in report["warnings"]) == 1
 
 
-def test_a_front_the_model_has_no_words_for_is_said_to_have_no_effect(cube, folder, synthesis):
-    report = paint(cube, folder, front="x+").report
-    assert sum("front has no effect" in text for text in report["warnings"]) == 1
+def test_perp_neg_without_words_for_sides_is_said_to_have_no_effect(cube, folder, synthesis):
+    report = paint(cube, folder, perp_neg=1.0).report
+    assert sum("perp_neg has no effect" in text for text in report["warnings"]) == 1
+
+
+def test_pictures_show_the_object_standing_and_files_as_it_lay(
+    cube, folder, synthesis, monkeypatch
+) -> None:
+    shown = []
+    monkeypatch.setattr(
+        delivery, "preview_png", lambda mesh, colors: shown.append(mesh.vertices) or b""
+    )
+    lying = paint(cube, folder, up="z+", front="x+")
+    standing = paint(cube, folder.with_name("standing"))
+    assert lying.report["damage"] == standing.report["damage"]
+    # Up is z, the front x: what was (x, y, z) is (y, z, x).
+    assert torch.equal(shown[0], shown[1][:, [1, 2, 0]])
 
 
 def test_a_film_is_written_where_it_can_be(cube, folder, synthesis, monkeypatch) -> None:

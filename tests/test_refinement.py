@@ -101,6 +101,8 @@ class StripesDenoiser:
     image_size = 16
     default_negative_prompt = ""
     takes_positions = False
+    takes_latents = False
+    controlnet_scale, most_predictions = 1.0, 0
     alphas_cumprod = torch.linspace(0.999, 0.01, 1000)
 
     def __init__(self, knows_sides=False):

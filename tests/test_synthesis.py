@@ -32,6 +32,8 @@ class ColorDenoiser:
     image_size = 16
     default_negative_prompt = ""
     takes_positions = knows_sides = False
+    takes_latents = False
+    controlnet_scale, most_predictions = 1.0, 0
     alphas_cumprod = torch.linspace(0.999, 0.01, 1000)
 
     def check_prompt(self, prompt):
@@ -120,7 +122,7 @@ SIDE_COLORS = {
 }
 
 
-@pytest.mark.parametrize(("front", "column"), [("z+", 0), ("x+", 8), ("z-", 16), ("x-", 24)])
+@pytest.mark.parametrize(("front", "column"), [("auto", 0), ("x+", 8), ("z-", 16), ("x-", 24)])
 def test_each_side_takes_the_colour_of_its_own_prompt(tmp_path, monkeypatch, front, column):
     monkeypatch.setattr(ColorDenoiser, "knows_sides", True)
     monkeypatch.setattr(sys.modules[__name__], "COLORS", COLORS | SIDE_COLORS)
@@ -129,6 +131,59 @@ def test_each_side_takes_the_colour_of_its_own_prompt(tmp_path, monkeypatch, fro
     # The azimuth of the sphere goes around the texture once.
     around = image.roll(4 - column, 1).unflatten(1, (4, 8)).mean((0, 2))
     assert around.argmax(1).tolist() == [0, 1, 2, 1]
+
+
+def test_a_colour_field_takes_the_colour_of_the_prompt_too(tmp_path):
+    result = paint(tmp_path, texture="field", steps=60)
+    (image,), (seen,) = result.base_color_maps, result.seen
+    assert image.shape == (1, 32, 32, 3)
+    red, green, blue = image[0][seen].mean(0)
+    assert red > 0.8 and green < 0.2 and blue < 0.2
+
+
+def test_an_interrupted_field_ends_with_the_same_bits(tmp_path):
+    options = {"texture": "field", "steps": 8}
+    whole = paint(tmp_path / "whole", **options)
+    with pytest.raises(KeyboardInterrupt):
+        paint(tmp_path / "stopped", Interrupting(after=3), **options)
+    resumed = paint(tmp_path / "stopped", **options)
+    assert torch.equal(whole.base_color_maps[0], resumed.base_color_maps[0])
+
+
+def test_latent_models_learn_a_field_unless_told_otherwise(tmp_path, monkeypatch):
+    texels = paint(tmp_path / "pixels", steps=2)
+    monkeypatch.setattr(ColorDenoiser, "takes_latents", True)
+    for name, options in (("auto", {}), ("field", {"texture": "field"})):
+        assert "texture.0.table" in checkpoint_of(tmp_path / name, steps=2, **options)
+    chosen = paint(tmp_path / "texels", steps=2, texture="pyramid")
+    assert torch.equal(chosen.base_color_maps[0], texels.base_color_maps[0])
+
+
+def checkpoint_of(folder, **options):
+    """Names of the tensors in the checkpoint that a painting leaves."""
+    paint(folder, **options)
+    checkpoint = load_checkpoint(folder)
+    assert checkpoint is not None
+    return checkpoint[0].keys()
+
+
+@pytest.mark.parametrize(
+    ("up", "front", "texels"),
+    [("y+", "z+", (0, 4)), ("y-", "z+", (28, 32)), ("z+", "auto", None), ("z+", "x+", None)],
+)
+def test_the_top_is_where_up_says(tmp_path, monkeypatch, up, front, texels):
+    """From overhead all is white; a cap of the sphere in that direction has to be."""
+    monkeypatch.setattr(ColorDenoiser, "knows_sides", True)
+    colors = {prompt: (-1.0, -1.0, 1.0) for prompt in SIDE_COLORS}
+    colors["red, overhead view"] = (1.0, 1.0, 1.0)
+    monkeypatch.setattr(sys.modules[__name__], "COLORS", COLORS | colors)
+    options = {"steps": 40, "close_up_fraction": 0.0, "views": 4}
+    image = paint(tmp_path, up=up, front=front, **options).base_color_maps[0][0, ..., 0]
+    if texels:
+        top, elsewhere = image[slice(*texels)], image[12:20]
+    else:  # The azimuth of +z is 0, in the first and the last columns, and that of +x 90.
+        top, elsewhere = image[12:20].roll(2, 1)[:, :4], image[12:20, 6:10]
+    assert top.mean() > 1.5 * elsewhere.mean()
 
 
 def test_prompts_for_sides_can_be_switched_off(tmp_path, monkeypatch):
@@ -459,8 +514,9 @@ def sphere_of_halves(left, right):
     return replace(sphere, uv=sphere.uv * torch.tensor([2.0, 1.0]), textures=numbers)
 
 
-def test_textures_of_one_mesh_are_painted_together(tmp_path):
-    result = paint(tmp_path, mesh=sphere_of_halves(0, 1), steps=60)
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_textures_of_one_mesh_are_painted_together(tmp_path, texture):
+    result = paint(tmp_path, mesh=sphere_of_halves(0, 1), steps=60, texture=texture)
     assert len(result.base_color_maps) == len(result.seen) == 2
     for image, seen in zip(result.base_color_maps, result.seen, strict=True):
         red, green, blue = image[0][seen].mean(0)
@@ -468,7 +524,8 @@ def test_textures_of_one_mesh_are_painted_together(tmp_path):
         assert red > 0.75 and green < 0.25 and blue < 0.25
 
 
-def test_what_is_not_painted_is_in_view_and_stays(tmp_path, monkeypatch):
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_what_is_not_painted_is_in_view_and_stays(tmp_path, monkeypatch, texture):
     """It is blue; close-ups look at the other half."""
     shown, render = [], synthesis._render
 
@@ -478,7 +535,8 @@ def test_what_is_not_painted_is_in_view_and_stays(tmp_path, monkeypatch):
 
     monkeypatch.setattr(synthesis, "_render", watching)
     looks = {-1: torch.tensor([0.0, 0.0, 1.0]).expand(1, 1, 1, 3)}
-    settings = PaintSettings(prompt="red", steps=40, views=3, texture_size=32, learning_rate=0.1)
+    options = {"steps": 40, "views": 3, "texture_size": 32, "learning_rate": 0.1}
+    settings = PaintSettings(prompt="red", texture=texture, **options)
     progress = Progress(settings.steps, quiet=True)
     mesh = sphere_of_halves(0, -1)
     result = synthesis.synthesize(mesh, ColorDenoiser(), settings, tmp_path, progress, looks=looks)

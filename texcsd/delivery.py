@@ -163,8 +163,8 @@ def write_pictures(
     Args:
         folder: Of the result.
         outputs: Names of all files by their keys; a film that cannot be made is taken out.
-        fitted: Fitted to the unit sphere, in the shape that was painted.
-        mesh: The same in the pose of the file.
+        fitted: Fitted to the unit sphere, in the shape that was painted, upright.
+        mesh: The same in the size of the file.
         base_colors: By the number of the texture, uint8[rows, columns, 3], row 0 on top; those with
             a negative number were not painted.
         pngs: The same as files, perhaps with an alpha.

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from texcsd.geometry.mesh import Mesh, bounding_sphere, enclosed_volume
+from texcsd.geometry.upright import turn_mesh, upright_rotation
 from texcsd.guidance.score import Denoiser
 from texcsd.output.preview import shape_png
 from texcsd.progress import Progress, StepListener
@@ -55,12 +56,12 @@ def displace(
     started = time.perf_counter()
     with progress.of_another_stage(settings.displace_steps) as own:
         displacement = refine(fitted.to(device), denoiser, settings, checkpoint, own)
-    after = displacement.apply(fitted, 1.0)
+    after, rotation = displacement.apply(fitted, 1.0), upright_rotation(*settings.axes)
     return Displaced(
         fitted=after,
         shape=displacement.apply(mesh, float(bounding_sphere(mesh)[1])),
         report=_describe_shape(fitted, after),
-        picture=shape_png(fitted, after),
+        picture=shape_png(turn_mesh(fitted, rotation), turn_mesh(after, rotation)),
         seconds=time.perf_counter() - started,
         warnings=_coarseness(displacement.edge_length, settings),
     )

@@ -36,6 +36,7 @@ from texcsd.displaced import displace
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import files_beside
 from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
+from texcsd.geometry.upright import turn_mesh, upright_rotation
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.score import Denoiser
 from texcsd.memory import Memory
@@ -69,6 +70,7 @@ from texcsd.synthesis import (
     SynthesisResult,
     choose_negative_prompt,
     choose_prior_scale,
+    choose_texture,
     synthesize,
 )
 
@@ -269,8 +271,8 @@ def _paint(
         settings.model,
         device,
         settings.controlnet,
-        settings.controlnet_scale,
-        settings.vae_checkpointing == "on",
+        settings.vae,
+        {"auto": None, "on": True, "off": False}[settings.vae_checkpointing],
         offline,
     )
     denoiser = memory.recall("denoiser", choices, lambda: load_denoiser(*choices))
@@ -281,6 +283,7 @@ def _paint(
         "negative_prompt": choose_negative_prompt(settings, denoiser),
         "prior_scale": choose_prior_scale(settings, denoiser),
     }
+    texture = choose_texture(settings, denoiser)
     warnings += _warn(_warnings_about(settings, denoiser))
     resumed, edited = unfinished is not None, original is not None
     if unfinished is None:
@@ -331,11 +334,19 @@ def _paint(
     mesh_files = canvas_files(mesh_path, canvas, pngs, outputs, edited, shape)
     write_outputs(folder, outputs, mesh_files)
     copy_kept_files(folder, canvas, outputs)
-    names = [outputs[key] for key in mesh_files]
+    names, rotation = [outputs[key] for key in mesh_files], upright_rotation(*settings.axes)
     compared, uv_kept = (whole_mesh, True) if edited else (mesh, canvas.uv_kept)
     damage = read_damage(folder, names, mesh_path, compared, uv_kept, shape)
     warnings += _warn(
-        write_pictures(folder, outputs, fitted, shape or mesh, pictures, pngs, mesh_path.stem)
+        write_pictures(
+            folder,
+            outputs,
+            turn_mesh(fitted, rotation),
+            turn_mesh(shape or mesh, rotation),
+            pictures,
+            pngs,
+            mesh_path.stem,
+        )
     )
     kept = {} if original is None else read_kept_texels(folder / outputs["base_color"], original)
     seconds = {
@@ -354,6 +365,7 @@ def _paint(
         "model": model,
         "device": device,
         "uv_source": canvas.uv_source,
+        "texture": texture,
         "textures": describe_textures(canvas, baked, outputs),
         "texels": texels,
         "unseen_texels": unseen,
@@ -385,8 +397,8 @@ def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:
         warnings += denoiser.check_prompt(settings.source_prompt)
     if settings.pattern_scale != 1 and not denoiser.takes_positions:
         warnings.append(f"pattern_scale has no effect: {settings.model} is not told positions")
-    if settings.front != "z+" and not denoiser.knows_sides:
-        warnings.append(f"front has no effect: {settings.model} has no words for sides")
+    if settings.perp_neg and not (denoiser.knows_sides and settings.side_prompts == "auto"):
+        warnings.append("perp_neg has no effect: the prompt is not told the sides")
     return warnings
 
 

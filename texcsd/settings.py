@@ -23,6 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
+WEIGHT_NAMES = ("positive", "negative", "unconditional", "noise", "later")
 LARGEST_TEXTURE = 8192
 """Texels per side."""
 
@@ -45,16 +46,25 @@ class PaintSettings:
     controlnet: str = "auto"
     """Tells a latent model the depth: "auto" (its own, if it has one), "none", a folder or a hub
     id."""
-    controlnet_scale: float = 1.0
-    """Weight of what the ControlNet adds."""
-    vae_checkpointing: Literal["on", "off"] = "on"
-    """For latent models: encode each view twice rather than keep all that the VAE computes."""
+    controlnet_scale_start: float = 1.0
+    """Weight of what the ControlNet adds in the first step."""
+    controlnet_scale_end: float = 1.0
+    """Weight of what the ControlNet adds in the last step; linear in between."""
+    vae: str = "auto"
+    """Autoencoder of a latent model: "auto" (its own), "tiny" (TAESD: far less time and memory,
+    somewhat less exact), a folder or a hub id."""
+    vae_checkpointing: Literal["auto", "on", "off"] = "auto"
+    """For latent models: encode each view twice rather than keep all that the VAE computes; "auto"
+    decides by the memory of the GPU."""
     steps: int = 150
     """Optimisation steps."""
     views: int = 6
     """Random views rendered in each step."""
     texture_size: int = 1024
     """Width and height of the texture, in texels."""
+    texture: Literal["auto", "pyramid", "field"] = "auto"
+    """What is learned: texels at several resolutions, a field of colours in space that is baked in
+    the end, or "auto": the field for latent models, which make raw texels noisy, else texels."""
     seed: int = 0
     """Of all randomness; the same seed gives the same texture, bit for bit on one CPU."""
     unwrap: Literal["auto", "always", "never"] = "auto"
@@ -81,10 +91,10 @@ class PaintSettings:
     visible on the CPU), or "auto": nvdiffrast if it is installed. A CPU has numba only."""
     learning_rate: float = 0.05
     """Of the texture's optimiser, Adam, in the first step; it falls to a tenth."""
-    guidance: Literal["csd", "sds", "nfsd", "bridge"] = "csd"
+    guidance: Literal["csd", "sds", "nfsd", "bridge", "asd"] = "csd"
     """How noise predictions become a direction: classifier score distillation, or a relative."""
     guidance_scale: float = 7.5
-    """Pull towards the prompt, as diffusers defines it, for sds and nfsd."""
+    """Pull towards the prompt, as diffusers defines it, for sds, nfsd and asd."""
     negative_scale_start: float = 0.0
     """Push away from the negative prompt in the first step, for csd."""
     negative_scale_end: float = 0.5
@@ -92,6 +102,13 @@ class PaintSettings:
     prior_scale: float = -1.0
     """Pull towards whole pictures of the prompt, beside the classifier score, for csd; -1 for 3
     with a model that is told places, such as the embedded one, and 0 with others."""
+    weights: str = ""
+    """Weights of the noise predictions instead of those of the guidance, as in "positive=1,
+    negative=-1:-0.5, unconditional=0:-0.5, noise=0, later=0"; a:b goes from the first step's to the
+    last's, and what is not named is 0."""
+    perp_neg: float = 0.0
+    """Push away from the front and the side where they are not in view, against faces on every side
+    (Perp-Neg, 1 as in its paper); 0 for not at all. For models that know words for sides."""
     timestep_max_start: float = 0.98
     """Most noise added in the first step."""
     timestep_max_end: float = 0.9
@@ -109,8 +126,10 @@ class PaintSettings:
     side_prompts: Literal["auto", "off"] = "auto"
     """Add the side looked at, such as "back view", to the prompt: if the model knows words for it,
     or never."""
-    front: Literal["z+", "x+", "z-", "x-"] = "z+"
-    """The axis that the front of the object faces, for side prompts."""
+    up: Literal["y+", "z+", "x+", "y-", "z-", "x-"] = "y+"
+    """The axis that points up where the object stands; "z+" in many programs for construction."""
+    front: Literal["auto", "z+", "x+", "y+", "z-", "x-", "y-"] = "auto"
+    """The axis that the front of the object faces; "auto" for "z+", or "y-" where z is upright."""
     close_up_fraction: float = 0.5
     """Share of the views that look at a part of the object; the others show all of it."""
 
@@ -123,9 +142,12 @@ class PaintSettings:
             raise TexcsdError('the prompt is empty; say what to paint, such as "red leather"')
         if not self.model.strip():
             raise TexcsdError("model is empty; choose embedded, a folder or a hub id")
+        if not self.vae.strip():
+            raise TexcsdError("vae is empty; choose auto, tiny, a folder or a hub id")
         if not self.controlnet.strip():
             raise TexcsdError("controlnet is empty; choose auto, none, a folder or a hub id")
-        self._check_range("controlnet_scale", 0.0, 10.0)
+        self._check_range("controlnet_scale_start", 0.0, 10.0)
+        self._check_range("controlnet_scale_end", 0.0, 10.0)
         self._check_range("steps", 1, 1_000_000)
         self._check_range("views", 1, 256)
         self._check_range("texture_size", self.least_texture_size, LARGEST_TEXTURE)
@@ -140,6 +162,12 @@ class PaintSettings:
         self._check_range("negative_scale_start", 0.0, 100.0)
         self._check_range("negative_scale_end", 0.0, 100.0)
         self._check_range("prior_scale", -1.0, 100.0)
+        self._check_range("perp_neg", 0.0, 100.0)
+        parse_weights(self.weights)
+        if self.front[0] == self.up[0]:
+            raise TexcsdError(
+                f"front is {self.front} and up {self.up}; they must be two different axes"
+            )
         self._check_range("timestep_min", 0.0, 1.0)
         # A span of zero would make every view equally noisy.
         self._check_range("timestep_max_start", self.timestep_min, 1.0, above=True)
@@ -147,6 +175,12 @@ class PaintSettings:
         self._check_range("chunk", 0, 1_000_000)
         self._check_range("pattern_scale", 0.7, 1.4)
         self._check_range("close_up_fraction", 0.0, 1.0)
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """Up, and the front."""
+        facing = "y-" if self.up[0] == "z" else "z+"
+        return self.up, facing if self.front == "auto" else self.front
 
     def to_json(self) -> dict[str, Any]:
         """All fields by name, as plain JSON values."""
@@ -188,10 +222,11 @@ class EditSettings(PaintSettings):
 
     least_texture_size: ClassVar[int] = 0
     not_offered: ClassVar[tuple[str, ...]] = (
-        "negative_prompt", "guidance", "guidance_scale", "unwrap", "per_material", "displace",
+        "negative_prompt", "guidance", "guidance_scale", "weights", "unwrap", "per_material",
+        "texture", "displace",
         "displace_steps", "displace_detail",
     )  # fmt: skip
-    """The source prompt, the method, the UVs and the shape leave no choice here."""
+    """The source prompt, the method, the UVs, the texels and the shape leave no choice here."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -216,6 +251,29 @@ class Option:
     default: Any
     """None for the prompt, which has none."""
     help: str
+
+
+def parse_weights(text: str) -> dict[str, tuple[float, float]]:
+    """Explicit weights of predictions, in the first step and in the last, by name.
+
+    Raises:
+        TexcsdError: The text says something else.
+    """
+    weights = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, values = (side.strip() for side in part.partition("="))
+        try:
+            start, *end = (float(value) for value in values.split(":"))
+        except ValueError:
+            start, end = math.nan, []
+        if len(end) > 1 or not all(map(math.isfinite, (start, *end))):
+            raise TexcsdError(
+                f'weights "{part}" cannot be read; write them as in "positive=1, negative=-1:-0.5"'
+            )
+        if name not in WEIGHT_NAMES:
+            raise TexcsdError(f'weights name "{name}", which is none of {", ".join(WEIGHT_NAMES)}')
+        weights[name] = (start, *(end or [start]))
+    return weights
 
 
 @functools.cache

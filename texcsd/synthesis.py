@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,7 +16,8 @@ from torch.nn import functional
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, SurfaceSampler, with_faces
-from texcsd.guidance.prompts import side_prompts, side_weights
+from texcsd.geometry.upright import upright_rotation
+from texcsd.guidance.prompts import FRONT, SIDE, perp_neg_weights, side_prompts, side_weights
 from texcsd.guidance.score import (
     NEED_NEGATIVE_PROMPT,
     Denoiser,
@@ -23,6 +25,7 @@ from texcsd.guidance.score import (
     PromptEmbeddings,
     ScoreWeights,
     encode,
+    later_timesteps,
     method_weights,
     scheduled,
     score_direction,
@@ -33,6 +36,7 @@ from texcsd.guidance.score import (
 from texcsd.original import Original, changing_part
 from texcsd.progress import Progress, StepListener
 from texcsd.rendering.cameras import Cameras, random_cameras
+from texcsd.rendering.color_field import ColorField, bake_field
 from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh
 from texcsd.rendering.shading import downsample, random_lights, shade
 from texcsd.rendering.texture import (
@@ -44,11 +48,10 @@ from texcsd.rendering.texture import (
     textures_of_pixels,
 )
 from texcsd.rendering.transfer import send
-from texcsd.settings import EditSettings, PaintSettings
+from texcsd.settings import WEIGHT_NAMES, EditSettings, PaintSettings, parse_weights
 from texcsd.stopwatch import Stopwatch
 
 SUPERSAMPLING = 2
-AZIMUTH_OF_FRONT = {"z+": 0.0, "x+": 90.0, "z-": 180.0, "x-": 270.0}
 PATTERN_OFFSET = 1.2
 """Patterns begin anywhere in a cube of this size, in units of the object's radius."""
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
@@ -67,6 +70,11 @@ HARDLY_SEEN = 0.05
 TYPICAL_GRADIENT = 10.0
 """Of a texel in plain view, measured, times the number of texels. Texels with far less, which only
 the coarsest mips reach, would else take full steps too: Adam divides by the gradient's own size."""
+
+FIELD_PACE = 0.2
+"""Learning rate of a colour field's features and weights, of that of texels in logits."""
+FIELD_EPS = 1e-10
+"""Gradients of its finest features are that small."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,8 @@ def synthesize(
         TexcsdError: The method needs a negative prompt, or the GPU more memory.
     """
     prompts = encode_prompts(settings, denoiser)
+    if original is None:
+        settings = replace(settings, texture=choose_texture(settings, denoiser))
     count = int(mesh.texture_numbers().max()) + 1
     painting = Painting(settings, mesh.vertices.device, checkpoint_folder, original, count)
     # Small computations are quickest on the CPU, and there they need not wait for a GPU.
@@ -135,8 +145,7 @@ def synthesize(
             painting.save()
         raise
     painting.save()
-    with torch.no_grad():
-        base_color_maps = [painting.base_color_map(number) for number in range(count)]
+    base_color_maps = painting.finished_maps(mesh)
     return SynthesisResult(base_color_maps, painting.seen_texels(), painting.stopwatch.seconds())
 
 
@@ -172,10 +181,13 @@ def choose_negative_prompt(settings: PaintSettings, denoiser: Denoiser) -> str:
     if isinstance(settings, EditSettings):
         return settings.source_prompt
     negative_prompt = settings.negative_prompt or denoiser.default_negative_prompt
-    if settings.guidance in NEED_NEGATIVE_PROMPT and not negative_prompt:
+    what, needed = f"guidance {settings.guidance}", settings.guidance in NEED_NEGATIVE_PROMPT
+    if settings.weights:
+        what, needed = "weights", any(parse_weights(settings.weights).get("negative", ()))
+    if needed and not negative_prompt:
         raise TexcsdError(
-            f"guidance {settings.guidance} needs a negative prompt, and the model has none of its "
-            "own; give one with --negative-prompt"
+            f"{what} needs a negative prompt, and the model has none of its own; give one with "
+            "--negative-prompt"
         )
     if settings.guidance == "bridge":
         return f"{settings.prompt}, {negative_prompt}"
@@ -203,25 +215,50 @@ class Painting:
         self.kept: dict[int, tuple[Tensor, Tensor]] = {}
         """By texels per side: which of them may change, and the original's colours."""
         generator = step_generator(settings.seed, -1)
-        if original is None:
-            textures = [TexelPyramid(size, generator=generator) for _ in range(count)]
-        else:
+        textures: list[TexelPyramid | ColorField]
+        if original is not None:
             textures = [TexelPyramid.from_image(_reduced(original, size)[1])]
+        elif settings.texture == "field":
+            textures = [ColorField(size, generator=generator)]  # One for all: space is one.
+        else:
+            textures = [TexelPyramid(size, generator=generator) for _ in range(count)]
         self.textures = torch.nn.ModuleList(textures).to(device)
         map_size = min(size, LARGEST_PIXEL_MAP)
         self.pixels = torch.zeros(count, map_size, map_size, dtype=torch.int32, device=device)
         """How many of the views' pixels had their centre in each part of each texture."""
         # Adam with the short memory of gradients that the noise of random views asks for.
-        groups = [
-            {"params": [level], "eps": TYPICAL_GRADIENT / level.shape[1] ** 2}
-            for texture in textures
-            for level in texture.levels
-        ]
+        groups = [group for texture in textures for group in _parameter_groups(texture)]
         self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
         if (checkpoint := load_checkpoint(folder)) is not None:
             self._restore(*checkpoint)
 
-    def base_color_map(self, number: int = 0, without_finest: bool = False) -> Tensor:
+    def sample(
+        self, surface: Surface, textures: Tensor | None, looks: Mapping[int, Tensor], done: float
+    ) -> Material:
+        """What there is at every pixel of a surface as the painting stands.
+
+        Args:
+            surface: Of the views.
+            textures: Of `textures_of_pixels`.
+            looks: As `synthesize` takes them.
+            done: How far the run is, from 0 to 1.
+        """
+        field, coarse = self.textures[0], done < FINEST_LEVEL_FROM
+        if isinstance(field, ColorField):
+            return _sample_field(field, surface, textures, looks)
+        painted = {number: self._map(number, coarse) for number in _painted_in_view(textures)}
+        return sample_maps(dict(looks) | painted, surface, textures)
+
+    @torch.no_grad()
+    def finished_maps(self, mesh: Mesh) -> list[Tensor]:
+        """The textures of the mesh, float[1, size, size, 3] each."""
+        field, numbers = self.textures[0], mesh.texture_numbers()
+        if isinstance(field, ColorField):
+            parts = (with_faces(mesh, numbers == number) for number in range(len(self.pixels)))
+            return [bake_field(field, part, self.size) for part in parts]
+        return [self._map(number) for number in range(len(self.pixels))]
+
+    def _map(self, number: int, without_finest: bool = False) -> Tensor:
         """A texture as it stands, float[1, size, size, 3]; what may not change is the original's.
 
         Args:
@@ -269,7 +306,7 @@ class Painting:
         """Finish a step: change the textures, and note what the step's views have shown."""
         self.changing = True
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["pace"]
         for number, counts in enumerate(self.pixels):
             ids = only_ids(surface, textures, number)
             count_pixels(replace(surface, triangle_ids=ids), counts)
@@ -283,6 +320,28 @@ class Painting:
         shown = self.pixels[self.pixels > 0].float()
         seen = self.pixels > (HARDLY_SEEN * shown.mean() if len(shown) else 0)
         return [*functional.interpolate(seen[None].byte(), self.size)[0].bool()]
+
+
+def _parameter_groups(texture: TexelPyramid | ColorField) -> list[dict[str, Any]]:
+    """What Adam is told of each part of a texture, and its share of the learning rate."""
+    if isinstance(texture, ColorField):
+        eps, pace = FIELD_EPS, FIELD_PACE
+        return [{"params": [p], "eps": eps, "pace": pace} for p in texture.parameters()]
+    return [
+        {"params": [level], "eps": TYPICAL_GRADIENT / level.shape[1] ** 2, "pace": 1.0}
+        for level in texture.levels
+    ]
+
+
+def _sample_field(
+    field: ColorField, surface: Surface, textures: Tensor | None, looks: Mapping[int, Tensor]
+) -> Material:
+    """The field where faces are painted, and what the others show."""
+    if textures is None:
+        return field.sample(surface)
+    ids = surface.triangle_ids.masked_fill(textures < 0, -1)
+    painted = field.sample(replace(surface, triangle_ids=ids)).base_color
+    return Material(painted + sample_maps(looks, surface, textures).base_color)
 
 
 def _reduced(
@@ -315,11 +374,7 @@ def _take_step(
         size = SUPERSAMPLING * denoiser.image_size
         surface = rasterize_mesh(mesh, cameras, size, size)
         textures = textures_of_pixels(mesh, surface)
-        maps = dict(looks) | {
-            number: painting.base_color_map(number, without_finest=done < FINEST_LEVEL_FROM)
-            for number in _painted_in_view(textures)
-        }
-        material = sample_maps(maps, surface, textures)
+        material = painting.sample(surface, textures, looks, done)
         images = _render(surface, cameras, material, generator)
     with timed("denoise"):
         clean, direction = guide(
@@ -364,6 +419,8 @@ def guide(
         The images as the denoiser encodes them, differentiable, and the direction for them, both
         float[view, channels, height, width].
     """
+    scales = settings.controlnet_scale_start, settings.controlnet_scale_end
+    denoiser.controlnet_scale = scheduled("linear", *scales, done)
     clean = denoiser.encode_images(images)
     condition = denoiser.encode_geometry(_geometry(surface, settings))
     noisiest = scheduled(
@@ -380,32 +437,53 @@ def guide(
         len(denoiser.alphas_cumprod),
         generator,
     )
+    noise = torch.randn(clean.shape, generator=generator)
+    weights, later = _weights(settings, denoiser, prompts, timestep, done), None
+    if weights.later != 0:
+        count = len(denoiser.alphas_cumprod)
+        later = send(later_timesteps(timestep, settings.timestep_min, count, generator), device)
     timestep = send(timestep, device)
-    noise = send(torch.randn(clean.shape, generator=generator), device)
     direction = score_direction(
         denoiser,
         clean,
         timestep,
-        noise,
-        _prompts_of_views(prompts, cameras, settings),
-        _weights(settings, denoiser, prompts, timestep, done),
+        send(noise, device),
+        *_with_sides(prompts, weights, cameras, settings.perp_neg),
         condition,
         cameras.view_width,
         settings.chunk,
+        later,
     )
     alpha_cumprod = denoiser.alphas_cumprod[timestep]
     return clean, direction * weigh_timesteps(settings.timestep_weight, alpha_cumprod)
 
 
-def _prompts_of_views(
-    prompts: PromptEmbeddings, cameras: Cameras, settings: PaintSettings
-) -> PromptEmbeddings:
-    """With prompts for the sides of the object: those a view shows, mixed."""
+def _with_sides(
+    prompts: PromptEmbeddings, weights: ScoreWeights, cameras: Cameras, perp_neg: float
+) -> tuple[PromptEmbeddings, ScoreWeights]:
+    """With prompts for the sides of the object: those a view shows, mixed; and with Perp-Neg."""
     if prompts.positive.ndim == 2:
-        return prompts
-    azimuth = cameras.azimuth_degrees - AZIMUTH_OF_FRONT[settings.front]
-    weights = side_weights(azimuth, cameras.elevation_degrees).to(prompts.positive)
-    return replace(prompts, positive=torch.einsum("vs,stw->vtw", weights, prompts.positive))
+        return prompts, weights
+    sides, azimuth = prompts.positive, cameras.azimuth_degrees
+    shown = side_weights(azimuth, cameras.elevation_degrees).to(sides)
+    prompts = replace(prompts, positive=torch.einsum("vs,stw->vtw", shown, sides))
+    if not perp_neg:
+        return prompts, weights
+    front, side = (
+        perp_neg * share.view(-1, 1, 1, 1)
+        for share in perp_neg_weights(azimuth, cameras.elevation_degrees)
+    )
+    prompts = replace(prompts, front=sides[FRONT], side=sides[SIDE])
+    return prompts, replace(weights, front=front, side=side)
+
+
+def choose_texture(settings: PaintSettings, denoiser: Denoiser) -> Literal["pyramid", "field"]:
+    """The user's, else what suits the model; an editing starts from texels."""
+    if isinstance(settings, EditSettings):
+        return "pyramid"
+    if settings.texture != "auto":
+        return settings.texture
+    return "field" if denoiser.takes_latents else "pyramid"
 
 
 def choose_prior_scale(settings: PaintSettings, denoiser: Denoiser) -> float:
@@ -422,6 +500,12 @@ def _weights(
     timestep: Tensor,
     done: float,
 ) -> ScoreWeights:
+    if settings.weights:
+        none = dict.fromkeys(WEIGHT_NAMES, 0.0)
+        given = parse_weights(settings.weights).items()
+        return ScoreWeights(
+            **none | {name: scheduled("linear", *ends, done) for name, ends in given}
+        )
     # Without a negative prompt there is nothing to move away from, and nothing to evaluate.
     negative_scale = 0.0
     if prompts.negative is not None:
@@ -448,27 +532,35 @@ def step_cameras(
     generator: torch.Generator,
     device: torch.device,
 ) -> Cameras:
-    """The random views of a step, on the device; the sampler's mesh is best on the CPU."""
-    points, normals = sampler.draw(settings.views, generator)
+    """The random views of a step, on the device; the sampler's mesh is best on the CPU.
+
+    They are drawn around the object as it stands, and then turned to the mesh as it lies.
+    """
+    rotation = upright_rotation(*settings.axes)
+    points, normals = (
+        vectors @ rotation.T.to(vectors) for vectors in sampler.draw(settings.views, generator)
+    )
     cameras = random_cameras(points, normals, generator, settings.close_up_fraction)
-    return cameras.to(device)
+    return cameras.turned(rotation).to(device)
 
 
 def _render(
     surface: Surface, cameras: Cameras, material: Material, generator: torch.Generator
 ) -> Tensor:
     """Images float[view, size, size, 3], lit at random."""
-    background = send(random_backgrounds(len(cameras), generator), material.base_color.device)
+    background = send(random_backgrounds(len(cameras), generator), surface.positions.device)
     images = shade(material, surface, random_lights(cameras, generator), background)
     return downsample(images, SUPERSAMPLING)
 
 
 def _geometry(surface: Surface, settings: PaintSettings) -> Geometry:
     """What the denoiser may know of the surface; the seed decides where patterns begin."""
-    offset = PATTERN_OFFSET * torch.rand(3, generator=step_generator(settings.seed, -2))
     device = surface.positions.device
-    positions = surface.positions / settings.pattern_scale + send(offset, device)
-    return Geometry(normalized_depth(surface), surface.normals, positions)
+    offset = torch.rand(3, generator=step_generator(settings.seed, -2))
+    rotation = send(upright_rotation(*settings.axes), device)
+    positions, normals = (vectors @ rotation.T for vectors in (surface.positions, surface.normals))
+    positions = positions / settings.pattern_scale + send(PATTERN_OFFSET * offset, device)
+    return Geometry(normalized_depth(surface), normals, positions)
 
 
 def random_backgrounds(count: int, generator: torch.Generator) -> Tensor:

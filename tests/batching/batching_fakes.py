@@ -15,6 +15,8 @@ class FakeDenoiser:
     weights_sha256 = "0" * 64
     default_negative_prompt = ""
     takes_positions = knows_sides = False
+    takes_latents = False
+    controlnet_scale, most_predictions = 1.0, 0
 
     def check_prompt(self, prompt: str) -> list[str]:
         return []

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import string
+import sys
 import tempfile
 import time
 import warnings
@@ -43,6 +45,7 @@ from texcsd.geometry.mesh import Mesh, SurfaceSampler, fit_to_unit_sphere, load_
 from texcsd.guidance.diffusers_denoiser import Pipeline
 from texcsd.guidance.latent_denoiser import LatentDenoiser
 from texcsd.guidance.text_encoders import PromptEncoder
+from texcsd.rendering import hash_grid
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.operations import select_rasterizer
 from texcsd.rendering.rasterize import rasterize_mesh
@@ -109,11 +112,13 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="Small models, to try this script.")
     arguments = parser.parse_args()
     diffusers.utils.logging.set_verbosity_error()
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    logging.getLogger("texcsd").setLevel(logging.INFO)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     started = time.perf_counter()
     models = build_models(TINY if arguments.tiny else FULL, device)
     mesh = fit_to_unit_sphere(load_mesh(arguments.mesh)).to(device)
-    settings = PaintSettings(PROMPT, texture_size=arguments.texture_size)
+    settings = PaintSettings(PROMPT, texture_size=arguments.texture_size, texture="pyramid")
     ends = started + arguments.limit * (10 if arguments.compile else 1)
     bench = Bench(mesh, models, settings, arguments.steps, arguments.output, ends)
     bench.say(describe_machine(device), f"models built in {time.perf_counter() - started:.0f} s")
@@ -193,7 +198,7 @@ def make_denoiser(
         vae=models[vae].to(vae_dtype),
         controlnet=models["controlnet"],
     )
-    return kind(pipeline, 1.0, checkpoint_encoder)
+    return kind(pipeline, checkpoint_encoder)
 
 
 def measure_all(bench: Bench, device: torch.device, with_compile: bool) -> None:
@@ -207,7 +212,7 @@ def measure_all(bench: Bench, device: torch.device, with_compile: bool) -> None:
     for rasterizer in rasterizers:
         select_rasterizer(rasterizer, device)
         for views in (1, 2, 4):
-            bench.measure(f"{rasterizer}, as it is", denoiser(), views)
+            bench.measure(f"{rasterizer}, float32 VAE", denoiser(), views)
     select_rasterizer(rasterizers[0], device)
     bench.measure("VAE not checkpointed", denoiser(checkpoint_encoder=False), 2)
     for views in (1, 2, 4):
@@ -229,8 +234,20 @@ def measure_all(bench: Bench, device: torch.device, with_compile: bool) -> None:
     for name in ("unet", "controlnet"):
         models[name].to(bfloat16)
     bench.measure("all in bfloat16", denoiser(**free), 2)
+    measure_fields(bench, denoiser(**free))
     if with_compile:
         measure_compiled(bench, denoiser(**free))
+
+
+def measure_fields(bench: Bench, denoiser: LatentDenoiser) -> None:
+    """The colour field instead of texels, read by Triton's kernels and by PyTorch."""
+    takes_triton = hash_grid.takes_triton
+    if takes_triton(bench.device):
+        for views in (1, 2, 4):
+            bench.measure("all in bfloat16, field (Triton)", denoiser, views, texture="field")
+    hash_grid.takes_triton = lambda device: False
+    bench.measure("all in bfloat16, field (torch)", denoiser, 2, texture="field")
+    hash_grid.takes_triton = takes_triton
 
 
 def measure_compiled(bench: Bench, denoiser: LatentDenoiser) -> None:
@@ -403,7 +420,7 @@ class Bench:
         )
 
         def step() -> None:
-            synthesis._take_step(painting, self.mesh, sampler, denoiser, prompts, settings)
+            synthesis._take_step(painting, self.mesh, sampler, denoiser, prompts, settings, {})
 
         for _ in range(2):
             step()
@@ -418,7 +435,7 @@ class Bench:
         not_model = 1 - sum(seconds[part] for part in OF_THE_MODEL) / total
         columns = [f"{1000 * seconds[part] / self.steps:.1f}" for part in PARTS]
         peak = torch.cuda.max_memory_allocated() / 2**30 if self.device.type == "cuda" else 0.0
-        finite = all(bool(level.isfinite().all()) for level in painting.texture.levels)
+        finite = all(bool(part.isfinite().all()) for part in painting.textures.parameters())
         self._write(
             [
                 f"| {name} | {views} | {1000 * total / self.steps:.1f} | {' | '.join(columns)} "

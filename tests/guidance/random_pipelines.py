@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderTiny,
     ControlNetModel,
     DDPMScheduler,
     EulerDiscreteScheduler,
@@ -83,6 +84,14 @@ def random_vae(**options):
         sample_size=2 * LATENT,
         **options,
     )
+
+
+def random_tiny_vae(**options):
+    """TAESD in small."""
+    torch.manual_seed(6)
+    widths = {"encoder_block_out_channels": (8, 8), "decoder_block_out_channels": (8, 8)}
+    blocks = {"num_encoder_blocks": (1, 1), "num_decoder_blocks": (1, 1)}
+    return AutoencoderTiny(**widths | blocks | options)
 
 
 def random_unet(width, in_channels=4, **options):

@@ -5,6 +5,7 @@ What the pipeline feeds its UNet in a denoising step is recorded; the denoiser m
 
 import inspect
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from random_pipelines import (
     XL_OPTIONS,
     deepfloyd_if,
     random_controlnet,
+    random_tiny_vae,
     random_vae,
     save,
     stable_diffusion,
@@ -84,8 +86,8 @@ def copy(folders, tmp_path):
 def load(folders, kind, **options):
     """In float32, to be compared with float32."""
     model, control = folders[kind]
-    denoiser = load_denoiser(model, controlnet=control, controlnet_scale=CONTROL_SCALE, **options)
-    denoiser.autocast = False
+    denoiser = load_denoiser(model, controlnet=control, **options)
+    denoiser.controlnet_scale, denoiser.autocast = CONTROL_SCALE, False
     return denoiser
 
 
@@ -278,6 +280,84 @@ def test_checkpointing_changes_no_latent_and_no_gradient(folders):
     torch.testing.assert_close(found[0], found[1])
 
 
+@pytest.fixture(scope="module")
+def tiny_vae(tmp_path_factory):
+    """The folder of a tiny autoencoder, and what it holds."""
+    folder = save(random_tiny_vae(), tmp_path_factory.mktemp("tiny"))
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    return str(folder), random_tiny_vae()
+
+
+def test_a_tiny_autoencoder_takes_the_place_of_the_models_own(folders, tiny_vae):
+    folder, vae = tiny_vae
+    denoiser = load(folders, "sd-control", vae=folder)
+    images = torch.rand(2, SIZE, SIZE, 3, requires_grad=True)
+    latents = denoiser.encode_images(images)
+    torch.testing.assert_close(latents, vae.encode(2 * images.permute(0, 3, 1, 2) - 1).latents)
+    (gradient,) = torch.autograd.grad(latents.square().sum(), images)
+    assert gradient.abs().max() > 0 and denoiser.image_size == SIZE
+    own = load(folders, "sd-control")
+    assert denoiser.weights_sha256 != own.weights_sha256
+    assert denoiser.licence == own.licence + "; VAE: mit"
+
+
+@pytest.mark.parametrize(
+    ("kind", "vae", "complaint"),
+    [
+        ("if", "tiny", "has no vae, and needs none; leave out --vae"),
+        ("sd", "/nowhere", 'vae "/nowhere": no such folder; choose auto, tiny, or an autoencoder'),
+        ("sd", "unet", "its vae is a diffusers UNet2DConditionModel; texcsd can use AutoencoderKL"),
+        ("sd", "other", "for 3 of the vae"),
+    ],
+)
+def test_an_autoencoder_that_does_not_fit_is_refused(folders, tmp_path, kind, vae, complaint):
+    if vae == "unet":
+        vae = str(Path(folders["sd"][0]) / "unet")
+    if vae == "other":
+        vae = str(save(random_tiny_vae(latent_channels=3), tmp_path))
+    with pytest.raises(TexcsdError, match=re.escape(complaint)):
+        load(folders, kind, vae=vae)
+
+
+def test_there_is_no_tiny_autoencoder_for_just_any_latents(tmp_path):
+    pipeline = stable_diffusion()
+    pipeline.register_modules(vae=random_vae(scaling_factor=0.5))
+    with pytest.raises(TexcsdError, match=r"scaling factor 0\.5, for which no tiny autoencoder"):
+        load_denoiser(str(save(pipeline, tmp_path)), vae="tiny")
+
+
+def test_bfloat16_overflows_in_no_vae_and_changes_latents_and_gradients_little(folders):
+    """Activations of Stable Diffusion's VAE go beyond what float16 holds: so do these."""
+    found = []
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        denoiser = load(folders, "sd")
+        assert isinstance(denoiser, LatentDenoiser)
+        denoiser.vae.encoder.conv_in.weight.mul_(1e6)
+        denoiser.vae.to(dtype)
+        images = torch.linspace(0, 1, 2 * SIZE * SIZE * 3).view(2, SIZE, SIZE, 3).requires_grad_()
+        latents = denoiser.encode_images(images)
+        (gradient,) = torch.autograd.grad(latents.square().sum(), images)
+        found.append((latents, gradient))
+    (exact, slope), (near, near_slope), (overflown, _) = found
+    assert near.dtype == near_slope.dtype == torch.float32
+    assert (near - exact).norm() < 0.05 * exact.norm()
+    assert torch.cosine_similarity(slope.flatten(), near_slope.flatten(), 0) > 0.95
+    assert not overflown.isfinite().all()
+
+
+@pytest.mark.parametrize(("free", "checkpointed"), [(1e9, False), (1e4, True)])
+def test_a_gpu_with_room_keeps_what_the_vae_computes(folders, monkeypatch, free, checkpointed):
+    denoiser = load(folders, "sd")
+    assert isinstance(denoiser, LatentDenoiser)
+    monkeypatch.setattr(denoiser, "device", torch.device("cuda"))
+    monkeypatch.setattr("texcsd.guidance.latent_denoiser.free_memory", lambda device: free)
+    passes = []
+    denoiser.vae.encoder.register_forward_hook(lambda *call: passes.append(len(call[1][0])))
+    images = torch.rand(2, SIZE, SIZE, 3, requires_grad=True)
+    denoiser.encode_images(images).sum().backward()
+    assert passes == ([1] * 4 if checkpointed else [2])
+
+
 @pytest.mark.parametrize("kind", ["sd-depth", "sd-control", "sdxl-control"])
 def test_every_branch_of_every_view_is_told_its_own_depth(folders, kind):
     """Each view alone and both in a batch of three branches: the same direction."""
@@ -382,6 +462,30 @@ def test_painting_a_few_steps(folders, kind, tmp_path, no_pictures):
     )
     assert result.glb.is_file() and result.report["unseen_fraction"] < 1
     assert result.report["model"]["negative_prompt"] == "blurry, noisy, low quality"
+    assert result.report["texture"] == ("pyramid" if kind == "if" else "field")
+
+
+@pytest.mark.parametrize(
+    ("options", "predictions"),
+    [
+        # The prompt, none, and later; or the prompt and none; and Perp-Neg's front and side.
+        ({"guidance": "asd", "perp_neg": 1.0}, 5),
+        ({"guidance": "csd", "perp_neg": 1.0, "negative_scale_end": 0.0}, 4),
+        ({"weights": "positive=1, negative=-1:-0.5, unconditional=0:-0.5"}, 3),
+    ],
+)
+def test_other_mixes_of_predictions_and_a_controlnet_that_lets_go(
+    folders, tmp_path, monkeypatch, no_pictures, options, predictions
+):
+    mesh = tmp_path / "box.obj"
+    trimesh.creation.box().export(mesh)
+    denoiser, calls = load(folders, "sd-control"), []
+    record(denoiser.controlnet, calls)
+    monkeypatch.setattr("texcsd.job.load_denoiser", lambda *choices: denoiser)
+    sizes = {"steps": 3, "views": 2, "texture_size": 32, "controlnet_scale_end": 0.5}
+    texcsd.paint(mesh, PROMPT, tmp_path / "out", quiet=True, **sizes | options)
+    assert [given["conditioning_scale"] for given, _ in calls] == [1.0, 0.75, 0.5]
+    assert len(calls[-1][0]["sample"]) == 2 * predictions
 
 
 def test_editing_a_few_steps(folders, tmp_path, no_pictures):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
-from random_pipelines import random_controlnet, save, stable_diffusion
+from random_pipelines import random_controlnet, random_tiny_vae, save, stable_diffusion
 
 from texcsd.errors import TexcsdError
 from texcsd.guidance import denoiser, hub
@@ -232,6 +232,12 @@ def test_a_gated_repository_says_where_to_accept_its_licence(fake_hub):
     fake_hub.gated.add("someone/model")
     message = refused("someone/model")
     assert f"accepted, at {fake_hub.endpoint}/someone/model; then log in" in message
+
+
+def test_tiny_means_the_tiny_autoencoder_of_the_models_latents(fake_hub, tmp_path):
+    fake_hub.repositories["madebyollin/taesd"] = save(random_tiny_vae(), tmp_path)
+    denoiser = load_denoiser("someone/model", vae="tiny")
+    assert type(denoiser.vae).__name__ == "AutoencoderTiny"
 
 
 def test_a_repository_with_nothing_but_pickles_is_refused(fake_hub, repositories, tmp_path):

@@ -1,10 +1,20 @@
 import json
+import math
 
 import pytest
 import torch
 
 from texcsd.errors import TexcsdError
-from texcsd.guidance.prompts import SIDES, Vocabulary, side_prompts, side_weights, split_words
+from texcsd.guidance.prompts import (
+    FRONT,
+    SIDE,
+    SIDES,
+    Vocabulary,
+    perp_neg_weights,
+    side_prompts,
+    side_weights,
+    split_words,
+)
 
 VOCABULARY = Vocabulary(
     surface=frozenset({"leather", "wood", "red", "brick"}),
@@ -77,3 +87,27 @@ def test_the_sides_of_any_view_sum_to_one_and_change_without_a_jump():
 
 def test_a_prompt_is_said_of_every_side():
     assert side_prompts("a chair") == [f"a chair, {side}" for side in SIDES]
+
+
+def test_front_and_side_have_their_places_among_the_sides():
+    assert (SIDES[FRONT], SIDES[SIDE]) == ("front view", "side view")
+
+
+def test_a_view_is_kept_from_the_sides_it_does_not_show():
+    azimuth = torch.tensor([0.0, 90.0, -90.0, 180.0, 0.0])
+    front, side = perp_neg_weights(azimuth, torch.tensor([0.0, 0.0, 0.0, 0.0, 80.0]))
+    half = 1 - math.exp(-0.5)
+    # The constants of Perp-Neg: 4 exp(-r/2) - 2.426 in front, exp(-r/2) + 0.967 behind.
+    torch.testing.assert_close(
+        front, torch.tensor([0.0, 4 * half, 4 * half, 1.967, 0.0]), atol=1e-3, rtol=0
+    )
+    torch.testing.assert_close(
+        side, torch.tensor([4 * half, 0.0, 0.0, half, 0.0]), atol=1e-6, rtol=0
+    )
+
+
+def test_what_a_view_is_kept_from_changes_smoothly_around_the_object():
+    azimuth = torch.arange(0.0, 361.0)
+    for weights in perp_neg_weights(azimuth, torch.zeros(361)):
+        assert weights.diff().abs().max() < 0.03 and weights.min() >= 0
+        torch.testing.assert_close(weights[0], weights[-1])

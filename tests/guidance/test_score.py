@@ -8,10 +8,13 @@ import torch
 from texcsd.guidance.score import (
     PromptEmbeddings,
     ScoreWeights,
+    asd_weights,
     bridge_weights,
     csd_weights,
+    later_timesteps,
     method_weights,
     nfsd_weights,
+    perpendicular,
     scheduled,
     score_direction,
     sds_weights,
@@ -36,6 +39,8 @@ class GaussianDenoiser:
     shift: float = 0.0
     name = licence = weights_sha256 = default_negative_prompt = ""
     takes_positions = knows_sides = False
+    takes_latents = False
+    controlnet_scale, most_predictions = 1.0, 0
     image_size = 1
 
     def check_prompt(self, prompt):
@@ -58,19 +63,21 @@ class GaussianDenoiser:
         return (1 - alpha).sqrt() * (noisy - alpha.sqrt() * mean) / variance + self.shift
 
 
-def gaussian_prompts(positive, negative, unconditional):
-    rows = torch.tensor([[positive], [negative], [unconditional]], dtype=torch.float64)
+def gaussian_prompts(*prompts):
+    """Positive, negative, unconditional; front and side."""
+    rows = torch.tensor([[prompt] for prompt in prompts], dtype=torch.float64)
     return PromptEmbeddings(*rows)
 
 
-def direction(denoiser, clean, prompts, weights, timestep=500, seed=0, chunk=0, sign=1):
+def direction(denoiser, clean, prompts, weights, timestep=500, seed=0, chunk=0, sign=1, later=None):
     views = len(clean)
     generator = torch.Generator().manual_seed(seed)
     noise = sign * torch.randn(clean.shape, generator=generator, dtype=clean.dtype)
     at = torch.as_tensor(timestep).expand(views)
     nothing = torch.zeros(views, 1, 1, 1)
+    later = None if later is None else torch.as_tensor(later).expand(views)
     return score_direction(
-        denoiser, clean, at, noise, prompts, weights, nothing, torch.ones(views), chunk
+        denoiser, clean, at, noise, prompts, weights, nothing, torch.ones(views), chunk, later
     ), noise
 
 
@@ -106,7 +113,13 @@ METHODS = {
 @pytest.mark.parametrize("weights", METHODS.values(), ids=METHODS)
 def test_the_weights_of_every_method_sum_to_zero(weights):
     total = weights.positive + weights.negative + weights.unconditional + weights.noise
-    assert float(total) == pytest.approx(0)
+    assert float(total + weights.later) == pytest.approx(0)
+
+
+def test_the_weights_of_asd_sum_to_zero():
+    weights = asd_weights(7.5)
+    assert weights.positive + weights.unconditional + weights.later == pytest.approx(0)
+    assert weights.negative == weights.noise == 0
 
 
 def test_a_method_is_found_by_its_name():
@@ -114,6 +127,7 @@ def test_a_method_is_found_by_its_name():
     assert method_weights("sds", 9.0, 0.6, 0.4, HALF) == sds_weights(9.0)
     assert method_weights("nfsd", 9.0, 0.6, 0.4, HALF) == nfsd_weights(9.0, HALF)
     assert method_weights("bridge", 9.0, 0.6, 0.4, HALF) == bridge_weights()
+    assert method_weights("asd", 9.0, 0.6, 0.4, HALF) == asd_weights(9.0)
 
 
 @pytest.mark.parametrize("weights", METHODS.values(), ids=METHODS)
@@ -156,7 +170,7 @@ def test_nfsd_is_equation_10_where_there_is_much_noise_and_leaves_the_negative_o
     denoiser = GaussianDenoiser()
     weights = nfsd_weights(7.5, timestep / 1000)
     mixed, _ = direction(denoiser, clean, PROMPTS, weights, timestep)
-    assert denoiser.batches == [6]
+    assert denoiser.batches == [5]  # The negative prompt for one view only.
     little, much = ScoreWeights(7.5, 0, -6.5), ScoreWeights(7.5, -1, -6.5)
     expected = [direction(denoiser, clean, PROMPTS, w, timestep)[0] for w in (little, much)]
     assert torch.allclose(mixed, torch.stack([expected[0][0], expected[1][1]]), atol=1e-12)
@@ -178,6 +192,32 @@ def test_by_itself_a_batch_is_as_large_as_its_pixels_allow():
     clean = torch.zeros(3, 1, 256, 256, dtype=torch.float64)
     direction(denoiser, clean, PROMPTS, csd_weights(0.0))
     assert denoiser.batches == [2, 2, 2]
+
+
+class SmallGpu(GaussianDenoiser):
+    """Has room for three predictions at once."""
+
+    def predict_noise(self, noisy, *rest):
+        if len(noisy) > 3:
+            raise torch.cuda.OutOfMemoryError
+        return super().predict_noise(noisy, *rest)
+
+
+def test_a_gpu_with_little_memory_makes_fewer_predictions_at_once_and_the_same_ones():
+    clean = torch.randn(5, 1, 2, 2, dtype=torch.float64)
+    whole, _ = direction(GaussianDenoiser(), clean, PROMPTS, csd_weights(0.5))
+    small = SmallGpu()
+    parts, _ = direction(small, clean, PROMPTS, csd_weights(0.5))
+    assert torch.equal(whole, parts)
+    assert small.most_predictions == 3 and small.batches == [3] * 5
+    direction(small, clean, PROMPTS, csd_weights(0.5))
+    assert small.batches == [3] * 10  # It was not tried again.
+
+
+def test_a_chunk_that_was_asked_for_is_not_made_smaller():
+    clean = torch.randn(5, 1, 2, 2, dtype=torch.float64)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        direction(SmallGpu(), clean, PROMPTS, csd_weights(0.5), chunk=4)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +295,89 @@ def test_sds_subtracts_the_noise_that_was_added():
     unconditional, _ = direction(GaussianDenoiser(), clean, PROMPTS, ScoreWeights(0, 0, 1))
     expected = unconditional + 7.5 * (positive - unconditional) - noise
     assert torch.allclose(guided, expected, atol=1e-12)
+
+
+def test_asd_is_guidance_less_the_prediction_at_a_noisier_timestep():
+    clean = torch.randn(3, 1, 2, 2, dtype=torch.float64)
+    denoiser = GaussianDenoiser()
+    mixed, _ = direction(denoiser, clean, PROMPTS, asd_weights(7.5), 500, later=540)
+    assert denoiser.batches == [9]
+    only_prompt, nothing = ScoreWeights(1, 0, 0), ScoreWeights(0, 0, 1)
+    now, empty, later = (
+        direction(GaussianDenoiser(), clean, PROMPTS, weights, timestep)[0]
+        for weights, timestep in ((only_prompt, 500), (nothing, 500), (only_prompt, 540))
+    )
+    assert torch.allclose(mixed, empty + 7.5 * (now - empty) - later, atol=1e-12)
+
+
+def test_asd_rests_at_the_mean_of_its_prompt():
+    """There both predictions for the prompt hold noise alone, and the opposite noise cancels it."""
+    clean = torch.full((1, 1, 2, 2), 0.8, dtype=torch.float64)
+    there, back = (
+        direction(GaussianDenoiser(), clean, PROMPTS, asd_weights(1.0), 500, sign=sign, later=560)[
+            0
+        ]
+        for sign in (1, -1)
+    )
+    assert torch.allclose(there + back, torch.zeros_like(clean), atol=1e-9)
+
+
+def test_later_timesteps_are_later_by_at_most_a_tenth_of_the_way_down():
+    timestep = torch.tensor([20, 120, 520, 999]).repeat(50)
+    later = later_timesteps(timestep, 0.02, 1000, torch.Generator().manual_seed(0))
+    added = later - timestep
+    assert (added >= 0).all() and (added <= (timestep - 20) / 10).all()
+    assert later.max() == 999 and added[timestep == 520].max() > 30
+    assert (added[timestep == 20] == 0).all()
+
+
+SIDED = gaussian_prompts((0.8, 0.1), (-0.5, 0.3), (0.0, 1.0), (0.2, 0.4), (-0.7, 0.2))
+
+
+def test_perp_neg_takes_away_what_of_another_side_is_perpendicular_to_the_prompt():
+    clean = torch.randn(3, 1, 2, 2, dtype=torch.float64)
+    weights = ScoreWeights(2.0, 0.0, -2.0, front=0.6, side=0.3)
+    denoiser = GaussianDenoiser()
+    mixed, _ = direction(denoiser, clean, SIDED, weights)
+    assert denoiser.batches == [12]
+    prompt, nothing, front, side = (
+        direction(GaussianDenoiser(), clean, gaussian_prompts(*[mean] * 3), ScoreWeights(1, 0, 0))[
+            0
+        ]
+        for mean in ((0.8, 0.1), (0.0, 1.0), (0.2, 0.4), (-0.7, 0.2))
+    )
+    away = 0.6 * perpendicular(front - nothing, prompt - nothing)
+    away += 0.3 * perpendicular(side - nothing, prompt - nothing)
+    assert torch.allclose(mixed, 2 * (prompt - nothing - away), atol=1e-12)
+
+
+def test_perp_neg_of_the_prompt_itself_changes_nothing():
+    clean = torch.randn(3, 1, 2, 2, dtype=torch.float64)
+    same = gaussian_prompts((0.8, 0.1), (0.0, 1.0), (0.0, 1.0), (0.8, 0.1), (0.8, 0.1))
+    plain, perp = (
+        direction(GaussianDenoiser(), clean, same, ScoreWeights(1, 0, -1, front=w, side=w))[0]
+        for w in (0.0, 2.0)
+    )
+    assert torch.allclose(plain, perp, atol=1e-9)
+
+
+def test_only_the_views_with_a_weight_are_evaluated():
+    clean = torch.randn(4, 1, 2, 2, dtype=torch.float64)
+    front = torch.tensor([0.5, 0.0, 0.0, 0.0]).view(-1, 1, 1, 1)
+    side = torch.tensor([0.0, 0.0, 1.0, 1.0]).view(-1, 1, 1, 1)
+    denoiser = GaussianDenoiser()
+    mixed, _ = direction(denoiser, clean, SIDED, ScoreWeights(1, 0, -1, front=front, side=side))
+    assert denoiser.batches == [4 + 4 + 1 + 2]
+    plain, _ = direction(GaussianDenoiser(), clean, SIDED, ScoreWeights(1, 0, -1))
+    assert torch.equal(mixed[1], plain[1]) and not torch.equal(mixed[0], plain[0])
+
+
+def test_what_is_perpendicular_has_no_part_along_the_other():
+    score, to = torch.randn(2, 3, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    rest = perpendicular(score, to)
+    assert ((rest * to).sum((1, 2, 3)).abs() < 1e-3).all()
+    assert torch.allclose(perpendicular(to, to), torch.zeros_like(to), atol=1e-5)
+    assert torch.equal(perpendicular(score, torch.zeros_like(to)), score)
 
 
 def test_csd_moves_an_image_to_the_fixed_point_of_two_gaussians():

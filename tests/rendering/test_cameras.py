@@ -159,3 +159,13 @@ def test_a_wide_image_shows_more_to_the_sides_and_the_same_height():
     point = torch.tensor([[0.5, 0.5, 0.0]])
     wide, square = camera.clip_positions(point, 2.0)[0, 0], camera.clip_positions(point)[0, 0]
     torch.testing.assert_close(wide, square * torch.tensor([0.5, 1.0, 1.0, 1.0]))
+
+
+def test_turned_cameras_see_of_a_mesh_what_others_see_of_it_turned(generator):
+    points = torch.nn.functional.normalize(torch.randn(5, 3, generator=generator), dim=1)
+    rotation = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    cameras = random_cameras(points, points, generator)
+    turned = cameras.turned(rotation)
+    expected = cameras.clip_positions(points @ rotation.T)
+    torch.testing.assert_close(turned.clip_positions(points), expected)
+    assert torch.equal(turned.azimuth_degrees, cameras.azimuth_degrees)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from rendering_shapes import make_square
 
-from texcsd.rendering import operations
+from texcsd.rendering import operations, torch_operations
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.rasterize import rasterize_mesh, rasterize_uv
 from texcsd.rendering.shading import downsample
@@ -170,6 +170,14 @@ def test_pixels_count_where_their_uv_lies_and_those_beyond_the_texture_where_it_
     counts = torch.zeros(2, 2, dtype=torch.int32)
     count_pixels(dataclasses.replace(surface, triangle_ids=top_left), counts)
     assert counts.tolist() == [[16, 0], [0, 0]]
+
+
+def test_pixels_are_counted_alike_on_every_device(sphere):
+    surface = rasterize_mesh(sphere, orbit_cameras(3), 48, 48)
+    by_numba, by_torch = torch.zeros(2, 16, 16, dtype=torch.int32)
+    count_pixels(surface, by_numba)
+    torch_operations.count_pixels(surface.triangle_ids, surface.uv, by_torch)
+    assert torch.equal(by_numba, by_torch) and by_numba.sum() == (surface.triangle_ids >= 0).sum()
 
 
 def test_mip_maps_come_close_to_averaging_many_lookups_in_every_pixel(sphere):

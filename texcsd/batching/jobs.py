@@ -181,7 +181,7 @@ def _grouped(jobs: Sequence[Job]) -> list[Job]:
 
 def _model(job: Job) -> tuple[Any, ...]:
     settings = job.settings
-    return settings.model, settings.controlnet, settings.controlnet_scale
+    return settings.model, settings.controlnet, settings.vae
 
 
 def _mesh_files(folder: Path, output: Path) -> Iterator[Path]:

@@ -61,12 +61,12 @@ def find_notes(facts: Facts) -> list[str]:
     unseen = facts.visibility.unseen_area_fraction - facts.visibility.enclosed_area_fraction
     if facts.orientation.up != "+y":
         notes.append(
-            f"it seems to stand with {facts.orientation.up} up; painting takes +y as up: turn it "
-            "if the picture says so, too"
+            f"it seems to stand with {facts.orientation.up} up; painting takes +y as up: if the "
+            f"picture says so, too, paint with --up {facts.orientation.up[::-1]}"
         )
     elif facts.orientation.front and "+z" not in facts.orientation.front:
         sides = " or ".join(facts.orientation.front)
-        notes.append(f"its front seems to be {sides}; painting calls +z the front")
+        notes.append(f"its front seems to be {sides}; painting takes +z, or --front")
     if facts.surface.boundary_edges:
         notes.append(f"open edges, with a face on one side only: {facts.surface.boundary_edges:,}")
     if unseen > MOST_UNSEEN:

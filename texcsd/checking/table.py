@@ -47,7 +47,7 @@ def _bounds(mesh: dict[str, Any]) -> str:
 
 def _orientation(orientation: dict[str, Any]) -> str:
     front = " or ".join(orientation["front"]) or "not clear"
-    return f"{orientation['up']} up, front {front} (a guess; painting takes +y and +z)"
+    return f"{orientation['up']} up, front {front} (a guess; see --up and --front of painting)"
 
 
 def _surface(surface: dict[str, Any]) -> str:

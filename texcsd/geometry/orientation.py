@@ -20,7 +20,7 @@ ASYMMETRY = 0.01
 
 @dataclass(frozen=True)
 class Orientation:
-    """Axes as "+y"; painting takes +y as up and +z as the front, whatever is guessed here."""
+    """Axes as "+y"; painting takes +y and +z, or what it is told, whatever is guessed here."""
 
     up: str
     """The side opposite to the one it seems to stand on; +y unless another is clearly better."""

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from texcsd.errors import TexcsdError
-from texcsd.guidance.hub import DEFAULT_CONTROLNETS, resolve_controlnet, resolve_model
-from texcsd.guidance.model_folder import ModelFolder, hash_files, open_controlnet
+from texcsd.guidance.hub import DEFAULT_CONTROLNETS, TINY_VAES, resolve_model, resolve_part
+from texcsd.guidance.model_folder import ModelFolder, hash_files, open_part
 from texcsd.guidance.prompts import Vocabulary
 from texcsd.guidance.score import Denoiser
 from texcsd.guidance.text_encoders import PromptEncoder
@@ -24,8 +24,8 @@ def load_denoiser(
     model: str,
     device: torch.device | str = "cpu",
     controlnet: str = "auto",
-    controlnet_scale: float = 1.0,
-    checkpoint_encoder: bool = True,
+    vae: str = "auto",
+    checkpoint_encoder: bool | None = None,
     offline: bool = False,
 ) -> Denoiser:
     """Load a diffusion model.
@@ -35,7 +35,7 @@ def load_denoiser(
         device: Where it is to run.
         controlnet: The path or hub id of a depth ControlNet; "none"; or "auto" for the one that
             belongs to the model, if any.
-        controlnet_scale: Weight of what the ControlNet adds.
+        vae: The path or hub id of an autoencoder for a latent model; "tiny"; or "auto" for its own.
         checkpoint_encoder: See LatentDenoiser.
         offline: Download nothing; use what was downloaded before.
 
@@ -49,27 +49,37 @@ def load_denoiser(
 
     device = torch.device(device)
     folder = open_model(model, offline)
-    controls = _open_control(folder, controlnet, offline)
+    parts = {
+        "controlnet": _open_control(folder, controlnet, offline),
+        "vae": _open_vae(folder, vae, offline),
+    }
     vocabulary = _read_vocabulary(folder)
     # A model with a vocabulary is small, and was trained in bfloat16: float16 might overflow.
     full = device.type == "cpu" or vocabulary is not None
     dtype = torch.float32 if full else torch.float16
+    dtypes = {"controlnet": dtype, "vae": vae_dtype(device)}
     unet = folder.load("unet", dtype)
+    loaded = {part: at.load(part, dtypes[part]) for part, at in parts.items() if at is not None}
     pipeline = Pipeline(
         name=model,
-        licence=_describe_licence(folder, controls),
-        weights_sha256=hash_files(_weight_files(folder, controls)),
+        licence=_describe_licence(folder, parts),
+        weights_sha256=hash_files(_weight_files(folder, parts)),
         device=device,
         unet=unet,
         scheduler=folder.load("scheduler"),
         prompt_encoder=_load_prompt_encoder(folder, unet, dtype),
         vocabulary=vocabulary,
-        vae=folder.load("vae") if folder.has("vae") else None,
-        controlnet=controls.load("controlnet", dtype) if controls else None,
+        **loaded,
     )
     if pipeline.vae is None:
         return PixelDenoiser(pipeline)
-    return LatentDenoiser(pipeline, controlnet_scale, checkpoint_encoder)
+    return LatentDenoiser(pipeline, checkpoint_encoder)
+
+
+def vae_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where a GPU has it: the activations of SD's and SDXL's VAE overflow in float16."""
+    has_bfloat16 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.bfloat16 if has_bfloat16 else torch.float32
 
 
 def check_embedded_prompt(prompt: str) -> list[str]:
@@ -97,7 +107,24 @@ def _open_control(folder: ModelFolder, controlnet: str, offline: bool) -> ModelF
         )
     if controlnet == "auto":
         return folder
-    return open_controlnet(controlnet, resolve_controlnet(controlnet, offline))
+    return open_part("controlnet", controlnet, resolve_part(controlnet, offline))
+
+
+def _open_vae(folder: ModelFolder, vae: str, offline: bool) -> ModelFolder | None:
+    """The folder that holds the autoencoder of a latent model; None for a pixel-space model."""
+    if vae == "auto":
+        return folder if folder.has("vae") else None
+    if not folder.has("vae"):
+        raise TexcsdError(f'model "{folder.name}": has no vae, and needs none; leave out --vae')
+    if vae == "tiny":
+        scale = folder.config("vae").get("scaling_factor", 0.18215)
+        if scale not in TINY_VAES:
+            raise TexcsdError(
+                f'model "{folder.name}": its vae has the scaling factor {scale}, for which no tiny '
+                "autoencoder is known; give one as a folder or hub id, or leave out --vae"
+            )
+        vae = TINY_VAES[scale]
+    return open_part("vae", vae, resolve_part(vae, offline))
 
 
 def _load_prompt_encoder(folder: ModelFolder, unet: Any, dtype: torch.dtype) -> PromptEncoder:
@@ -121,13 +148,17 @@ def _read_vocabulary(folder: ModelFolder) -> Vocabulary | None:
         raise TexcsdError(f'model "{folder.name}": {reason}; copy it again') from error
 
 
-def _weight_files(folder: ModelFolder, controls: ModelFolder | None) -> list[Path]:
-    if controls is None or controls is folder:
-        return folder.weight_files()
-    return folder.weight_files() + controls.weight_files()
+def _weight_files(folder: ModelFolder, parts: dict[str, ModelFolder | None]) -> list[Path]:
+    others = {part: at for part, at in parts.items() if at is not None and at is not folder}
+    own = folder.weight_files(without=others)
+    return own + [path for at in others.values() for path in at.weight_files()]
 
 
-def _describe_licence(folder: ModelFolder, controls: ModelFolder | None) -> str:
-    if controls is None or controls is folder:
-        return folder.licence()
-    return f"{folder.licence()}; ControlNet: {controls.licence()}"
+def _describe_licence(folder: ModelFolder, parts: dict[str, ModelFolder | None]) -> str:
+    names = {"controlnet": "ControlNet", "vae": "VAE"}
+    others = [
+        f"{names[part]}: {at.licence()}"
+        for part, at in parts.items()
+        if at is not None and at is not folder
+    ]
+    return "; ".join([folder.licence(), *others])

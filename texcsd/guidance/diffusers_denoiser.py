@@ -33,7 +33,8 @@ class Pipeline:
 class DiffusersDenoiser:
     """A UNet2DConditionModel with its prompts; how images enter it, its two kinds decide."""
 
-    takes_positions = False
+    takes_positions = takes_latents = False
+    controlnet_scale, most_predictions = 1.0, 0
     memory_format = torch.channels_last
     """Of what goes through convolutions."""
 

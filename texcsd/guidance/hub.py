@@ -24,6 +24,9 @@ DEFAULT_CONTROLNETS = {
     "sdxl": "diffusers/controlnet-depth-sdxl-1.0",
 }
 """What `--controlnet auto` means for these aliases."""
+TINY_VAES = {0.18215: "madebyollin/taesd", 0.13025: "madebyollin/taesdxl"}
+"""What `--vae tiny` means: tiny autoencoders, by the scaling factor of the VAE they stand for.
+Where that is the same, latents mean the same: Stable Diffusion 1 and 2; SDXL."""
 DESCRIPTIONS = ["*.json", "*/merges.txt", "*/vocab.txt", "*/spiece.model", "README.md"]
 SPECIAL_WEIGHTS = ["*.fp16*", "*.non_ema*"]
 
@@ -48,15 +51,15 @@ def resolve_model(model: str, offline: bool) -> Path:
     return path
 
 
-def resolve_controlnet(controlnet: str, offline: bool) -> Path:
-    """The folder of a ControlNet; see `resolve_model`."""
-    if Path(controlnet).is_dir() or not _is_hub_id(controlnet):
-        return Path(controlnet)
+def resolve_part(name: str, offline: bool) -> Path:
+    """The folder of a ControlNet or a VAE of its own; see `resolve_model`."""
+    if Path(name).is_dir() or not _is_hub_id(name):
+        return Path(name)
     weights = "diffusion_pytorch_model*"
     patterns = ["config.json", "README.md", weights + ".safetensors", weights + ".json"]
-    path = _download(controlnet, controlnet, offline, patterns, SPECIAL_WEIGHTS)
+    path = _download(name, name, offline, patterns, SPECIAL_WEIGHTS)
     if not _has_weights(path):
-        path = _download(controlnet, controlnet, offline, [weights + ".fp16*.safetensors"])
+        path = _download(name, name, offline, [weights + ".fp16*.safetensors"])
     return path
 
 

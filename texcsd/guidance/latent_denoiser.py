@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -14,6 +15,18 @@ from texcsd.guidance.diffusers_denoiser import DiffusersDenoiser, Pipeline
 from texcsd.guidance.score import Geometry
 from texcsd.guidance.text_encoders import split_pooled
 
+logger = logging.getLogger(__name__)
+
+ACTIVATIONS = 24
+"""What an encoder keeps for its gradient, in images with as many channels as its first block has:
+Stable Diffusion's. A tiny autoencoder keeps a third of that."""
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes of a GPU that PyTorch can still have, or has and does not use."""
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
+
 
 class LatentDenoiser(DiffusersDenoiser):
     """A UNet that predicts the noise of a VAE's latents.
@@ -24,22 +37,23 @@ class LatentDenoiser(DiffusersDenoiser):
     and the size of the image.
     """
 
-    def __init__(
-        self, pipeline: Pipeline, controlnet_scale: float = 1.0, checkpoint_encoder: bool = True
-    ) -> None:
+    takes_latents = True
+
+    def __init__(self, pipeline: Pipeline, checkpoint_encoder: bool | None = None) -> None:
         """Take a loaded pipeline.
 
         Args:
             pipeline: With a vae.
-            controlnet_scale: Weight of what the ControlNet adds.
             checkpoint_encoder: Encode each image once more for its gradient, rather than keep what
-                the VAE computed for all of them.
+                the VAE computed for all of them. None keeps it where a GPU has room for twice that.
 
         Raises:
             TexcsdError: The parts do not fit each other.
         """
         super().__init__(pipeline)
-        self.controlnet_scale, self.checkpoint_encoder = controlnet_scale, checkpoint_encoder
+        self.checkpoint_encoder = checkpoint_encoder
+        self.has_room: dict[int, bool] = {}
+        """By number of views, if that is decided here: whether to keep what the VAE computes."""
         self.vae = pipeline.vae.to(self.device, memory_format=self.memory_format)
         self.controlnet = pipeline.controlnet
         self.image_size = self.sample_size * 2 ** (len(self.vae.config.block_out_channels) - 1)
@@ -53,10 +67,29 @@ class LatentDenoiser(DiffusersDenoiser):
     def encode_images(self, images: Tensor) -> Tensor:
         """From sRGB in [0, 1] to the mean latents, float[view, channels, h, w]; with gradients."""
         pixels = images.permute(0, 3, 1, 2) * 2 - 1
-        if not self.checkpoint_encoder:
+        twice = self.checkpoint_encoder
+        if twice is None:
+            if len(pixels) not in self.has_room:
+                self.has_room[len(pixels)] = self._has_room_for(pixels)
+            twice = not self.has_room[len(pixels)]
+        if not twice:
             return self._encode(pixels)
         encoded = (checkpoint(self._encode, one, use_reentrant=False) for one in pixels.split(1))
         return torch.cat([*encoded])  # pyright: ignore[reportArgumentType]
+
+    def _has_room_for(self, pixels: Tensor) -> bool:
+        """Whether a GPU can well keep what the VAE computes; says what was decided."""
+        if self.device.type != "cuda":
+            return False
+        channels, size = self.vae.config.block_out_channels[0], self.vae.dtype.itemsize
+        needed = ACTIVATIONS * channels * size * pixels[:, 0].numel()
+        free = free_memory(self.device)
+        logger.info(
+            "the gradient of the VAE keeps about %.1f GiB, or encodes views twice; %.1f are free",
+            needed / 2**30,
+            free / 2**30,
+        )
+        return 2 * needed < free
 
     def _encode(self, pixels: Tensor) -> Tensor:
         encoded = self.vae.encode(pixels.to(self.vae.dtype))

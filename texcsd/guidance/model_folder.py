@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ TOKENIZERS = (
 )  # fmt: skip
 LOADABLE = {
     "unet": ("UNet2DConditionModel",),
-    "vae": ("AutoencoderKL",),
+    "vae": ("AutoencoderKL", "AutoencoderTiny"),
     "controlnet": ("ControlNetModel",),
     "text_encoder": ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel"),
     "text_encoder_2": ("CLIPTextModelWithProjection",),
@@ -38,6 +39,11 @@ LOADABLE = {
 }  # fmt: skip
 WITH_WEIGHTS = ("text_encoder", "unet", "text_encoder_2", "vae", "controlnet")
 """In the order in which their files are hashed."""
+CHOICES = {
+    "controlnet": "none, or a depth ControlNet by folder or hub id",
+    "vae": "auto, tiny, or an autoencoder by folder or hub id",
+}
+"""What may be chosen for a part that can have a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -124,26 +130,30 @@ class ModelFolder:
         found = re.search(r"^license:\s*(\S.*?)\s*$", text, re.MULTILINE)
         return found.group(1) if found else "not stated"
 
-    def weight_files(self) -> list[Path]:
-        """Of all its parts, in a fixed order."""
-        parts = [self.part_path(part) for part in WITH_WEIGHTS if self.has(part)]
+    def config(self, part: str) -> dict[str, Any]:
+        """The configuration of a part; empty where there is none."""
+        path = self.part_path(part) / "config.json"
+        return _read_json(self.name, path) if path.is_file() else {}
+
+    def weight_files(self, without: Collection[str] = ()) -> list[Path]:
+        """Of all its parts but some, in a fixed order."""
+        wanted = [part for part in WITH_WEIGHTS if self.has(part) and part not in without]
+        parts = [self.part_path(part) for part in wanted]
         return [path for part in parts for path in sorted(part.glob("*.safetensors"))]
 
 
-def open_controlnet(name: str, path: Path) -> ModelFolder:
-    """A ControlNet in a folder of its own.
+def open_part(part: str, name: str, path: Path) -> ModelFolder:
+    """A ControlNet or a VAE in a folder of its own.
 
     Raises:
-        TexcsdError: There is no such folder, or it holds another class.
+        TexcsdError: There is no such folder.
     """
     config = path / "config.json"
     if not config.is_file():
         found = "no config.json in it" if path.is_dir() else "no such folder"
-        raise TexcsdError(
-            f'controlnet "{name}": {found}; choose none, or a depth ControlNet by folder or hub id'
-        )
+        raise TexcsdError(f'{part} "{name}": {found}; choose {CHOICES[part]}')
     class_name = _read_json(name, config).get("_class_name", "model of unknown class")
-    return ModelFolder(name, path, {"controlnet": ["diffusers", class_name]}, single=True)
+    return ModelFolder(name, path, {part: ["diffusers", class_name]}, single=True)
 
 
 def hash_files(paths: list[Path]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from torch import Tensor
 from texcsd.errors import TexcsdError
 
 SIDES = ("front view", "side view", "back view", "overhead view")
+FRONT, SIDE = 0, 1
+"""Their places among SIDES."""
 OVERHEAD_FROM, OVERHEAD_AT = 45.0, 75.0
 """Degrees of elevation at which a view begins to be, and is, from overhead."""
 
@@ -78,9 +81,38 @@ def side_weights(azimuth_degrees: Tensor, elevation_degrees: Tensor) -> Tensor:
     from_front = (torch.remainder(azimuth_degrees + 180, 360) - 180).abs() / 90
     front, back = (1 - from_front).clamp(min=0), (from_front - 1).clamp(min=0)
     around = torch.stack([front, 1 - front - back, back], 1)
-    overhead = (elevation_degrees - OVERHEAD_FROM) / (OVERHEAD_AT - OVERHEAD_FROM)
-    overhead = overhead.clamp(0, 1)[:, None]
+    overhead = _overhead(elevation_degrees)[:, None]
     return torch.cat([(1 - overhead) * around, overhead], 1)
+
+
+def perp_neg_weights(azimuth_degrees: Tensor, elevation_degrees: Tensor) -> tuple[Tensor, Tensor]:
+    """How much a view is to differ from the front and from the side, float[view] each.
+
+    The laws of Perp-Neg (arXiv 2304.04968): 0 for what a view shows, falling exponentially towards
+    it; less where a view is from overhead, which is no side of the object.
+
+    Args:
+        azimuth_degrees: float[view], 0 looks at the front.
+        elevation_degrees: float[view].
+    """
+    from_front = (torch.remainder(azimuth_degrees + 180, 360) - 180).abs() / 90
+    in_front, overhead = from_front < 1, _overhead(elevation_degrees)
+    front = torch.where(
+        in_front, 4 * _falling(1 - from_front), _falling(2 - from_front) + 4 * _falling(0)
+    )
+    side = torch.where(in_front, 4 * _falling(from_front), _falling(2 - from_front))
+    return (1 - overhead) * front, (1 - overhead) * side
+
+
+def _falling(share: Tensor | float) -> Tensor:
+    """Exponentially to 0 at 1."""
+    return torch.exp(-torch.as_tensor(share) / 2) - math.exp(-0.5)
+
+
+def _overhead(elevation_degrees: Tensor) -> Tensor:
+    """How much a view is from overhead, float[view] from 0 to 1."""
+    share = (elevation_degrees - OVERHEAD_FROM) / (OVERHEAD_AT - OVERHEAD_FROM)
+    return share.clamp(0, 1)
 
 
 def split_words(prompt: str) -> list[str]:

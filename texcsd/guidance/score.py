@@ -4,23 +4,30 @@ Classifier Score Distillation (CSD, arXiv 2310.19415) and its relatives are all 
 noise predictions at one noisy image,
 
     direction = positive * e(prompt) + negative * e(negative prompt) + unconditional * e("")
-              + noise * (the noise that was added)
+              + noise * (the noise that was added) + later * e(prompt), given more of that noise
 
-and differ in the four weights alone.
+and differ in the weights alone. Perp-Neg adds what is not linear: parts of predictions.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Literal, Protocol
+import logging
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-Method = Literal["csd", "sds", "nfsd", "bridge"]
+logger = logging.getLogger(__name__)
+
+Method = Literal["csd", "sds", "nfsd", "bridge", "asd"]
 Schedule = Literal["constant", "linear", "sqrt", "two-stage"]
 TimestepWeight = Literal["uniform", "noise", "balanced"]
 NEED_NEGATIVE_PROMPT: tuple[Method, ...] = ("nfsd", "bridge")
+PREDICTIONS = ("positive", "negative", "unconditional", "later", "front", "side")
+"""By the names of their weights, in the order in which they are made."""
+LATER = 0.1
+"""ASD: most that a timestep is later, as a share of how far it is above the least one."""
 NOISE_FREE_TIMESTEP = 0.2
 """Below this fraction of the schedule NFSD takes predictions to hold no noise but the image's."""
 PREDICTED_PIXELS = 2**17
@@ -29,15 +36,22 @@ PREDICTED_PIXELS = 2**17
 
 @dataclass(frozen=True)
 class ScoreWeights:
-    """The four weights of the mix; a prediction whose weight is zero is never evaluated.
+    """The weights of the mix; a prediction whose weight is zero is never evaluated.
 
-    Each is a number or float[view, 1, 1, 1].
+    Each is a number or float[view, 1, 1, 1]; where that is on the CPU, only the views with a weight
+    are evaluated.
     """
 
     positive: float | Tensor
     negative: float | Tensor
     unconditional: float | Tensor
     noise: float | Tensor = 0.0
+    later: float | Tensor = 0.0
+    """Of the prediction for the prompt at a noisier timestep."""
+    front: float | Tensor = 0.0
+    """Perp-Neg: how much to move away from the object's front, see `perpendicular`."""
+    side: float | Tensor = 0.0
+    """Perp-Neg: likewise, from its side."""
 
 
 def method_weights(
@@ -51,7 +65,7 @@ def method_weights(
 
     Args:
         method: Which of the functions below.
-        guidance_scale: Of sds and nfsd.
+        guidance_scale: Of sds, nfsd and asd.
         negative_scale: Of csd.
         prior_scale: Of csd.
         timestep_fraction: float[view], the timesteps as fractions of the schedule.
@@ -62,7 +76,7 @@ def method_weights(
         return sds_weights(guidance_scale)
     if method == "nfsd":
         return nfsd_weights(guidance_scale, timestep_fraction)
-    return bridge_weights()
+    return asd_weights(guidance_scale) if method == "asd" else bridge_weights()
 
 
 def csd_weights(negative_scale: float = 0.0, prior_scale: float = 0.0) -> ScoreWeights:
@@ -109,6 +123,17 @@ def bridge_weights() -> ScoreWeights:
     return ScoreWeights(1.0, -1.0, 0.0)
 
 
+def asd_weights(guidance_scale: float) -> ScoreWeights:
+    """Weights of asynchronous score distillation, arXiv 2407.02040, with diffusers' guidance_scale.
+
+    e("") + guidance_scale * (e(prompt) - e("")) - e(prompt), given more noise
+
+    Args:
+        guidance_scale: 7.5 in the paper.
+    """
+    return ScoreWeights(guidance_scale, 0.0, 1.0 - guidance_scale, later=-1.0)
+
+
 def scheduled(schedule: Schedule, start: float, end: float, progress: float) -> float:
     """A value between `start` and `end`, by the progress from 0 to 1.
 
@@ -143,13 +168,16 @@ def weigh_timesteps(kind: TimestepWeight, alpha_cumprod: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PromptEmbeddings:
-    """What a text encoder makes of the three prompts, each float[tokens, width]."""
+    """What a text encoder makes of the prompts, each float[tokens, width]."""
 
     positive: Tensor
     """Or float[n, tokens, width]: one for each view, or for each side of the object."""
     negative: Tensor | None
     """None where there is nothing to move away from."""
     unconditional: Tensor
+    front: Tensor | None = None
+    """Of the prompt and "front view", for Perp-Neg."""
+    side: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +210,12 @@ class Denoiser(Protocol):
     """Used where the user gives none; empty for no negative prompt."""
     knows_sides: bool
     """Whether words in the prompt tell it from which side the object is seen."""
+    most_predictions: int
+    """That a GPU was found to have room for at once; 0 if that is not known."""
+    controlnet_scale: float
+    """Weight of what a ControlNet adds, if there is one; may be set at any time."""
+    takes_latents: bool
+    """Whether the noise is added to what a VAE makes of the images, rather than to their pixels."""
     takes_positions: bool
     """Whether it is told where on the object's pattern each pixel lies."""
     alphas_cumprod: Tensor
@@ -255,6 +289,37 @@ def stratified_timesteps(
     return (fraction * timesteps).long().clamp(0, timesteps - 1)
 
 
+def later_timesteps(
+    timestep: Tensor, least: float, timesteps: int, generator: torch.Generator
+) -> Tensor:
+    """int[view]: timesteps with a little more noise, at random, for asd.
+
+    Args:
+        timestep: int[view], on the CPU.
+        least: Lower end of those timesteps, as a fraction of the schedule.
+        timesteps: Length of the schedule.
+        generator: On the CPU.
+    """
+    most = LATER * (timestep - least * timesteps).clamp(min=0)
+    added = most * torch.rand(len(timestep), generator=generator)
+    return (timestep + added.long()).clamp(max=timesteps - 1)
+
+
+class Noisy(NamedTuple):
+    """Images with noise."""
+
+    images: Tensor
+    """float[view, channels, h, w]."""
+    timestep: Tensor
+    """int[view]."""
+
+
+def add_noise(denoiser: Denoiser, clean: Tensor, noise: Tensor, timestep: Tensor) -> Noisy:
+    """Images float[view, channels, h, w] with as much of a noise as each has at its timestep."""
+    alpha = denoiser.alphas_cumprod[timestep].view(-1, 1, 1, 1)
+    return Noisy(alpha.sqrt() * clean + (1 - alpha).sqrt() * noise, timestep)
+
+
 @torch.no_grad()
 def score_direction(
     denoiser: Denoiser,
@@ -266,46 +331,120 @@ def score_direction(
     condition: Tensor,
     view_width: Tensor,
     chunk: int = 0,
+    later_timestep: Tensor | None = None,
 ) -> Tensor:
     """The weighted mix of noise predictions, float[view, channels, h, w].
 
-    All branches with a weight are evaluated under the same condition.
+    All predictions with a weight are made under the same condition.
 
     Args:
         denoiser: The diffusion model.
         clean: float[view, channels, h, w].
         timestep: int[view].
         noise: Like `clean`.
-        prompts: Embeddings of the three prompts.
+        prompts: Embeddings of the prompts.
         weights: Of the mix.
         condition: Of the denoiser's `encode_geometry`.
         view_width: float[view].
-        chunk: Predictions that are computed at once; 0 for as many as PREDICTED_PIXELS allow.
+        chunk: Predictions that are computed at once; 0 for as many as PREDICTED_PIXELS and the
+            memory of a GPU allow.
+        later_timestep: int[view], for the weight `later`.
     """
-    alpha = denoiser.alphas_cumprod[timestep].view(-1, 1, 1, 1)
-    noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
-    direction = weights.noise * noise
-    names = [f.name for f in fields(prompts) if _is_used(getattr(weights, f.name))]
-    if not names:
-        return direction
-    views, copies = len(clean), len(names)
-    inputs = (
-        noisy.repeat(copies, 1, 1, 1),
-        timestep.repeat(copies),
-        torch.cat([getattr(prompts, name).expand(views, -1, -1) for name in names]),
-        condition.repeat(copies, 1, 1, 1),
-        view_width.repeat(copies),
+    noisy: dict[str, Noisy] = dict.fromkeys(
+        PREDICTIONS, add_noise(denoiser, clean, noise, timestep)
     )
-    chunk = chunk or max(1, PREDICTED_PIXELS // noisy[0, 0].numel())
-    parts = zip(*(tensor.split(chunk) for tensor in inputs), strict=True)
-    predictions = torch.cat([denoiser.predict_noise(*part) for part in parts])
-    for name, prediction in zip(names, predictions.chunk(copies), strict=True):
-        direction = direction + getattr(weights, name) * prediction
+    if later_timestep is not None:
+        noisy["later"] = add_noise(denoiser, clean, noise, later_timestep)
+    needed = _needed_views(weights, len(clean))
+    found = _predict(denoiser, noisy, prompts, condition, view_width, needed, chunk)
+    direction = weights.noise * noise
+    for name in ("positive", "negative", "unconditional", "later"):
+        if name in found:
+            direction = direction + _on_device(getattr(weights, name), clean) * found[name]
+    for name in ("front", "side"):
+        if name in found:
+            prompted, other = (found[n] - found["unconditional"] for n in ("positive", name))
+            away = _on_device(getattr(weights, name), clean) * perpendicular(other, prompted)
+            direction = direction - _on_device(weights.positive, clean) * away
     return direction
 
 
-def _is_used(weight: float | Tensor) -> bool:
-    return bool((weight != 0).any()) if isinstance(weight, Tensor) else weight != 0
+def perpendicular(score: Tensor, to: Tensor) -> Tensor:
+    """What of each score has nothing to do with another one (Perp-Neg, arXiv 2304.04968).
+
+    Args:
+        score: float[view, channels, h, w].
+        to: Likewise.
+    """
+    along = (score * to).sum((1, 2, 3), keepdim=True)
+    return score - along / to.square().sum((1, 2, 3), keepdim=True).clamp(min=1e-6) * to
+
+
+def _needed_views(weights: ScoreWeights, views: int) -> dict[str, Tensor]:
+    """For each prediction that is needed, int[n] on the CPU: the views it is needed in."""
+    needed = {name: _views_with(getattr(weights, name), views) for name in PREDICTIONS}
+    if len(needed["front"]) or len(needed["side"]):
+        needed |= dict.fromkeys(("positive", "unconditional"), torch.arange(views))
+    return {name: chosen for name, chosen in needed.items() if len(chosen)}
+
+
+def _views_with(weight: float | Tensor, views: int) -> Tensor:
+    if not isinstance(weight, Tensor):
+        return torch.arange(views if weight != 0 else 0)
+    if weight.device.type != "cpu":  # To look would be to wait for the GPU.
+        return torch.arange(views)
+    return weight.flatten().expand(views).nonzero()[:, 0]
+
+
+def _on_device(weight: float | Tensor, like: Tensor) -> float | Tensor:
+    return weight.to(like.device) if isinstance(weight, Tensor) else weight
+
+
+def _predict(
+    denoiser: Denoiser,
+    noisy: dict[str, Noisy],
+    prompts: PromptEmbeddings,
+    condition: Tensor,
+    view_width: Tensor,
+    needed: dict[str, Tensor],
+    chunk: int,
+) -> dict[str, Tensor]:
+    """The predictions by name, float[view, channels, h, w], 0 in the views without need."""
+    if not needed:
+        return {}
+    views, device = len(condition), condition.device
+    rows, inputs = {}, []
+    for name, chosen in needed.items():
+        rows[name] = slice(None) if len(chosen) == views else chosen.to(device)
+        prompt = getattr(prompts, "positive" if name == "later" else name)
+        tensors = (*noisy[name], prompt.expand(views, -1, -1), condition, view_width)
+        inputs.append([tensor[rows[name]] for tensor in tensors])
+    batch = [torch.cat(tensors) for tensors in zip(*inputs, strict=True)]
+    predictions = _predict_in_chunks(denoiser, batch, chunk)
+    found = {}
+    for name, part in zip(needed, predictions.split([*map(len, needed.values())]), strict=True):
+        chosen = rows[name]
+        if not isinstance(chosen, slice):
+            part = part.new_zeros(views, *part.shape[1:]).index_put((chosen,), part)
+        found[name] = part
+    return found
+
+
+def _predict_in_chunks(denoiser: Denoiser, batch: list[Tensor], chunk: int) -> Tensor:
+    """As many at once as wanted, or else as a GPU has room for, which is tried and remembered."""
+    most = max(1, PREDICTED_PIXELS // batch[0][0, 0].numel())
+    size = chunk or denoiser.most_predictions or most
+    parts = zip(*(tensor.split(size) for tensor in batch), strict=True)
+    try:
+        return torch.cat([denoiser.predict_noise(*part) for part in parts])
+    except torch.cuda.OutOfMemoryError:
+        if chunk or min(size, len(batch[0])) == 1:
+            raise
+    # Outside, where the exception no longer holds what was computed.
+    denoiser.most_predictions = min(size, len(batch[0])) // 2
+    torch.cuda.empty_cache()
+    logger.info("the GPU has room for %d predictions at once", denoiser.most_predictions)
+    return _predict_in_chunks(denoiser, batch, chunk)
 
 
 def surrogate_loss(clean: Tensor, direction: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ the object that faces +z, its front; azimuth 90 at the side that faces +x.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -50,6 +50,18 @@ class Cameras:
         return Cameras(
             *(send(getattr(self, field.name), torch.device(device)) for field in fields(self))
         )
+
+    def turned(self, rotation: Tensor) -> Cameras:
+        """Cameras that see of a scene what these see of the scene turned by a rotation.
+
+        Azimuth and elevation stay those in the turned scene.
+
+        Args:
+            rotation: float32[3, 3].
+        """
+        poses = self.camera_to_world.clone()
+        poses[:, :3] = rotation.T @ poses[:, :3]
+        return replace(self, camera_to_world=poses)
 
     @property
     def eyes(self) -> Tensor:

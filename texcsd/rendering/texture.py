@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from texcsd.geometry.mesh import Mesh
-from texcsd.rendering import operations
+from texcsd.rendering import operations, torch_operations
 from texcsd.rendering.rasterize import Surface
 
 SMALLEST_LEVEL = 16
@@ -175,14 +175,7 @@ def count_pixels(surface: Surface, counts: Tensor) -> None:
         from texcsd.rendering import numba_texturing
 
         return numba_texturing.count_pixels(surface.triangle_ids, surface.uv, counts)
-    # Selecting pixels, or counting them with bincount, would wait for the GPU.
-    seen, size = (surface.triangle_ids >= 0).flatten(), len(counts)
-    column = (surface.uv[..., 0] * size).floor().long() % size
-    row = ((1 - surface.uv[..., 1]) * size).floor().long() % size
-    # Background counts 0, each pixel somewhere else: additions to one place wait for each other.
-    elsewhere = torch.arange(len(seen), device=seen.device) % size**2
-    place = torch.where(seen, (row * size + column).flatten(), elsewhere)
-    counts.view(-1).index_add_(0, place, seen.int())
+    torch_operations.count_pixels(surface.triangle_ids, surface.uv, counts)
 
 
 def _default_levels(size: int) -> list[int]:
