@@ -223,7 +223,7 @@ def test_the_report_says_what_was_done_with_what(cube, folder, synthesis) -> Non
 
 
 def job_packages() -> set[str]:
-    return {"torch", "numpy", "numba", "trimesh", "xatlas", "diffusers", "transformers"}
+    return {"torch", "numpy", "numba", "trimesh", "xatlas", "libigl", "diffusers", "transformers"}
 
 
 def test_a_finished_painting_is_not_computed_again(cube, folder, synthesis) -> None:

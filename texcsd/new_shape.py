@@ -17,6 +17,7 @@ from texcsd.checkpoint import write_bytes_atomically
 from texcsd.errors import TexcsdError
 from texcsd.geometry.dmtet import (
     THINNEST,
+    THINNEST_FOR_CUBES,
     DeepMarchingTetrahedra,
     cell_size,
     vertex_normals,
@@ -90,7 +91,8 @@ def hold(mesh: Mesh, settings: PaintSettings, device: str) -> Start:
     started = time.perf_counter()
     isosurface, extract = choose_extraction(settings.isosurface)
     fitted, size = fit_to_unit_sphere(mesh), cell_size(settings.dmtet_resolution)
-    distance = SignedDistance(fitted, thinnest=THINNEST * size)
+    thinnest = THINNEST_FOR_CUBES if isosurface == "flexicubes" else THINNEST
+    distance = SignedDistance(fitted, thinnest * size)
     sampler = SurfaceSampler(fitted)
     tetrahedra = DeepMarchingTetrahedra(
         distance,

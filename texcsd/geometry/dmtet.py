@@ -36,6 +36,8 @@ LARGEST_STEP = 0.5
 THINNEST = 1.12
 """Of a cell: no point is farther than 0.56 cells from a lattice vertex (the root of 5, over 4), so
 that thicker plates have vertices in them everywhere, and no holes."""
+THINNEST_FOR_CUBES = 1.74
+"""The same where only corners of cells count: they may be half a diagonal away."""
 MOST_ERODED = 0.25
 """Of the thickness of a part, from either side: so thin parts are not eaten away."""
 LEAST_EROSION = 0.125
