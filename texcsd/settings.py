@@ -93,7 +93,7 @@ class PaintSettings:
     dmtet_resolution: int = 128
     """How finely dmtet resolves the shape: layers of lattice points across the object, 32, 64, 128
     or 256. Parts thinner than 4.5 / resolution radii are made that thick."""
-    dmtet_strength: float = 0.05
+    dmtet_strength: float = 0.03
     """Most that the surface may move with dmtet, in radii of the object: 0.01 engraves it, 0.05
     models it, 0.2 reshapes it."""
     dmtet_steps: int = 150
