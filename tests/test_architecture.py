@@ -32,6 +32,11 @@ MAY_IMPORT = {
         "errors", "geometry", "rendering", "guidance", "checkpoint", "progress", "settings",
         "synthesis",
     },
+    "reshaping": {"geometry", "rendering", "checkpoint"},
+    "new_shape": {
+        "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
+        "settings", "refinement", "reshaping",
+    },
     "result_folder": {"errors", "checkpoint"},
     "report": {"errors", "geometry"},
     "displaced": {
@@ -44,8 +49,8 @@ MAY_IMPORT = {
     },
     "job": {
         "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
-        "settings", "result_folder", "report", "original", "synthesis", "displaced", "delivery",
-        "canvas", "memory", "texcsd",
+        "settings", "result_folder", "report", "original", "synthesis", "displaced", "new_shape",
+        "delivery", "canvas", "memory", "texcsd",
     },
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",

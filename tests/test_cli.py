@@ -76,7 +76,7 @@ def test_every_setting_is_an_option_with_either_separator(
 ) -> None:
     values = {str: "text_with-both", int: "77", float: "0.75"}
     for option in options():
-        if option.name == "prompt":
+        if option.name == "prompt" or option.kind is bool:
             continue
         value = option.choices[-1] if option.choices else values[option.kind]
         flag = "--" + option.name.replace("_", separator)
@@ -84,6 +84,17 @@ def test_every_setting_is_an_option_with_either_separator(
             main(["paint", "a.obj", "b", *([f"{flag}={value}"] if joined else [flag, value])]) == 0
         )
         assert paint.options[option.name] == option.kind(value)
+
+
+def test_a_switch_is_on_or_off_and_counts_more_than_the_file(paint: FakePaint, tmp_path) -> None:
+    switches = [option.name for option in options() if option.kind is bool]
+    assert "dmtet" in switches
+    config = tmp_path / "settings.toml"
+    config.write_text("".join(f"{name} = true\n" for name in switches))
+    for name in switches:
+        assert main(["paint", "a.obj", "b", f"--{name}"]) == 0 and paint.options[name] is True
+        off = ["paint", "a.obj", "b", f"--no-{name}", "--config", str(config)]
+        assert main(off) == 0 and paint.options[name] is False
 
 
 def test_options_may_stand_anywhere(paint: FakePaint) -> None:

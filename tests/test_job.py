@@ -17,7 +17,7 @@ import trimesh
 from PIL import Image
 
 import texcsd
-from texcsd import delivery, displaced, job
+from texcsd import delivery, displaced, job, new_shape
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
 from texcsd.geometry import texture_layout
@@ -223,7 +223,7 @@ def test_the_report_says_what_was_done_with_what(cube, folder, synthesis) -> Non
 
 
 def job_packages() -> set[str]:
-    return {"torch", "numpy", "numba", "trimesh", "xatlas", "diffusers", "transformers"}
+    return {"torch", "numpy", "numba", "trimesh", "xatlas", "libigl", "diffusers", "transformers"}
 
 
 def test_a_finished_painting_is_not_computed_again(cube, folder, synthesis) -> None:
@@ -743,3 +743,99 @@ def test_instances_are_not_displaced_and_nothing_is_written(
     with pytest.raises(TexcsdError, match="cannot be displaced: it has instances"):
         paint(path, folder, displace=0.1)
     assert not folder.exists()
+
+
+@pytest.fixture
+def reshaping(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Moves the surface outwards instead of asking a model; counts how often it is asked to."""
+    pytest.importorskip("igl")
+    calls = []
+
+    def optimize_shape(shape, steps, sampler, denoiser, settings, progress):
+        calls.append(shape.step)
+        with torch.no_grad():
+            shape.tetrahedra.values[:, 0] = -0.01
+        shape.step = steps
+        shape.save()
+
+    monkeypatch.setattr(new_shape, "optimize_shape", optimize_shape)
+    monkeypatch.setattr(new_shape, "shape_png", lambda before, after: b"shape")
+    return calls
+
+
+RESHAPE = {"dmtet": True, "dmtet_resolution": 32, "dmtet_steps": 5}
+
+
+def test_a_reshaped_mesh_is_unwrapped_painted_written_and_reported(
+    cube, folder, synthesis, reshaping
+) -> None:
+    result = paint(cube, folder, **RESHAPE)
+    assert sorted(contents(folder)) == sorted([*OUTPUTS, "shape.png"])
+    shape = result.report["shape"]
+    assert shape["watertight"] and shape["components"] == 1 and shape["genus"] == 0
+    for path in (result.glb, folder / "cube.obj"):
+        mesh = trimesh.load(path, force="mesh")
+        assert np.ptp(mesh.bounds, axis=0) == pytest.approx(2 + 0.02 * np.sqrt(3), abs=0.02)
+        assert mesh.bounds.mean(0) == pytest.approx([4, 0, 1], abs=0.02)
+        assert mesh.visual.uv.min() >= 0 and mesh.visual.uv.max() <= 1
+        mesh.merge_vertices(merge_tex=True, merge_norm=True)
+        assert mesh.is_watertight and len(mesh.faces) == shape["faces"]
+    assert result.report["uv_source"] != "input" and result.report["input"]["triangles"] == 12
+    assert result.report["damage"]["cube.obj"]["max_position_delta"] == 0
+    assert cube.read_text() == cube_obj()
+
+
+def test_an_interrupted_painting_keeps_its_new_shape_and_its_uv(
+    cube, folder, synthesis, reshaping
+) -> None:
+    synthesis.interrupt = True
+    with pytest.raises(KeyboardInterrupt):
+        paint(cube, folder, **RESHAPE)
+    unfinished = folder / "unfinished"
+    assert sorted(path.name for path in unfinished.iterdir()) == [
+        "atlas.safetensors", "checkpoint.safetensors", "reshaped", "shape.safetensors"
+    ]  # fmt: skip
+    synthesis.interrupt = False
+    result = paint(cube, folder, **RESHAPE)
+    assert reshaping == [0, 5] and result.report["resumed"]
+    assert torch.equal(*synthesis.uv) and synthesis.resumed_from == [None, 7]
+    assert not unfinished.exists() and paint(cube, folder, **RESHAPE).already_painted
+
+
+def test_interrupted_while_the_shape_is_made_it_goes_on_from_there(
+    cube, folder, synthesis, reshaping, monkeypatch
+) -> None:
+    finish = new_shape.optimize_shape
+
+    def interrupted(shape, *rest):
+        shape.step = 3
+        shape.save()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(new_shape, "optimize_shape", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        paint(cube, folder, **RESHAPE)
+    with pytest.raises(TexcsdError, match="another painting, unfinished"):
+        paint(cube, folder, **RESHAPE | {"dmtet_strength": 0.2})
+    monkeypatch.setattr(new_shape, "optimize_shape", finish)
+    paint(cube, folder, **RESHAPE)
+    assert reshaping == [3]
+    paint(cube, folder, overwrite=True, **RESHAPE)
+    assert reshaping == [3, 0]
+
+
+def test_a_mesh_that_strict_refuses_leaves_no_folder(
+    tmp_path, folder, synthesis, reshaping
+) -> None:
+    path = tmp_path / "pole.obj"
+    trimesh.creation.cylinder(radius=0.02, height=2.0).export(path)
+    with pytest.raises(TexcsdError, match="refused because of --strict"):
+        paint(path, folder, strict=True, **RESHAPE)
+    assert not folder.exists()
+
+
+def test_a_new_shape_cannot_keep_its_uv_nor_be_displaced_besides(cube, folder) -> None:
+    with pytest.raises(TexcsdError, match="two ways to refine the shape"):
+        paint(cube, folder, displace=0.1, **RESHAPE)
+    with pytest.raises(TexcsdError, match="makes new faces, which need new uv"):
+        paint(cube, folder, unwrap="never", **RESHAPE)

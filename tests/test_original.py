@@ -1,16 +1,24 @@
 """Which texture an editing starts from, and what of it may change."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 from PIL import Image
 from textured_meshes import SIZE, picture, png, quad, write_glb, write_obj
 
 from texcsd.errors import TexcsdError
-from texcsd.geometry.mesh import load_mesh
-from texcsd.original import Original, changing_part, read_original, shown_part
+from texcsd.geometry.mesh import Mesh, load_mesh
+from texcsd.original import (
+    Original,
+    carried_over,
+    changing_part,
+    read_original,
+    shown_part,
+)
 
 IN_LEFT = np.broadcast_to(np.arange(SIZE) < SIZE // 2, (SIZE, SIZE))
 
@@ -176,3 +184,47 @@ def test_close_ups_look_at_the_faces_that_may_change(tmp_path) -> None:
     looked_at = changing_part(mesh, read(path, only="right"))
     assert looked_at.faces.tolist() == mesh.faces[2:].tolist()
     assert len(changing_part(mesh, read(path)).faces) == len(mesh.faces)
+
+
+def unwrapped_anew(mesh: Mesh) -> Mesh:
+    """Every face with a corner of the texture to itself, mirrored: nothing is where it was."""
+    count = len(mesh.faces)
+    columns = int(np.ceil(np.sqrt(count)))
+    row, column = np.divmod(np.arange(count), columns)
+    corners = np.array([[0.9, 0.1], [0.1, 0.1], [0.1, 0.9]])
+    uv = (np.stack([column, row], 1)[:, None] + corners) / columns
+    return replace(
+        mesh,
+        uv=torch.from_numpy(uv.reshape(-1, 2)).float(),
+        uv_faces=torch.arange(3 * count).view(-1, 3),
+    )
+
+
+@pytest.mark.parametrize("write", [write_glb, write_obj])
+def test_a_texture_is_carried_over_to_other_uv_by_places(tmp_path, write) -> None:
+    pytest.importorskip("igl")
+    path = write(tmp_path / f"mesh.{write.__name__[-3:]}")
+    mesh, size = load_mesh(path), 64
+    anew = unwrapped_anew(mesh)
+    carried = carried_over(path, mesh, anew, size)
+    assert carried is not None and carried.may_change.all() and carried.size == size
+    # At the middle of each face both textures have the same colour.
+    original = read(path)
+    for pixels, shown in ((carried.pixels, anew), (original.pixels, mesh)):
+        u, v = shown.uv[shown.uv_faces].mean(1).numpy().T
+        side = len(pixels)
+        found = pixels[np.floor((1 - v) * side).astype(int), np.floor(u * side).astype(int)]
+        if pixels is carried.pixels:
+            expected = found
+    assert np.abs(found.astype(int) - expected).max() <= 40  # a texel's step of the picture
+
+
+def test_without_one_texture_all_over_nothing_is_carried(tmp_path) -> None:
+    pytest.importorskip("igl")
+    path = write_glb(tmp_path / "a.glb", {"left": picture(), "right": None})
+    mesh = load_mesh(path)
+    assert carried_over(path, mesh, unwrapped_anew(mesh), 32) is None
+    plain = tmp_path / "plain.obj"
+    trimesh.creation.box().export(plain)
+    mesh = load_mesh(plain)
+    assert carried_over(plain, mesh, unwrapped_anew(mesh), 32) is None

@@ -363,6 +363,14 @@ def _add_loudness(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    if option.kind is bool:
+        parser.add_argument(
+            f"--{option.name.replace('_', '-')}",
+            action=argparse.BooleanOptionalAction,
+            dest=option.name,
+            help=option.help.replace("%", "%%"),
+        )
+        return
     default = "" if option.default == "" else f" (default: {option.default})"
     letter = {str: "T", int: "N", float: "X"}[option.kind]
     parser.add_argument(

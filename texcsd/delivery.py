@@ -29,6 +29,7 @@ from texcsd.output.viewer import viewer_html
 from texcsd.settings import PaintSettings
 
 LONGEST_NAME = 60
+SHAPE_PICTURE = "shape.png"
 
 
 def output_names(mesh_path: Path, settings: PaintSettings, canvas: Canvas) -> dict[str, str]:
@@ -37,7 +38,7 @@ def output_names(mesh_path: Path, settings: PaintSettings, canvas: Canvas) -> di
     kept_files = canvas.kept_files if "mtl" in mesh_files else {}
     return {
         **mesh_files,
-        **({"shape": "shape.png"} if settings.displace else {}),
+        **({"shape": SHAPE_PICTURE} if settings.displace or settings.dmtet else {}),
         **{
             texture_key(number): f"textures/{name}.png"
             for number, name in enumerate(_file_names([slot.name for slot in canvas.slots]))

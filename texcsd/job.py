@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from texcsd import __version__
 from texcsd.canvas import lay_out, make_canvas
 from texcsd.checkpoint import write_bytes_atomically
 from texcsd.delivery import (
+    SHAPE_PICTURE,
     canvas_files,
     copy_kept_files,
     describe_textures,
@@ -40,7 +41,8 @@ from texcsd.geometry.upright import turn_mesh, upright_rotation
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.score import Denoiser
 from texcsd.memory import Memory
-from texcsd.original import Original, read_original, shown_part
+from texcsd.new_shape import hold, in_frame_of, make_new_shape
+from texcsd.original import Original, carried_over, read_original, shown_part
 from texcsd.output.bake import TextureMaps, bake_texture, bake_textures
 from texcsd.output.gltf import png_bytes
 from texcsd.output.mesh_files import mesh_file_names
@@ -52,9 +54,11 @@ from texcsd.rendering.operations import select_rasterizer
 from texcsd.report import describe_input, describe_versions, input_sha256
 from texcsd.result_folder import (
     REPORT,
+    RESHAPED,
     SHAPE,
     UNFINISHED,
     Request,
+    Unfinished,
     claim_folder,
     default_folder,
     delete_painting,
@@ -286,27 +290,38 @@ def _paint(
     texture = choose_texture(settings, denoiser)
     warnings += _warn(_warnings_about(settings, denoiser))
     resumed, edited = unfinished is not None, original is not None
-    if unfinished is None:
+    source, reshaped = mesh_path, None
+    if settings.dmtet:
+        held = hold(mesh, settings, device)
+        if unfinished is None:
+            refuse_foreign_files(folder, [SHAPE_PICTURE], mesh_path)
+            _begin(folder, request, Unfinished({}, {}), [SHAPE_PICTURE], overwrite)
+        shape_file, source = folder / SHAPE, folder / RESHAPED / f"{mesh_path.stem}.obj"
+        reshaped = make_new_shape(held, denoiser, settings, shape_file, source, progress)
+        warnings += _warn(reshaped.warnings)
+        mesh = load_mesh(source)
+    laid_out = unfinished is not None and bool(unfinished.atlas)
+    if unfinished is None or not laid_out:
         made_from = (request.input_sha256, *_layout_choices(settings))
-        unfinished = memory.recall("atlas", made_from, lambda: lay_out(mesh_path, mesh, settings))
-    canvas = make_canvas(mesh_path, mesh, unfinished)
+        unfinished = memory.recall("atlas", made_from, lambda: lay_out(source, mesh, settings))
+    canvas = make_canvas(source, mesh, unfinished)
     mesh = canvas.mesh
     outputs = output_names(mesh_path, settings, canvas)
     refuse_foreign_files(folder, outputs.values(), mesh_path)
-    if not resumed:
+    if not laid_out:
         # What cannot be written is refused now, not after the painting.
-        three_js()
         blank = dict.fromkeys([*canvas.looks, *range(len(canvas.slots))], BLANK_PNG)
         shape = mesh if settings.displace else None
-        canvas_files(mesh_path, canvas, blank, outputs, edited, shape)
-        # Only now, when mesh, model and prompt are known to be good, may an older painting go.
-        if overwrite:
-            delete_painting(folder)
-        save_unfinished(folder, request, unfinished, outputs.values())
+        canvas_files(source, canvas, blank, outputs, edited, shape)
+        _begin(folder, request, unfinished, outputs.values(), overwrite and not settings.dmtet)
     warnings += _warn(canvas.warnings)
     going_on = "going on with" if resumed else "editing" if edited else "painting"
     logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), canvas.uv_source)
-    fitted, displaced = fit_to_unit_sphere(mesh), None
+    fitted = fit_to_unit_sphere(mesh) if reshaped is None else in_frame_of(whole_mesh, mesh)
+    start, displaced = original, None
+    if reshaped is not None:
+        write_outputs(folder, outputs, {"shape": reshaped.picture})
+        start = carried_over(mesh_path, whole_mesh, mesh, settings.texture_size)
     if settings.displace:
         shape_file = folder / SHAPE
         displaced = displace(mesh, fitted, denoiser, settings, device, shape_file, progress)
@@ -317,7 +332,7 @@ def _paint(
     with progress:
         checkpoints, looks = folder / UNFINISHED, texture_maps(canvas.looks, device)
         result = synthesize(
-            fitted.to(device), denoiser, settings, checkpoints, progress, original, looks
+            fitted.to(device), denoiser, settings, checkpoints, progress, start, looks
         )
     warnings += _warn([text for text in result.warnings if text not in warnings])
     del denoiser  # Free its memory: baking at a large texture size needs it.
@@ -331,12 +346,12 @@ def _paint(
         )
     pictures = canvas.looks | {number: maps.base_color for number, maps in enumerate(baked)}
     pngs = {number: png_bytes(with_alpha(p, original)) for number, p in pictures.items()}
-    mesh_files = canvas_files(mesh_path, canvas, pngs, outputs, edited, shape)
+    mesh_files = canvas_files(source, canvas, pngs, outputs, edited, shape)
     write_outputs(folder, outputs, mesh_files)
     copy_kept_files(folder, canvas, outputs)
     names, rotation = [outputs[key] for key in mesh_files], upright_rotation(*settings.axes)
     compared, uv_kept = (whole_mesh, True) if edited else (mesh, canvas.uv_kept)
-    damage = read_damage(folder, names, mesh_path, compared, uv_kept, shape)
+    damage = read_damage(folder, names, source, compared, uv_kept, shape)
     warnings += _warn(
         write_pictures(
             folder,
@@ -351,7 +366,7 @@ def _paint(
     kept = {} if original is None else read_kept_texels(folder / outputs["base_color"], original)
     seconds = {
         "unwrap": unfinished.notes["seconds"],
-        **({"shape": displaced.seconds} if displaced else {}),
+        **({"shape": refined.seconds} if (refined := displaced or reshaped) else {}),
         **result.seconds,
         "bake_and_write": time.perf_counter() - started,
     }
@@ -372,7 +387,8 @@ def _paint(
         "unseen_fraction": unseen / max(1, texels),
         "seams": measure_seams(fitted, pictures),
         "damage": damage,
-        **({"shape": displaced.report} if displaced else {}),
+        **({"shape": refined.report} if refined else {}),
+        **({"texture_carried_over": start is not None} if reshaped else {}),
         **kept,
         "resumed": resumed,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
@@ -381,6 +397,20 @@ def _paint(
         "outputs_sha256": {name: file_sha256(folder / name) for name in outputs.values()},
         "versions": describe_versions(),
     }
+
+
+def _begin(
+    folder: Path,
+    request: Request,
+    unfinished: Unfinished,
+    outputs: Iterable[str],
+    overwrite: bool,
+) -> None:
+    """Take the folder: mesh, model and prompt are known to be good, an older painting may go."""
+    three_js()
+    if overwrite:
+        delete_painting(folder)
+    save_unfinished(folder, request, unfinished, outputs)
 
 
 def _bake(fitted: Mesh, result: SynthesisResult, original: Original | None) -> list[TextureMaps]:
@@ -405,12 +435,14 @@ def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:
 def _inputs_sha256(mesh_path: Path, settings: PaintSettings) -> str:
     edited = isinstance(settings, EditSettings)
     mask = [Path(settings.mask)] if edited and settings.mask else []
-    looks = files_beside(mesh_path) if edited or settings.only else []
+    looks = files_beside(mesh_path) if edited or settings.only or settings.dmtet else []
     return input_sha256(mesh_path, *looks, *mask)
 
 
 def _layout_choices(settings: PaintSettings) -> tuple[str | int, ...]:
     """The settings that textures and uv depend on, besides the mesh."""
+    if settings.dmtet:
+        return (repr(settings),)
     return settings.unwrap, settings.texture_size, settings.per_material, settings.only
 
 

@@ -22,6 +22,7 @@ from texcsd.geometry.file_materials import (
 )
 from texcsd.geometry.instances import with_parts
 from texcsd.geometry.mesh import Mesh, with_faces
+from texcsd.geometry.signed_distance import SignedDistance
 from texcsd.geometry.uv_wrapping import wrap_uv
 from texcsd.rendering.rasterize import rasterize_uv
 
@@ -128,6 +129,39 @@ def read_looks(
             except TexcsdError as error:
                 warnings.append(f"{error}; it is shown in one colour meanwhile")
     return looks, warnings
+
+
+def carried_over(mesh_path: Path, mesh: Mesh, reshaped: Mesh, size: int) -> Original | None:
+    """The base colour of a mesh on another shape of it: of each texel, that of the nearest place.
+
+    Args:
+        mesh_path: Where the mesh was loaded from.
+        mesh: As loaded.
+        reshaped: In the same pose; has uv.
+        size: Texels per side of the result.
+
+    Returns:
+        A texture of which all may change; None if the mesh does not show one texture all over.
+    """
+    try:
+        original = read_original(mesh_path, mesh, 0, "", "")
+    except TexcsdError:
+        return None
+    if len(original.parts) < len(mesh.parts) or mesh.uv is None or mesh.uv_faces is None:
+        return None
+    surface = rasterize_uv(reshaped, size, size)
+    covered = surface.coverage[0, ..., 0].cpu() > 0
+    faces, weights = SignedDistance(mesh, 0.0).nearest(surface.positions[0].cpu()[covered])
+    uv = (mesh.uv[mesh.uv_faces[faces]] * weights[..., None]).sum(1).numpy()
+    column, row = (
+        np.floor(places * original.size).astype(int) for places in (uv[:, 0], 1 - uv[:, 1])
+    )
+    pixels = np.zeros((size, size, 3), np.uint8)
+    pixels[covered.numpy()] = original.pixels[row % original.size, column % original.size]
+    nearest = distance_transform_edt(~covered.numpy(), return_distances=False, return_indices=True)
+    assert nearest is not None
+    pixels = pixels[nearest[0], nearest[1]]
+    return Original(pixels, None, np.ones((size, size), np.bool_), (0,), [])
 
 
 def shown_part(mesh: Mesh, original: Original) -> Mesh:

@@ -1,6 +1,6 @@
 """The shape, refined before it is painted: the guidance moves the vertices of the mesh.
 
-The steps are those of painting, but what is rendered has one colour, and its light and silhouettes
+The steps are those of painting, but what is rendered has no texture, and its light and silhouettes
 carry the gradient to the vertices: what the prompt wants lighter or darker becomes relief.
 """
 
@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -44,8 +45,37 @@ COLOR_RATE = 0.05
 """Of the colour, before the sigmoid."""
 
 
+class ChangingShape(Protocol):
+    """A shape as an optimisation sees it, however it is made of numbers."""
+
+    device: torch.device
+    """Where it is rendered."""
+    step: int
+    """Steps done."""
+
+    def render(self, cameras: Cameras, size: int) -> ShapeView:
+        """The shape as it is now."""
+        ...
+
+    def color(self, view: ShapeView) -> Tensor:
+        """Of the view, as `shade_shape` takes it."""
+        ...
+
+    def regularization(self) -> Tensor:
+        """What the shape last rendered is to keep small whatever the guidance says: a scalar."""
+        ...
+
+    def advance(self, pace: float) -> None:
+        """Finish a step: change along the gradients, at this part of the full rate."""
+        ...
+
+    def save(self) -> None:
+        """Write the checkpoint, replacing the last one."""
+        ...
+
+
 class Refinement:
-    """All that changes while the shape is refined, and therefore all that its checkpoint holds."""
+    """All that changes while vertices are displaced, and so all that its checkpoint holds."""
 
     def __init__(self, mesh: Mesh, settings: PaintSettings, path: Path) -> None:
         """Begin, or take up what the checkpoint at `path` holds.
@@ -56,10 +86,10 @@ class Refinement:
             path: The checkpoint; its folder exists.
         """
         self.path = path
+        self.device = mesh.vertices.device
         self.step = 0
         self.displacement = Displacement(mesh, settings.displace, settings.displace_detail)
-        device = mesh.vertices.device
-        self.color_logits = torch.zeros(3, device=device, requires_grad=True)
+        self.color_logits = torch.zeros(3, device=self.device, requires_grad=True)
         """Of the whole object: the prompt's colour is not to be had by bending the surface."""
         self._restore()
 
@@ -91,6 +121,14 @@ class Refinement:
         self.color_logits.grad = None
         self.step += 1
 
+    def color(self, view: ShapeView) -> Tensor:
+        """float32[3]."""
+        return torch.sigmoid(self.color_logits)
+
+    def regularization(self) -> Tensor:
+        """Nothing: the steps themselves are smooth, and bounded."""
+        return self.color_logits.new_zeros(())
+
     def render(self, cameras: Cameras, size: int) -> ShapeView:
         """The shape as it is now."""
         positions, normals = self.displacement.shape()
@@ -119,19 +157,46 @@ def refine(
         KeyboardInterrupt: Passed on; the checkpoint of a few seconds ago is there.
         TexcsdError: The method needs a negative prompt, or the GPU more memory.
     """
-    prompts = encode_prompts(settings, denoiser)
-    refinement, sampler = Refinement(mesh, settings, path), SurfaceSampler(mesh.to("cpu"))
-    saved_at = time.monotonic()
-    progress.update(refinement.step)
-    while refinement.step < settings.displace_steps:
-        with deterministic_sums(mesh.vertices.device), enough_memory():
-            _take_step(refinement, sampler, denoiser, prompts, settings)
-        progress.update(refinement.step)
-        if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
-            refinement.save()
-            saved_at = time.monotonic()
-    refinement.save()
+    refinement = Refinement(mesh, settings, path)
+    sampler, steps = SurfaceSampler(mesh.to("cpu")), settings.displace_steps
+    optimize_shape(refinement, steps, sampler, denoiser, settings, progress)
     return refinement.displacement
+
+
+def optimize_shape(
+    shape: ChangingShape,
+    steps: int,
+    sampler: SurfaceSampler,
+    denoiser: Denoiser,
+    settings: PaintSettings,
+    progress: Progress | StepListener,
+) -> None:
+    """Change a shape by score distillation until it has done its steps, and save it.
+
+    Args:
+        shape: As it is to begin, or go on.
+        steps: Of the whole run.
+        sampler: Of the surface that cameras look at; best on the CPU.
+        denoiser: Decides what matches the prompt.
+        settings: Everything the user chose.
+        progress: Told after every step.
+
+    Raises:
+        KeyboardInterrupt: Passed on; the checkpoint of a few seconds ago is there.
+        TexcsdError: The method needs a negative prompt, or the GPU more memory.
+    """
+    prompts = encode_prompts(settings, denoiser)
+    saved_at = time.monotonic()
+    progress.update(shape.step)
+    while shape.step < steps:
+        done = shape.step / max(1, steps - 1)
+        with deterministic_sums(shape.device), enough_memory():
+            _take_step(shape, done, sampler, denoiser, prompts, settings)
+        progress.update(shape.step)
+        if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+            shape.save()
+            saved_at = time.monotonic()
+    shape.save()
 
 
 @contextmanager
@@ -146,38 +211,40 @@ def deterministic_sums(device: torch.device) -> Iterator[None]:
 
 
 def _take_step(
-    refinement: Refinement,
+    shape: ChangingShape,
+    done: float,
     sampler: SurfaceSampler,
     denoiser: Denoiser,
     prompts: PromptEmbeddings,
     settings: PaintSettings,
 ) -> None:
-    generator = step_generator(settings.seed, FIRST_STEP - refinement.step)
-    done = refinement.step / max(1, settings.displace_steps - 1)
-    cameras = step_cameras(sampler, settings, generator, refinement.color_logits.device)
-    view = refinement.render(cameras, SUPERSAMPLING * denoiser.image_size)
-    images = downsample(_images(refinement, view, cameras, denoiser, generator), SUPERSAMPLING)
+    generator = step_generator(settings.seed, FIRST_STEP - shape.step)
+    cameras = step_cameras(sampler, settings, generator, shape.device)
+    view = shape.render(cameras, SUPERSAMPLING * denoiser.image_size)
+    images = _images(view, shape.color(view), cameras, denoiser, generator)
+    images = downsample(images, SUPERSAMPLING)
     clean, direction = guide(
         images, view.surface, cameras, denoiser, prompts, settings, generator, done
     )
-    surrogate_loss(clean, direction).backward()
-    refinement.advance(scheduled("linear", 1.0, FINAL_RATE, done))
+    # As heavy as if every pixel had a part in it.
+    loss = surrogate_loss(clean, direction) + clean[0].numel() * shape.regularization()
+    loss.backward()
+    shape.advance(scheduled("linear", 1.0, FINAL_RATE, done))
 
 
 def _images(
-    refinement: Refinement,
     view: ShapeView,
+    color: Tensor,
     cameras: Cameras,
     denoiser: Denoiser,
     generator: torch.Generator,
 ) -> Tensor:
-    """The views in one colour and random light, float[view, size, size, 3].
+    """The views without texture in random light, float[view, size, size, 3].
 
     Models that were trained on pictures of all kinds have a say in the outlines, too, and see every
     other view as a normal map, as the authors of classifier score distillation refine shapes. The
     embedded one knows stuff, not things: to outlines it would only add noise.
     """
-    color = torch.sigmoid(refinement.color_logits)
     background = send(random_backgrounds(len(cameras), generator), color.device)
     lights, stuff_only = random_lights(cameras, generator), not denoiser.knows_sides
     images = shade_shape(view, color, lights, background, outlines_fixed=stuff_only)

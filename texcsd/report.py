@@ -14,7 +14,9 @@ from urllib.parse import unquote
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh
 
-PACKAGES = ("torch", "numpy", "numba", "trimesh", "xatlas", "diffusers", "transformers")
+PACKAGES = (
+    "torch", "numpy", "numba", "trimesh", "xatlas", "libigl", "diffusers", "transformers",
+)  # fmt: skip
 """Whose versions a report names."""
 
 

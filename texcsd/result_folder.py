@@ -28,7 +28,9 @@ UNFINISHED = "unfinished"
 
 ATLAS = f"{UNFINISHED}/atlas.safetensors"
 SHAPE = f"{UNFINISHED}/shape.safetensors"
-"""The displacement of the mesh, if there is one, being refined or finished."""
+"""The displacement of the mesh, or its tetrahedra, if there are any, being refined or finished."""
+RESHAPED = f"{UNFINISHED}/reshaped"
+"""Folder of the mesh in its new shape, if it has one."""
 LOCK = ".texcsd.lock"
 LONGEST_SLUG = 60
 ANOTHER_FOLDER = "choose another folder with -o, or paint anew with --overwrite"
@@ -68,7 +70,7 @@ class Unfinished:
     """What an interrupted painting needs besides its checkpoint: the atlas it paints on."""
 
     atlas: dict[str, Tensor]
-    """`uv` float[T, 2] and `uv_faces` int[F, 3]."""
+    """`uv` float[T, 2] and `uv_faces` int[F, 3]; none while the shape is still being made."""
     notes: dict[str, Any]
     """How the atlas was made; plain JSON values."""
 
@@ -165,9 +167,9 @@ def save_unfinished(
     folder: Path, request: Request, unfinished: Unfinished, outputs: Iterable[str]
 ) -> None:
     """Marks the folder as being painted into; from now on these outputs are texcsd's."""
-    # Without an atlas, nothing says what these belong to.
     _delete(folder / UNFINISHED / CHECKPOINT)
-    _delete(folder / SHAPE)
+    if not (folder / ATLAS).exists():  # Without it, nothing says what the shape belongs to.
+        _delete(folder / SHAPE)
     (folder / UNFINISHED).mkdir(exist_ok=True)
     state = {
         "settings": request.settings,
@@ -182,7 +184,11 @@ def delete_unfinished(folder: Path) -> None:
     """Deletes what only an unfinished painting needs."""
     _delete(folder / UNFINISHED / CHECKPOINT)
     _delete(folder / SHAPE)
+    for path in (folder / RESHAPED).glob("*"):
+        _delete(path)
     _delete(folder / ATLAS)
+    with suppress(OSError):
+        (folder / RESHAPED).rmdir()
     with suppress(OSError):
         (folder / UNFINISHED).rmdir()
 

@@ -26,6 +26,8 @@ else:
 WEIGHT_NAMES = ("positive", "negative", "unconditional", "noise", "later")
 LARGEST_TEXTURE = 8192
 """Texels per side."""
+RESOLUTIONS = (32, 64, 128, 256)
+"""Of deep marching tetrahedra."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,27 @@ class PaintSettings:
     displace_steps: int = 100
     """Optimisation steps for the shape."""
     displace_detail: float = 0.03
-    """About the size of the finest relief, in radii of the object; larger is smoother."""
+    """About the size of the finest relief, in radii of the object, also with dmtet; larger is
+    smoother."""
+    dmtet: bool = False
+    """Make the shape anew before it is painted, with faces and UVs of its own, by deep marching
+    tetrahedra: the surface may then move, open and close (needs texcsd[dmtet])."""
+    dmtet_resolution: int = 128
+    """How finely dmtet resolves the shape: layers of lattice points across the object, 32, 64, 128
+    or 256. Parts thinner than 4.5 / resolution radii are made that thick."""
+    dmtet_strength: float = 0.03
+    """Most that the surface may move with dmtet, in radii of the object: 0.01 engraves it, 0.05
+    models it, 0.2 reshapes it."""
+    dmtet_steps: int = 150
+    """Optimisation steps for the shape with dmtet."""
+    isosurface: Literal["auto", "tetrahedra", "kaolin", "flexicubes"] = "auto"
+    """How dmtet finds the surface: our marching tetrahedra, or kaolin's, the same but slower, or
+    kaolin's FlexiCubes; "auto" is kaolin's marching tetrahedra if it is installed, else ours."""
+    target_faces: int = 0
+    """Reduce what dmtet made to about this many triangles; 0 for half of them, which loses slivers
+    and hardly anything of the shape."""
+    strict: bool = False
+    """Refuse to reshape with dmtet what it cannot represent well, instead of warning."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     rasterizer: Literal["auto", "numba", "nvdiffrast"] = "auto"
@@ -157,6 +179,20 @@ class PaintSettings:
         self._check_range("displace_detail", 0.001, 1.0)
         if self.displace and self.only:
             raise TexcsdError("displace bends the whole mesh; leave out --only, or --displace")
+        if self.dmtet and self.displace:
+            raise TexcsdError("dmtet and displace are two ways to refine the shape; choose one")
+        if self.dmtet and self.only:
+            raise TexcsdError("dmtet makes one mesh of all parts; leave out --only, or --dmtet")
+        if self.dmtet and self.unwrap == "never":
+            raise TexcsdError("unwrap is never, but dmtet makes new faces, which need new uv")
+        if self.dmtet_resolution not in RESOLUTIONS:
+            choices = ", ".join(map(str, RESOLUTIONS))
+            raise TexcsdError(
+                f"dmtet_resolution is {self.dmtet_resolution}; choose one of {choices}"
+            )
+        self._check_range("dmtet_strength", 0.001, 0.5)
+        self._check_range("dmtet_steps", 1, 1_000_000)
+        self._check_range("target_faces", 0, 100_000_000)
         self._check_range("learning_rate", 1e-6, 1.0)
         self._check_range("guidance_scale", 0.0, 1000.0)
         self._check_range("negative_scale_start", 0.0, 100.0)
@@ -223,8 +259,8 @@ class EditSettings(PaintSettings):
     least_texture_size: ClassVar[int] = 0
     not_offered: ClassVar[tuple[str, ...]] = (
         "negative_prompt", "guidance", "guidance_scale", "weights", "unwrap", "per_material",
-        "texture", "displace",
-        "displace_steps", "displace_detail",
+        "texture", "displace", "displace_steps", "displace_detail", "dmtet", "dmtet_resolution",
+        "dmtet_strength", "dmtet_steps", "isosurface", "target_faces", "strict",
     )  # fmt: skip
     """The source prompt, the method, the UVs, the texels and the shape leave no choice here."""
 
@@ -245,7 +281,7 @@ class Option:
     """One field of PaintSettings or EditSettings, for those who show or read it."""
 
     name: str
-    kind: type[str] | type[int] | type[float]
+    kind: type[str] | type[int] | type[float] | type[bool]
     choices: tuple[str, ...]
     """What may be chosen; empty if anything may."""
     default: Any
@@ -341,8 +377,9 @@ def _checked(option: Option, value: Any) -> Any:
         choices = " or ".join([", ".join(option.choices[:-1]), option.choices[-1]])
         raise TexcsdError(f"{option.name} {_quoted(value)} is unknown; choose {choices}")
     accepted = (int, float) if option.kind is float else option.kind
-    if not isinstance(value, accepted) or isinstance(value, bool):
-        expected = {str: "text", int: "a whole number", float: "a number"}[option.kind]
+    if not isinstance(value, accepted) or isinstance(value, bool) != (option.kind is bool):
+        expected = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+        expected = expected[option.kind]
         raise TexcsdError(f"{option.name} is {_quoted(value)}; expected {expected}")
     return option.kind(value)
 

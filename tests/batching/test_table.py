@@ -82,3 +82,10 @@ def test_a_mesh_is_text(tmp_path) -> None:
     (row,) = read_table(written(tmp_path, "a.jsonl", '{"mesh": 3}\n'))
     with pytest.raises(TexcsdError, match="mesh is 3; expected text"):
         row_settings(row)
+
+
+def test_switches_are_true_or_false_and_other_words_stay_to_be_refused(tmp_path) -> None:
+    table = "mesh,dmtet,strict\na.obj,true,FALSE\nb.obj,yes,\n"
+    first, second = read_table(written(tmp_path, "a.csv", table))
+    assert row_settings(first) == {"mesh": "a.obj", "dmtet": True, "strict": False}
+    assert row_settings(second) == {"mesh": "b.obj", "dmtet": "yes"}

@@ -83,3 +83,17 @@ def test_gradients_are_those_of_finite_differences(what):
         more, less = [weighed(*(s * part for part in move)).item() for s in (0.01, -0.01)]
         slope = sum((g * part).sum().item() for g, part in zip(gradients, move, strict=True))
         assert slope == pytest.approx((more - less) / 0.02, rel=tolerance)
+
+
+def test_colours_of_vertices_are_seen_where_they_are_and_learn_from_what_is_seen():
+    shape, cameras = sphere_shape(), orbit_cameras(2)
+    colors = (shape.vertices / 2 + 0.5).requires_grad_()
+    view = render_shape(replace(shape, colors=colors), cameras, 48, 48)
+    assert view.colors is not None
+    covered = view.surface.coverage[..., 0] > 0
+    expected = view.surface.positions[covered].detach() / 2 + 0.5
+    torch.testing.assert_close(view.colors[covered], expected, atol=2e-5, rtol=0)
+    view.colors.sum().backward()
+    assert colors.grad is not None
+    assert colors.grad.sum().item() == pytest.approx(3 * covered.sum().item(), rel=1e-4)
+    assert render_shape(shape, cameras, 48, 48).colors is None

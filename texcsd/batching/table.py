@@ -84,6 +84,8 @@ def row_settings(row: Row) -> dict[str, Any]:
 
 
 def _number_or_text(text: str, kind: type) -> Any:
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
     try:
         return kind(text)
     except ValueError:

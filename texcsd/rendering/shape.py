@@ -31,6 +31,8 @@ class Shape:
     """int64[face, 3] into normals."""
     edges: Edges
     """Of the faces."""
+    colors: Tensor | None = None
+    """float32[vertex, 3], sRGB in [0, 1], if each vertex has its own."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class ShapeView:
     clip_positions: Tensor
     """float32[view, vertex, 4], differentiable, as they were rasterized."""
     edges: Edges
+    colors: Tensor | None = None
+    """float32[view, height, width, 3], of the vertices, if they have any; 0 in the background."""
 
     def antialias(self, images: Tensor, outlines_fixed: bool = False) -> Tensor:
         """Images of this view, float[view, height, width, channel], with smooth silhouettes.
@@ -80,7 +84,10 @@ def render_shape(shape: Shape, cameras: Cameras, height: int, width: int) -> Sha
         uv_derivatives=image(torch.zeros(len(face), 4, device=weights.device)),
         depth=image(_blend(corners[..., 3:].detach(), weights.detach())),
     )
-    return ShapeView(surface, found, clip_positions, shape.edges)
+    colors = None
+    if shape.colors is not None:
+        colors = image(_blend(shape.colors[shape.faces[face]], weights))
+    return ShapeView(surface, found, clip_positions, shape.edges, colors)
 
 
 def shade_shape(
@@ -90,14 +97,18 @@ def shade_shape(
     background: Tensor,
     outlines_fixed: bool = False,
 ) -> Tensor:
-    """The shape in one colour, lit as `shade` does it, antialiased; float[view, height, width, 3].
+    """The shape without texture, lit as `shade` does it, antialiased.
 
     Args:
         view: Of the shape.
-        color: float32[3], sRGB in [0, 1]; differentiable.
+        color: float32[3], or of every pixel, float32[view, height, width, 3], sRGB in [0, 1];
+            differentiable.
         lights: One per view.
         background: float[view, 1, 1, 3], sRGB.
         outlines_fixed: Give no gradient to silhouettes.
+
+    Returns:
+        float[view, height, width, 3], sRGB.
     """
     ambient, exposure = lights.ambient[:, None, None, None], lights.exposure[:, None, None, None]
     facing = (view.surface.normals * lights.direction[:, None, None]).sum(-1, keepdim=True)
