@@ -321,7 +321,8 @@ def _paint(
     start, displaced = original, None
     if reshaped is not None:
         write_outputs(folder, outputs, {"shape": reshaped.picture})
-        start = carried_over(mesh_path, whole_mesh, mesh, settings.texture_size)
+        if choose_texture(settings, denoiser) == "pyramid":  # A field starts from no picture.
+            start = carried_over(mesh_path, whole_mesh, mesh, settings.texture_size)
     if settings.displace:
         shape_file = folder / SHAPE
         displaced = displace(mesh, fitted, denoiser, settings, device, shape_file, progress)
