@@ -1,7 +1,7 @@
 """A judge of paintings that never saw the painter: a small network that names materials.
 
     python classifier.py train judge.safetensors
-    python classifier.py judge judge.safetensors outputs/*
+    python classifier.py judge judge.safetensors outputs
 
 It learns from renderings of the embedded model's world alone, of other seeds, blurred, recoloured
 and noisy as paintings may be, and knows neither captions nor places. Then it names the material of
@@ -47,9 +47,12 @@ SEED = 7_000_000
 class Renderings(IterableDataset):
     """Endless batches of images float[n, 3, 64, 64] with the numbers of their materials."""
 
+    def __init__(self, first: int) -> None:
+        self.first = first
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         worker = get_worker_info()
-        index, stride = (worker.id, worker.num_workers) if worker else (0, 1)
+        index, stride = (self.first + worker.id, worker.num_workers) if worker else (self.first, 1)
         while True:
             generator = torch.Generator().manual_seed(SEED + index)
             numbers = torch.randint(len(NAMES), (LOOKS,), generator=generator)
@@ -83,20 +86,29 @@ def augment(images: Tensor) -> Tensor:
     return (images + 0.06 * one() * torch.randn_like(images)).clamp(0, 1) * 2 - 1
 
 
-def train(path: Path, steps: int, batch_chunks: int, workers: int, device: str) -> None:
-    """Learn until `steps`, print accuracy on fresh renderings as it goes, and save."""
-    torch.manual_seed(0)
+def train(arguments: argparse.Namespace) -> None:
+    """Learn for `steps`, from what is there if anything; print accuracy on fresh renderings."""
+    path, steps, device = arguments.network, arguments.steps, arguments.device
+    torch.manual_seed(arguments.first_chunk)
     network = build_network().to(device)
+    if path.exists():
+        network.load_state_dict(load_file(path))
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-    stream = iter(DataLoader(Renderings(), batch_size=None, num_workers=workers))
+    stream = iter(
+        DataLoader(
+            Renderings(arguments.first_chunk), batch_size=None, num_workers=arguments.workers
+        )
+    )
     kept: list[tuple[Tensor, Tensor]] = []
     right, started = 0.0, time.time()
     for step in range(steps):
         fresh = next(stream)
         # Every rendering is used twice more, in other tints.
         kept = [*kept[-400:], fresh]
-        chosen = [fresh] + [kept[i] for i in torch.randint(len(kept), (batch_chunks - 1,))]
+        chosen = [fresh] + [
+            kept[i] for i in torch.randint(len(kept), (arguments.batch_chunks - 1,))
+        ]
         images, labels = (torch.cat(part).to(device) for part in zip(*chosen, strict=True))
         with torch.autocast(device, torch.bfloat16):
             logits = network(augment(images))
@@ -151,7 +163,7 @@ def judge_results(path: Path, folders: list[Path]) -> None:
     network = build_network().eval()
     network.load_state_dict(load_file(path))
     right = total = 0
-    for folder in folders:
+    for folder in sorted(found.parent for place in folders for found in place.rglob("run.json")):
         report = json.loads((folder / "run.json").read_text())
         named = expected(report["prompt"])
         mesh = fit_to_unit_sphere(load_mesh(folder / report["outputs"]["mesh"]))
@@ -170,6 +182,9 @@ def main() -> None:
     parser.add_argument("network", type=Path)
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument(
+        "--first-chunk", type=int, default=0, help="of renderings: where one left off"
+    )
     parser.add_argument("--batch-chunks", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -177,13 +192,7 @@ def main() -> None:
     if arguments.what == "judge":
         judge_results(arguments.network, arguments.folders)
         return
-    train(
-        arguments.network,
-        arguments.steps,
-        arguments.batch_chunks,
-        arguments.workers,
-        arguments.device,
-    )
+    train(arguments)
 
 
 if __name__ == "__main__":
