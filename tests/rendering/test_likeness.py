@@ -49,20 +49,18 @@ def test_a_smaller_sphere_is_nearer_by_the_difference_and_loses_all_that_is_fart
     assert compare(sphere, make_sphere(radius=0.9), near=0.15).lost == {"all": 0.0}
 
 
+def first_of(both):
+    """The first of two spheres."""
+    faces = both.faces[: len(both.faces) // 2]
+    return dataclasses.replace(both, faces=faces, normal_faces=faces, parts=both.parts[:1])
+
+
 def test_a_part_that_is_gone_is_named():
     both = two_spheres(0.65)
-    first = dataclasses.replace(
-        both, faces=both.faces[: len(both.faces) // 2], parts=both.parts[:1]
-    )
-    first = dataclasses.replace(first, normal_faces=first.faces)
-    assert compare(both, first).lost == {"first": 0.0, "second": 1.0}
+    assert compare(both, first_of(both)).lost == {"first": 0.0, "second": 1.0}
 
 
 def test_what_others_cover_is_not_lost():
     # The second one lies within the first, but for a little.
     both = two_spheres(0.02)
-    first = dataclasses.replace(
-        both, faces=both.faces[: len(both.faces) // 2], parts=both.parts[:1]
-    )
-    first = dataclasses.replace(first, normal_faces=first.faces)
-    assert compare(both, first).lost == {"first": 0.0, "second": 0.0}
+    assert compare(both, first_of(both)).lost == {"first": 0.0, "second": 0.0}

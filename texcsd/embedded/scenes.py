@@ -367,12 +367,11 @@ def random_scenes(
     # All images of a material at once: a graphics card would spend its time starting kernels.
     for look, numbers in _alike(drawn):
         number = torch.tensor(numbers, device=device)
-        shape = number // looks_per_shape
-        mask = hit[shape]
-        row, pixel = mask.nonzero(as_tuple=True)
+        row, pixel = hit[number // looks_per_shape].nonzero(as_tuple=True)
         image = number[row]
-        normal, toward_eye = normals[shape][mask], -directions[shape][mask]
-        color = _repeat_style(look, row).base_color(pattern_points[shape][mask], normal)
+        shape = image // looks_per_shape
+        normal, toward_eye = normals[shape, pixel], -directions[shape, pixel]
+        color = _repeat_style(look, row).base_color(pattern_points[shape, pixel], normal)
         light = tuple(light[image] for light in lights)
         images[image, pixel] = _shade(color, normal, toward_eye, light, look.shine)
     return Scenes(

@@ -125,10 +125,7 @@ def texture(
             filter_mode=filter_mode, boundary_mode=boundary, max_mip_level=max_mip_level,
         )  # fmt: skip
     levels = torch_operations.mip_levels(image, mips, max_mip_level)
-    detail = uv.new_zeros(uv.shape[:3]) if bias is None else bias
-    if uv_derivatives is not None:
-        detail = detail + torch_operations.level_of_detail(uv_derivatives, height, width)
-    detail = detail.clamp(0, len(levels) - 1)
+    detail = torch_operations.detail_within(levels, uv, uv_derivatives, bias)
     if filter_mode == "linear-mipmap-nearest":
         detail = detail.floor()
     colors = torch.zeros(*uv.shape[:3], image.shape[3], device=image.device)

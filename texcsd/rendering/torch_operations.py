@@ -104,10 +104,7 @@ def texture(
         finest = torch.zeros_like(uv[..., 0], dtype=torch.long)
         colors = _look_up(chain, finest, uv, boundary, filter_mode == "nearest")
         return torch.where(finite, colors, 0.0)
-    detail = torch.zeros_like(uv[..., 0]) if mip_level_bias is None else mip_level_bias
-    if uv_derivatives is not None:
-        detail = detail + level_of_detail(uv_derivatives, *levels[0].shape[1:3])
-    detail = detail.clamp(0, len(levels) - 1)
+    detail = detail_within(levels, uv, uv_derivatives, mip_level_bias)
     finer = detail.detach().floor()
     colors = _look_up(chain, finer.long(), uv, boundary, False)
     if filter_mode == "linear-mipmap-linear":
@@ -115,6 +112,19 @@ def texture(
         coarse = _look_up(chain, coarser, uv, boundary, False)
         colors = colors + (detail - finer)[..., None] * (coarse - colors)
     return torch.where(finite, colors, 0.0)
+
+
+def detail_within(
+    levels: Sequence[Tensor],
+    uv: Tensor,
+    uv_derivatives: Tensor | None,
+    mip_level_bias: Tensor | None,
+) -> Tensor:
+    """Which of the levels to look into, float[view, height, width]; arguments as in `texture`."""
+    detail = torch.zeros_like(uv[..., 0]) if mip_level_bias is None else mip_level_bias
+    if uv_derivatives is not None:
+        detail = detail + level_of_detail(uv_derivatives, *levels[0].shape[1:3])
+    return detail.clamp(0, len(levels) - 1)
 
 
 def level_of_detail(uv_derivatives: Tensor, height: int, width: int) -> Tensor:
