@@ -14,6 +14,7 @@ from texcsd.canvas import Canvas
 from texcsd.checkpoint import write_bytes_atomically
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, load_mesh
+from texcsd.geometry.names import unique_names
 from texcsd.original import Original
 from texcsd.output.bake import TextureMaps
 from texcsd.output.damage import measure_damage, measure_kept_texels
@@ -58,15 +59,8 @@ def kept_key(number: int) -> str:
 
 def _file_names(textures: Sequence[str]) -> list[str]:
     """Make names for files, all different on any file system."""
-    names: list[str] = []
-    for texture in textures:
-        base = re.sub(r"[^\w-]+", "_", texture).strip("_")[:LONGEST_NAME].lower() or "texture"
-        name, number = base, 1
-        while name in names:
-            number += 1
-            name = f"{base}_{number}"
-        names.append(name)
-    return names
+    words = (re.sub(r"[^\w-]+", "_", texture).strip("_") for texture in textures)
+    return unique_names([word[:LONGEST_NAME].lower() or "texture" for word in words])
 
 
 def with_alpha(base_color: NDArray[np.uint8], original: Original | None) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import Materials
 from texcsd.geometry.instances import first_parts, repeat_uv, without_repeats
 from texcsd.geometry.mesh import Mesh, with_faces
+from texcsd.geometry.names import unique_names
 from texcsd.geometry.uv_atlas import UvReport, ensure_uv, inspect_uv, keeps_uv, warnings_about_uv
 
 MOST_TEXELS = 8192**2
@@ -260,12 +261,5 @@ def _slot(
 
 
 def _with_unique_names(slots: list[TextureSlot]) -> list[TextureSlot]:
-    """Number the names that occur before, as in skin, skin_2."""
-    taken: dict[str, Any] = {}
-    for slot in slots:
-        name, number = slot.name, 1
-        while name in taken:
-            number += 1
-            name = f"{slot.name}_{number}"
-        taken[name] = replace(slot, name=name)
-    return [*taken.values()]
+    names = unique_names([slot.name for slot in slots])
+    return [replace(slot, name=name) for slot, name in zip(slots, names, strict=True)]

@@ -19,7 +19,8 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import read_materials
 from texcsd.geometry.gltf_document import open_document
 from texcsd.geometry.mesh import Mesh, load_mesh, with_faces
-from texcsd.output.gltf import pieces, unique_names
+from texcsd.geometry.names import unique_names
+from texcsd.output.gltf import pieces
 from texcsd.output.gltf_damage import compare_gltf
 from texcsd.output.gltf_reshape import only_reshaped, reshape_gltf
 from texcsd.output.obj_damage import compare_obj

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texcsd.geometry.mesh import Mesh, Part
+from texcsd.geometry.names import unique_names
 from texcsd.output.gltf_buffer import GltfBuffer, glb_container
 
 
@@ -150,21 +151,6 @@ def _offset_from_origin(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.zeros(3)
     # Exact in float32, as most readers keep translations.
     return ((low + high) / 2).astype(np.float32).astype(np.float64)
-
-
-def unique_names(names: list[str]) -> list[str]:
-    """The names in order; one that was already used gets _2, _3 and so on, as far as is free."""
-    taken: set[str] = set(names)
-    given: set[str] = set()
-    unique = []
-    for name in names:
-        number, candidate = 1, name or "mesh"
-        while candidate in given or (number > 1 and candidate in taken):
-            number += 1
-            candidate = f"{name or 'mesh'}_{number}"
-        given.add(candidate)
-        unique.append(candidate)
-    return unique
 
 
 def painted_material(kept: dict[str, Any], texture: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,16 @@
+"""Names of parts, textures and files."""
+
+
+def unique_names(names: list[str]) -> list[str]:
+    """The names in order; one that was already used gets _2, _3 and so on, as far as is free."""
+    taken: set[str] = set(names)
+    given: set[str] = set()
+    unique = []
+    for name in names:
+        number, candidate = 1, name or "mesh"
+        while candidate in given or (number > 1 and candidate in taken):
+            number += 1
+            candidate = f"{name or 'mesh'}_{number}"
+        given.add(candidate)
+        unique.append(candidate)
+    return unique
