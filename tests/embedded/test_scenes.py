@@ -2,8 +2,9 @@
 
 import torch
 
-from texcsd.embedded import place, scenes
-from texcsd.embedded.captions import DEFECTS
+from texcsd.embedded import materials, place, scenes
+from texcsd.embedded.captions import DEFECTS, Look
+from texcsd.embedded.patterns import Style
 from texcsd.rendering.cameras import random_cameras
 from texcsd.rendering.rasterize import Surface, normalized_depth
 from texcsd.rendering.shading import linear_to_srgb, random_lights, srgb_to_linear
@@ -127,3 +128,36 @@ def test_patterns_begin_where_the_painter_lets_them_begin():
 def test_all_of_pattern_space_in_view_is_told_apart():
     reach = 2 / scenes.PATTERN_SCALE[0] + scenes.PATTERN_OFFSET
     assert reach < place.PATTERN_PERIOD
+
+
+def brightness_of_objects(batch, looks_per_shape):
+    """Mean colour of each image over the pixels that the object fills, float[n, 3]."""
+    filled = (batch.geometry[..., 0] > 0.1).repeat_interleave(looks_per_shape, 0)
+    return torch.stack(
+        [image[mask].mean(0) for image, mask in zip(batch.images, filled, strict=True)]
+    )
+
+
+def plain_look(*color):
+    plastic = next(m for m in materials.MATERIALS if m.words[0] == "plastic")
+    return Look(plastic, Style(torch.tensor(color), torch.tensor(color)), "plastic", 0.0)
+
+
+def test_every_image_has_the_colours_of_its_own_look_though_materials_are_rendered_together():
+    looks = [plain_look(0.9, 0.1, 0.1), plain_look(0.1, 0.1, 0.9)]
+    red, blue = (
+        brightness_of_objects(scenes.random_scenes(3, 2, generator(19), looks=looks), 2)
+        .view(3, 2, 3)
+        .unbind(1)
+    )
+    assert (red[:, 0] > red[:, 2] + 0.2).all() and (blue[:, 2] > blue[:, 0] + 0.2).all()
+
+
+def test_every_image_has_its_own_light_though_materials_are_rendered_together(monkeypatch):
+    exposure = torch.tensor([1.0, 0.3, 0.3, 1.0])
+    light = torch.tensor([0.0, 1.0, 0.0]).expand(4, 3), torch.ones(4), exposure
+    monkeypatch.setattr(scenes, "random_light", lambda rotation, generator: light)
+    looks = [plain_look(0.8, 0.8, 0.8)] * 2
+    batch = scenes.random_scenes(2, 2, generator(20), looks=looks)
+    found = brightness_of_objects(batch, 2).mean(1)
+    assert found[[0, 3]].min() > found[[1, 2]].max() + 0.1
