@@ -634,6 +634,18 @@ def test_a_pattern_scale_the_model_cannot_heed_is_said_to_have_no_effect(cube, f
     assert sum("pattern_scale has no effect" in text for text in report["warnings"]) == 1
 
 
+def test_a_model_too_large_for_the_gpu_is_one_line_and_nothing_is_written(
+    cube, folder, monkeypatch
+):
+    def failing(*choices):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(job, "load_denoiser", failing)
+    with pytest.raises(TexcsdError, match=r"too little memory for sdxl; .*take a smaller model"):
+        job.paint(cube, "gold", folder, model="sdxl")
+    assert contents(folder) == {}
+
+
 def test_perp_neg_without_words_for_sides_is_said_to_have_no_effect(cube, folder, synthesis):
     report = paint(cube, folder, perp_neg=1.0).report
     assert sum("perp_neg has no effect" in text for text in report["warnings"]) == 1

@@ -237,7 +237,18 @@ def test_too_little_memory_on_a_gpu_is_one_line(tmp_path, monkeypatch):
         raise torch.cuda.OutOfMemoryError
 
     monkeypatch.setattr(ColorDenoiser, "predict_noise", failing)
-    with pytest.raises(TexcsdError, match="lower --chunk"):
+    with pytest.raises(TexcsdError, match=r"too little memory for embedded; lower --views \(3 now"):
+        paint(tmp_path)
+    with pytest.raises(TexcsdError, match="leave out --chunk"):
+        paint(tmp_path, chunk=4)
+
+
+def test_too_little_memory_for_the_text_encoders_is_one_line(tmp_path, monkeypatch):
+    def failing(*arguments):
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(ColorDenoiser, "encode_prompts", failing)
+    with pytest.raises(TexcsdError, match="too little memory for embedded"):
         paint(tmp_path)
 
 

@@ -408,6 +408,7 @@ def _configure_messages(quiet: bool, verbose: bool) -> None:
         warnings.simplefilter("ignore")
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")
 
 
 class _LineFormatter(logging.Formatter):

@@ -39,6 +39,7 @@ from texcsd.geometry.file_materials import files_beside
 from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
 from texcsd.geometry.upright import turn_mesh, upright_rotation
 from texcsd.guidance.denoiser import load_denoiser
+from texcsd.guidance.hub import progress_shown
 from texcsd.guidance.score import Denoiser
 from texcsd.memory import Memory
 from texcsd.new_shape import hold, in_frame_of, make_new_shape
@@ -75,6 +76,7 @@ from texcsd.synthesis import (
     choose_negative_prompt,
     choose_prior_scale,
     choose_texture,
+    enough_memory,
     synthesize,
 )
 
@@ -279,7 +281,8 @@ def _paint(
         {"auto": None, "on": True, "off": False}[settings.vae_checkpointing],
         offline,
     )
-    denoiser = memory.recall("denoiser", choices, lambda: load_denoiser(*choices))
+    with progress_shown(not progress.quiet), enough_memory(settings):
+        denoiser = memory.recall("denoiser", choices, lambda: load_denoiser(*choices))
     model = {
         "name": settings.model,
         "licence": denoiser.licence,

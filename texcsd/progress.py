@@ -40,7 +40,7 @@ class Progress:
         self._total = total
         self._stream = sys.stderr if stream is None else stream
         self._on_terminal = self._stream.isatty()
-        self._quiet = quiet
+        self.quiet = quiet
         self._clock = clock
         self._first: tuple[int, float] | None = None
         self._shown_at = -float("inf")
@@ -48,7 +48,7 @@ class Progress:
 
     def of_another_stage(self, total: int) -> Progress:
         """Shows the steps of what is done before, in the same way."""
-        return Progress(total, self._quiet, self._stream, self._clock)
+        return Progress(total, self.quiet, self._stream, self._clock)
 
     def __enter__(self) -> Progress:
         """Returns itself."""
@@ -66,7 +66,7 @@ class Progress:
         if self._first is None:
             self._first = (step, now)
         interval = SECONDS_BETWEEN_REDRAWS if self._on_terminal else SECONDS_BETWEEN_LINES
-        if self._quiet or (now - self._shown_at < interval and step < self._total):
+        if self.quiet or (now - self._shown_at < interval and step < self._total):
             return
         self._shown_at = now
         text = self._text(step, now)
@@ -98,6 +98,8 @@ class Progress:
 
 class StepListener:
     """Takes the place of Progress where somebody else shows how far a run is."""
+
+    quiet = True
 
     def __init__(self, on_step: Callable[[int], None]) -> None:
         """Passes every update on."""

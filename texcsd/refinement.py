@@ -185,12 +185,13 @@ def optimize_shape(
         KeyboardInterrupt: Passed on; the checkpoint of a few seconds ago is there.
         TexcsdError: The method needs a negative prompt, or the GPU more memory.
     """
-    prompts = encode_prompts(settings, denoiser)
+    with enough_memory(settings):
+        prompts = encode_prompts(settings, denoiser)
     saved_at = time.monotonic()
     progress.update(shape.step)
     while shape.step < steps:
         done = shape.step / max(1, steps - 1)
-        with deterministic_sums(shape.device), enough_memory():
+        with deterministic_sums(shape.device), enough_memory(settings):
             _take_step(shape, done, sampler, denoiser, prompts, settings)
         progress.update(shape.step)
         if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:

@@ -120,7 +120,8 @@ def synthesize(
         KeyboardInterrupt: Passed on, after the checkpoint was saved.
         TexcsdError: The method needs a negative prompt, or the GPU more memory.
     """
-    prompts = encode_prompts(settings, denoiser)
+    with enough_memory(settings):
+        prompts = encode_prompts(settings, denoiser)
     if original is None:
         settings = replace(settings, texture=choose_texture(settings, denoiser))
     count = int(mesh.texture_numbers().max()) + 1
@@ -133,7 +134,7 @@ def synthesize(
     progress.update(painting.step)
     try:
         while painting.step < settings.steps:
-            with enough_memory():
+            with enough_memory(settings):
                 _take_step(painting, mesh, sampler, denoiser, prompts, settings, looks or {})
             progress.update(painting.step)
             if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
@@ -150,14 +151,18 @@ def synthesize(
 
 
 @contextmanager
-def enough_memory() -> Iterator[None]:
-    """Says what to do if the GPU has too little."""
+def enough_memory(settings: PaintSettings) -> Iterator[None]:
+    """Says what to do if the GPU has too little.
+
+    Without a chunk in the settings, one prediction at a time was tried already.
+    """
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
+        remedy = "leave out --chunk" if settings.chunk else f"lower --views ({settings.views} now)"
         raise TexcsdError(
-            "the GPU has too little memory; lower --chunk (try 4) or --views, or close what else "
-            "uses it"
+            f"the GPU has too little memory for {settings.model}; {remedy}, take a smaller model, "
+            "or close what else uses the GPU"
         ) from error
 
 

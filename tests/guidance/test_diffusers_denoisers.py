@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -390,6 +391,23 @@ def test_every_branch_of_every_view_is_told_its_own_depth(folders, kind):
         assert given["conditioning_scale"] == CONTROL_SCALE
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_predictions_in_chunks_are_those_of_one_batch(folders, kind):
+    denoiser = load(folders, kind)
+    prompts = PromptEmbeddings(*denoiser.encode_prompts([PROMPT, "grey", ""]))
+    condition = denoiser.encode_geometry(geometry_of(depth_blocks(2)))
+    clean = denoiser.encode_images(
+        torch.full((2, denoiser.image_size, denoiser.image_size, 3), 0.3)
+    )
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    inputs = denoiser, clean.detach(), torch.tensor([200, 700]), noise, prompts, csd_weights(0.5)
+    whole, *parts = (
+        score_direction(*inputs, condition, torch.ones(2), chunk) for chunk in (0, 1, 4)
+    )
+    for part in parts:  # In float32 sums have another order for another number of them.
+        torch.testing.assert_close(part, whole, atol=1e-5, rtol=1e-4)
+
+
 def test_a_controlnet_inside_a_pipelines_folder_is_used_unless_told_otherwise(tmp_path):
     parts = stable_diffusion().components | {"controlnet": random_controlnet()}
     pipeline = StableDiffusionControlNetPipeline(**parts, requires_safety_checker=False)
@@ -555,6 +573,70 @@ def test_weights_that_lack_a_tensor_are_refused_rather_than_filled_with_random_o
         message = refused(folder)
         assert f"its {part} cannot be loaded (its weights lack {name})" in message
         save_file(tensors, path, metadata={"format": "pt"})
+
+
+def test_a_tokenizer_that_cannot_be_read_is_one_line(copy):
+    folder = copy("sd")
+    (folder / "tokenizer" / "tokenizer.json").write_text("{}")
+    assert "its tokenizer cannot be loaded (" in refused(folder)
+
+
+def with_files_of_old(folder):
+    """The tokenizer as Stable Diffusion has it, and a list of pickled shards that are not there."""
+    tokenizer = folder / "tokenizer" / "tokenizer.json"
+    model = json.loads(tokenizer.read_text())["model"]
+    tokenizer.with_name("vocab.json").write_text(json.dumps(model["vocab"]))
+    tokenizer.with_name("merges.txt").write_text("#version: 0.2\n")
+    tokenizer.unlink()
+    shards = {"metadata": {}, "weight_map": {"a": "pytorch_model-00001-of-00002.bin"}}
+    (folder / "text_encoder" / "pytorch_model.bin.index.json").write_text(json.dumps(shards))
+    return folder
+
+
+def test_files_are_read_as_repositories_have_them(folders, copy):
+    old = load_denoiser(str(with_files_of_old(copy("sd"))))
+    assert torch.equal(
+        old.encode_prompts([PROMPT]), load_denoiser(folders["sd"][0]).encode_prompts([PROMPT])
+    )
+
+
+def test_weights_may_be_in_several_files(folders, tmp_path):
+    folder = save(stable_diffusion_xl(), tmp_path, max_shard_size="20KB")
+    assert len([*(folder / "unet").glob("*.safetensors")]) > 1
+    found = load_denoiser(str(folder)).unet.state_dict()
+    for name, tensor in load_denoiser(folders["sdxl"][0]).unet.state_dict().items():
+        assert torch.equal(found[name], tensor)
+
+
+@pytest.mark.parametrize("lacking", ["sentencepiece", "google.protobuf"])
+def test_what_the_tokenizer_of_deepfloyd_needs_is_named(copy, monkeypatch, lacking):
+    for module in ("sentencepiece", "google", "google.protobuf"):
+        monkeypatch.setitem(sys.modules, module, None if module == lacking else sys)
+    folder = copy("if")
+    (folder / "tokenizer" / "tokenizer.json").rename(folder / "tokenizer" / "spiece.model")
+    message = refused(folder)
+    assert f"its tokenizer cannot be read without {lacking}; pip install" in message
+
+
+def test_the_tokenizer_of_deepfloyd_is_read_from_its_own_file(copy, tmp_path):
+    sentencepiece = pytest.importorskip("sentencepiece")
+    pytest.importorskip("google.protobuf")
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["the quick red fox jumps over a lazy brown dog"] * 50),
+        model_prefix=str(tmp_path / "spiece"),
+        vocab_size=30,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    folder = copy("if")
+    (folder / "tokenizer" / "tokenizer.json").unlink()
+    shutil.copy(tmp_path / "spiece.model", folder / "tokenizer")
+    red, fox = load_denoiser(str(folder)).encode_prompts(["red", "fox"])
+    assert not torch.equal(red, fox)
 
 
 def test_an_inpainting_model_is_refused(tmp_path):

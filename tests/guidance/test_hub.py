@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, utils
 from random_pipelines import random_controlnet, random_tiny_vae, save, stable_diffusion
 
 from texcsd.errors import TexcsdError
@@ -31,8 +31,10 @@ class FakeHub(ThreadingHTTPServer):
         self.gated: set[str] = set()
         self.requests: list[str] = []
         self.fetched: list[str] = []
+        self.resumed: list[str] = []
+        """What was asked for from some byte on."""
         self.cut_off_after: int | None = None
-        """Bytes after which the connection breaks, for safetensors."""
+        """The byte of every safetensors file before which the connection breaks."""
 
     @property
     def endpoint(self) -> str:
@@ -87,18 +89,24 @@ class Handler(BaseHTTPRequestHandler):
             return self.send(404, b"", {"X-Error-Code": "EntryNotFound"}, with_body)
         content = path.read_bytes()
         headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": COMMIT}
+        status, limit = 200, self.server.cut_off_after if path.suffix == ".safetensors" else None
         if with_body:
             self.server.fetched.append(path.as_posix())
-        self.send(200, content, headers, with_body, path.suffix == ".safetensors")
+        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        if wanted:
+            self.server.resumed.append(path.name)
+            status, total, content = 206, len(content), content[int(wanted[1]) :]
+            headers["Content-Range"] = f"bytes {wanted[1]}-{total - 1}/{total}"
+            limit = None if limit is None else max(0, limit - int(wanted[1]))
+        self.send(status, content, headers, with_body, limit)
 
-    def send(self, status, body, headers, with_body, may_break=False) -> None:
+    def send(self, status, body, headers, with_body, limit=None) -> None:
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
         if not with_body:
             return
-        limit = self.server.cut_off_after if may_break else None
         self.wfile.write(body[:limit])
         if limit is not None:
             self.close_connection = True
@@ -207,12 +215,14 @@ def test_offline_what_was_never_downloaded_is_refused(fake_hub, monkeypatch):
     assert fake_hub.requests == []
 
 
-def test_a_download_that_breaks_off_is_said_and_goes_on_where_it_stopped(fake_hub, monkeypatch):
+def test_a_download_that_breaks_off_is_said_and_goes_on_with_what_is_missing(fake_hub, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)  # What is written at once: 10 MB.
     fake_hub.cut_off_after = 5000
     message = refused("someone/model")
     assert "download failed" in message
-    assert message.endswith("the same command goes on where it stopped")
+    assert message.endswith("the same command goes on with the files that are missing")
+    assert fake_hub.resumed  # It was tried again, from the bytes on that were there.
     assert "not in the cache, or not all of it" in refused("someone/model", offline=True)
     assert any(path.endswith(".json") for path in fake_hub.fetched)
     fake_hub.cut_off_after = None
@@ -261,6 +271,27 @@ def test_a_folder_comes_before_a_repository_of_the_same_name(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     save(stable_diffusion(), tmp_path / "someone" / "model")
     load_denoiser("someone/model", offline=True)
+
+
+def test_a_folder_of_results_with_a_models_name_is_not_taken_for_the_model(
+    fake_hub, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(hub.HUB_IDS, "sdxl", "someone/model")
+    (tmp_path / "sdxl").mkdir()
+    assert load_denoiser("sdxl", controlnet="none").name == "sdxl"
+
+
+@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize("before", [utils.enable_progress_bars, utils.disable_progress_bars])
+def test_downloads_show_how_far_they_are_unless_told_not_to(fake_hub, capfd, shown, before):
+    """Also a second model of a process: transformers switches it off when it loads the first."""
+    before()
+    disabled = utils.are_progress_bars_disabled()
+    with hub.progress_shown(shown):
+        load_denoiser("someone/model")
+    assert ("Fetching" in capfd.readouterr().err) == shown
+    assert utils.are_progress_bars_disabled() == disabled
 
 
 @pytest.mark.parametrize("name", ["./model", "model", "/a/b", "a/b/c", "../b"])

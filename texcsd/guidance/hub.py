@@ -1,12 +1,14 @@
 """Models by name: an alias or a hub id becomes a folder in the cache of huggingface_hub.
 
 Its environment variables hold: HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE. Only configurations,
-tokenizers and safetensors are downloaded; what was interrupted goes on where it stopped.
+tokenizers and safetensors are downloaded; a file that is there is not downloaded again.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from texcsd.errors import TexcsdError
@@ -31,6 +33,31 @@ DESCRIPTIONS = ["*.json", "*/merges.txt", "*/vocab.txt", "*/spiece.model", "READ
 SPECIAL_WEIGHTS = ["*.fp16*", "*.non_ema*"]
 
 
+@contextmanager
+def progress_shown(shown: bool) -> Iterator[None]:
+    """Whether downloads show how far they are, unless HF_HUB_DISABLE_PROGRESS_BARS decides it.
+
+    Afterwards they do as before: transformers switches them off together with its own.
+    """
+    from huggingface_hub import constants, utils
+
+    if constants.HF_HUB_DISABLE_PROGRESS_BARS is not None:
+        yield
+        return
+    before = not utils.are_progress_bars_disabled()
+    _show_progress(shown)
+    try:
+        yield
+    finally:
+        _show_progress(before)
+
+
+def _show_progress(shown: bool) -> None:
+    from huggingface_hub import utils
+
+    (utils.enable_progress_bars if shown else utils.disable_progress_bars)()
+
+
 def resolve_model(model: str, offline: bool) -> Path:
     """The folder of a model: an existing one, or a download.
 
@@ -42,7 +69,9 @@ def resolve_model(model: str, offline: bool) -> Path:
         TexcsdError: It can be had neither from the disk nor from the hub.
     """
     hub_id = HUB_IDS.get(model, model)
-    if Path(model).is_dir() or not _is_hub_id(hub_id):
+    # An alias may also be the name of a folder of results.
+    marker = "model_index.json" if model in HUB_IDS else "."
+    if (Path(model) / marker).exists() or not _is_hub_id(hub_id):
         return Path(model)
     path = _download(model, hub_id, offline, DESCRIPTIONS + _weights("*"), SPECIAL_WEIGHTS)
     lacking = [p for p in WITH_WEIGHTS if (path / p).is_dir() and not _has_weights(path / p)]
@@ -113,5 +142,7 @@ def _explain(error: Exception, hub_id: str, offline: bool) -> str | None:
     # The classes of other network errors depend on the hub's version.
     if isinstance(error, OSError) or type(error).__module__.startswith("httpx"):
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        return f"download failed ({reason}); the same command goes on where it stopped"
+        return (
+            f"download failed ({reason}); the same command goes on with the files that are missing"
+        )
     return None

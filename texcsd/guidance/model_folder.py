@@ -7,6 +7,7 @@ loaded can run code.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import re
 from collections.abc import Collection
@@ -98,19 +99,28 @@ class ModelFolder:
                 f'model "{self.name}": its {part} has {has} weights, and texcsd reads none but '
                 "safetensors; take a copy that has them, or convert it with safe_serialization=True"
             )
+        if (path / "spiece.model").is_file() and not (path / "tokenizer.json").is_file():
+            self._check_sentencepiece(part)
         try:
             return _from_pretrained(path, library, class_name, part in WITH_WEIGHTS, dtype)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
-            reason = " ".join(str(error).split())[:200]
+        except MemoryError:
+            raise
+        except Exception as error:  # Every library has classes of its own.
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise TexcsdError(
-                f'model "{self.name}": its {part} cannot be loaded ({reason})'
+                f'model "{self.name}": its {part} cannot be loaded ({reason}); copy it again'
             ) from error
-        except Exception as error:  # safetensors raises an exception class of its own
-            if type(error).__name__ != "SafetensorError":
-                raise
-            raise TexcsdError(
-                f'model "{self.name}": damaged weights of its {part} ({error}); copy it again'
-            ) from error
+
+    def _check_sentencepiece(self, part: str) -> None:
+        """The tokenizer of DeepFloyd IF comes in a form that nothing else here needs."""
+        for module in ("sentencepiece", "google.protobuf"):
+            try:
+                importlib.import_module(module)
+            except ImportError as error:
+                raise TexcsdError(
+                    f'model "{self.name}": its {part} cannot be read without {module}; '
+                    'pip install "texcsd[deepfloyd]"'
+                ) from error
 
     def _class_of(self, part: str) -> tuple[str, str]:
         if not self.has(part):
@@ -194,7 +204,8 @@ def _from_pretrained(
         options["variant"] = "fp16"
     if library == "diffusers":
         options["low_cpu_mem_usage"] = False  # True would need accelerate, and says so.
-    transformers.utils.logging.disable_progress_bar()
+    for package in (diffusers, transformers):  # Theirs are of the pieces of one part.
+        package.utils.logging.disable_progress_bar()
     model, report = cls.from_pretrained(path, **options)
     # Else they would be left at random, with no more than a warning.
     if report["missing_keys"]:
