@@ -12,7 +12,8 @@ def untouched_process(monkeypatch: pytest.MonkeyPatch):
     """Undoes what the command line sets up for its own process."""
     logger = logging.getLogger("texcsd")
     before = logger.handlers, logger.propagate, logger.level
-    for name in ("OMP_WAIT_POLICY", "TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
+    verbosity = (f"{library}_VERBOSITY" for library in ("TRANSFORMERS", "DIFFUSERS", "HF_HUB"))
+    for name in ("OMP_WAIT_POLICY", *verbosity):
         monkeypatch.setenv(name, "set")
         monkeypatch.delenv(name)
     with warnings.catch_warnings():

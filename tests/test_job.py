@@ -651,6 +651,24 @@ def test_perp_neg_without_words_for_sides_is_said_to_have_no_effect(cube, folder
     assert sum("perp_neg has no effect" in text for text in report["warnings"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "heard"),
+    [
+        ({}, True),
+        ({"negative_scale_end": 0.0}, False),
+        ({"guidance": "sds"}, False),
+        ({"guidance": "nfsd"}, True),
+        ({"weights": "positive=1, unconditional=-1"}, False),
+        ({"weights": "positive=1, negative=0:-1"}, True),
+    ],
+)
+def test_a_negative_prompt_without_a_weight_is_said_to_have_no_effect(
+    cube, folder, synthesis, options, heard
+):
+    report = paint(cube, folder, negative_prompt="grey", **options).report
+    assert any("negative_prompt has no effect" in text for text in report["warnings"]) != heard
+
+
 def test_pictures_show_the_object_standing_and_files_as_it_lay(
     cube, folder, synthesis, monkeypatch
 ) -> None:

@@ -78,6 +78,7 @@ from texcsd.synthesis import (
     choose_texture,
     enough_memory,
     synthesize,
+    takes_negative_prompt,
 )
 
 BLANK_PNG = png_bytes(np.zeros((1, 1, 3), np.uint8))
@@ -429,6 +430,8 @@ def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:
     warnings = denoiser.check_prompt(settings.prompt)
     if isinstance(settings, EditSettings):
         warnings += denoiser.check_prompt(settings.source_prompt)
+    elif settings.negative_prompt and not takes_negative_prompt(settings):
+        warnings.append("negative_prompt has no effect: the guidance gives it no weight")
     if settings.pattern_scale != 1 and not denoiser.takes_positions:
         warnings.append(f"pattern_scale has no effect: {settings.model} is not told positions")
     if settings.perp_neg and not (denoiser.knows_sides and settings.side_prompts == "auto"):

@@ -135,7 +135,7 @@ class PaintSettings:
     """Most noise added in the first step."""
     timestep_max_end: float = 0.9
     """Most noise added in the last step."""
-    timestep_schedule: Literal["constant", "linear", "sqrt", "two-stage"] = "linear"
+    timestep_schedule: Literal["constant", "linear", "square-root", "two-stage"] = "linear"
     """How the most noise goes from the first step's to the last's: two-stage jumps halfway."""
     timestep_min: float = 0.25
     """Least noise added."""

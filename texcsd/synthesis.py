@@ -186,9 +186,9 @@ def choose_negative_prompt(settings: PaintSettings, denoiser: Denoiser) -> str:
     if isinstance(settings, EditSettings):
         return settings.source_prompt
     negative_prompt = settings.negative_prompt or denoiser.default_negative_prompt
-    what, needed = f"guidance {settings.guidance}", settings.guidance in NEED_NEGATIVE_PROMPT
-    if settings.weights:
-        what, needed = "weights", any(parse_weights(settings.weights).get("negative", ()))
+    what = "weights" if settings.weights else f"guidance {settings.guidance}"
+    # CSD goes without.
+    needed = takes_negative_prompt(settings) and what != "guidance csd"
     if needed and not negative_prompt:
         raise TexcsdError(
             f"{what} needs a negative prompt, and the model has none of its own; give one with "
@@ -197,6 +197,15 @@ def choose_negative_prompt(settings: PaintSettings, denoiser: Denoiser) -> str:
     if settings.guidance == "bridge":
         return f"{settings.prompt}, {negative_prompt}"
     return negative_prompt
+
+
+def takes_negative_prompt(settings: PaintSettings) -> bool:
+    """Whether a negative prompt has a weight in any step."""
+    if settings.weights:
+        return any(parse_weights(settings.weights).get("negative", ()))
+    if settings.guidance == "csd":
+        return settings.negative_scale_start > 0 or settings.negative_scale_end > 0
+    return settings.guidance in NEED_NEGATIVE_PROMPT
 
 
 class Painting:

@@ -225,7 +225,7 @@ def test_a_chunk_that_was_asked_for_is_not_made_smaller():
     [
         ("constant", [0.9, 0.9, 0.9, 0.9]),
         ("linear", [0.9, 0.8, 0.7, 0.5]),
-        ("sqrt", [0.9, 0.7, 0.9 - 0.4 * 0.5**0.5, 0.5]),
+        ("square-root", [0.9, 0.7, 0.9 - 0.4 * 0.5**0.5, 0.5]),
         ("two-stage", [0.9, 0.9, 0.5, 0.5]),
     ],
 )

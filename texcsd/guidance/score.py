@@ -21,7 +21,7 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 Method = Literal["csd", "sds", "nfsd", "bridge", "asd"]
-Schedule = Literal["constant", "linear", "sqrt", "two-stage"]
+Schedule = Literal["constant", "linear", "square-root", "two-stage"]
 TimestepWeight = Literal["uniform", "noise", "balanced"]
 NEED_NEGATIVE_PROMPT: tuple[Method, ...] = ("nfsd", "bridge")
 PREDICTIONS = ("positive", "negative", "unconditional", "later", "front", "side")
@@ -137,13 +137,13 @@ def asd_weights(guidance_scale: float) -> ScoreWeights:
 def scheduled(schedule: Schedule, start: float, end: float, progress: float) -> float:
     """A value between `start` and `end`, by the progress from 0 to 1.
 
-    "sqrt" is HiFA's law, quick at first. "two-stage" jumps halfway, as the
+    "square-root" is HiFA's law, quick at first. "two-stage" jumps halfway, as the
     CSD authors do.
     """
     share = {
         "constant": 0.0,
         "linear": progress,
-        "sqrt": progress**0.5,
+        "square-root": progress**0.5,
         "two-stage": float(progress >= 0.5),
     }[schedule]
     return start + (end - start) * share
