@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -141,7 +142,7 @@ def open_vae(folder: Path, steps: int) -> Encoder:
     """The encoder of the VAE in a folder, which is trained if it is not there."""
     if not folder.is_dir():
         train_vae(steps).save_pretrained(folder)
-    vae = AutoencoderKL.from_pretrained(folder, low_cpu_mem_usage=False)
+    vae: Any = AutoencoderKL.from_pretrained(folder, low_cpu_mem_usage=False)
     vae.eval().requires_grad_(False)
 
     def encode(images: Tensor) -> Tensor:
@@ -157,7 +158,7 @@ def train_vae(steps: int, batch: int = 8, pool: int = 640) -> AutoencoderKL:
     generator = torch.Generator().manual_seed(0)
     scenes = [random_scenes(16, 10, generator).images for _ in range(pool // 160)]
     images = 2 * torch.cat(scenes).permute(0, 3, 1, 2) - 1
-    vae = AutoencoderKL(
+    vae: Any = AutoencoderKL(
         block_out_channels=WIDTHS,
         down_block_types=("DownEncoderBlock2D",) * len(WIDTHS),
         up_block_types=("UpDecoderBlock2D",) * len(WIDTHS),
