@@ -43,21 +43,22 @@ def visible_triangles(
     positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
     views = len(positions) if ranges is None else len(ranges)
     spans = _face_spans(ranges, views, len(faces))
-    ids = np.full((layers, views, height, width), -1, np.int32)
+    columns = -(-width // numba_rasterize.LANES) * numba_rasterize.LANES
+    ids = np.full((layers, views, height, columns), -1, np.int32)
 
     def run(piece: tuple[int, int, int]) -> None:
         view, first_row, last_row = piece
         peeled, corners = None, _of_view(positions, view)
         for layer in range(layers):
             found = ids[layer, view, first_row:last_row]
-            nearest = np.full(found.shape, np.inf)
+            nearest = np.full(found.shape, numba_rasterize.BEYOND)
             numba_rasterize.find_visible(
-                corners, faces, *spans[view], first_row, height, peeled, nearest, found
+                corners, faces, spans[view], first_row, height, width, peeled, nearest, found
             )
             peeled = nearest
 
     run_pieces(run, _row_pieces(views, height, width, len(faces)))
-    return [torch.from_numpy(layer) for layer in ids]
+    return [torch.from_numpy(np.ascontiguousarray(layer[..., :width])) for layer in ids]
 
 
 def barycentrics(clip_positions: Tensor, triangles: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,8 +6,14 @@ import numpy as np
 
 from texcsd.rendering.numba_kernel import kernel
 
-WIDE = 4
+LANES = 8
+"""Columns that are tried at once; images are padded to a multiple of them."""
+NARROW = 3
+"""Columns up to which it is faster to try one after the other."""
+WIDE = 12
 """Columns that must be more to make it worth while to find out, row by row, which matter."""
+BEYOND = np.nextafter(1.0, 2.0)
+"""What depths are before anything is found: just behind the far plane."""
 
 
 @kernel
@@ -82,7 +88,7 @@ def _pixel_range(first, second, third, size):
 @kernel
 def _owns_edge(a, b, sign):
     """Whether a pixel centre exactly on this edge belongs to this one of its two triangles."""
-    return sign * a > 0 or (a == 0 and sign * b > 0)
+    return (sign * a > 0) | ((a == 0) & (sign * b > 0))
 
 
 @kernel
@@ -164,20 +170,21 @@ def triangle(positions, faces, face):
 
 
 @kernel
-def find_visible(positions, faces, first_face, last_face, first_row, height, peeled, nearest, ids):
-    """Nearest triangle at every pixel centre of some rows.
+def find_visible(positions, faces, span, first_row, height, width, peeled, nearest, ids):
+    """Nearest triangle at every pixel centre of some rows, of an image of this height and width.
 
-    ids int32[rows, width] come in as -1 and their depths, nearest float64[rows, width], as inf.
-    Only faces first_face..last_face-1 are looked at, and of them only what lies behind the depths
-    peeled float64[rows, width], unless that is None.
+    ids int32[rows, columns] come in as -1 and their depths, nearest float64[rows, columns], as
+    BEYOND. Columns are the width or more, a multiple of LANES; what comes out right of the width
+    means nothing. Only faces from the first to before the last of the span are looked at, and of
+    them only what lies behind the depths peeled float64[rows, columns], unless that is None.
 
     Of equally near triangles the first wins. Triangles that are not finite, or lie between no pixel
     centres, cover nothing.
     """
-    rows, width = ids.shape
+    rows, columns = ids.shape
     pixels = _project(positions, height, width)
-    x_centres, y_centres = centres(width), centres(height)
-    for face in range(first_face, last_face):
+    x_centres, y_centres = (2 * np.arange(columns) + 1 - width) / width, centres(height)
+    for face in range(span[0], span[1]):
         i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
         left, right = _pixel_range(pixels[i, 0], pixels[j, 0], pixels[k, 0], width)
         if left > right:
@@ -188,7 +195,7 @@ def find_visible(positions, faces, first_face, last_face, first_row, height, pee
             continue
         edges, corner_w = triangle(positions, faces, face)
         corner_z = corners(positions, faces, face, 2)
-        if right - left > WIDE:
+        if right - left >= NARROW:
             oriented, determinant = _oriented(edges, positions[i])
             if determinant > 0:
                 box = (left, right, bottom, top)
@@ -197,6 +204,7 @@ def find_visible(positions, faces, first_face, last_face, first_row, height, pee
                     oriented,
                     plane,
                     box,
+                    width,
                     x_centres,
                     y_centres,
                     first_row,
@@ -227,42 +235,72 @@ def find_visible(positions, faces, first_face, last_face, first_row, height, pee
                 depth = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
                 if peeled is not None and depth <= peeled[row - first_row, column]:
                     continue
-                if -1 <= depth <= 1 and depth < nearest[row - first_row, column]:
+                if -1 <= depth < nearest[row - first_row, column]:
                     nearest[row - first_row, column] = depth
                     ids[row - first_row, column] = face
 
 
 @kernel
-def _draw_wide(edges, plane, box, x_centres, y_centres, first_row, face, peeled, nearest, ids):
-    """What `find_visible` does with one triangle, for many columns: looks where rows enter it.
+def _draw_wide(
+    edges, plane, box, width, x_centres, y_centres, first_row, face, peeled, nearest, ids
+):
+    """What `find_visible` does with one triangle, for many columns: LANES of a row at once.
 
     Its edge functions are positive inside, where w is positive, too.
     """
     (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
-    width, height = len(x_centres), len(y_centres)
-    (p0, q0), (r0, s0) = _bounds(edges[0], width, height)
-    (p1, q1), (r1, s1) = _bounds(edges[1], width, height)
-    (p2, q2), (r2, s2) = _bounds(edges[2], width, height)
+    owns0, owns1, owns2 = _owns_edge(a0, b0, 1.0), _owns_edge(a1, b1, 1.0), _owns_edge(a2, b2, 1.0)
     left, right, bottom, top = box
+    wide, height, nothing = right - left > WIDE, len(y_centres), (0.0, 0.0)
+    bounds0 = bounds1 = bounds2 = (nothing, nothing)
+    if wide:
+        bounds0, bounds1, bounds2 = (
+            _bounds(edges[0], width, height),
+            _bounds(edges[1], width, height),
+            _bounds(edges[2], width, height),
+        )
     for row in range(bottom, top + 1):
-        enters = max(max(p0 * row + q0, p1 * row + q1), max(p2 * row + q2, np.float64(left)))
-        leaves = min(min(r0 * row + s0, r1 * row + s1), min(r2 * row + s2, np.float64(right)))
-        y = y_centres[row]
+        first, last = left, right
+        if wide:
+            first, last = _row_span(bounds0, bounds1, bounds2, row, left, right)
+            if first > last:
+                continue
+        y, here = y_centres[row], np.uint64(row - first_row)
         row0, row1, row2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
         row_depth = plane[1] * y + plane[2]
-        # The margin is above rounding errors and far below a pixel; the edges themselves decide.
-        for column in range(int(np.ceil(enters - 1e-6)), int(np.floor(leaves + 1e-6)) + 1):
+        # Whole blocks and no branches, which the compiler turns into operations on LANES numbers;
+        # the edges themselves decide, in the columns that matter and in those beside them.
+        for lane in range(first & -LANES, (last | (LANES - 1)) + 1):
+            column = np.uint64(lane)  # an index that cannot be negative needs no check
             x = x_centres[column]
             edge0, edge1, edge2 = a0 * x + row0, a1 * x + row1, a2 * x + row2
-            lowest = min(edge0, edge1, edge2)
-            if lowest < 0 or (lowest == 0 and not _is_inside(edge0, edge1, edge2, edges, 1.0)):
-                continue
             depth = plane[0] * x + row_depth
-            if peeled is not None and depth <= peeled[row - first_row, column]:
-                continue
-            if -1 <= depth <= 1 and depth < nearest[row - first_row, column]:
-                nearest[row - first_row, column] = depth
-                ids[row - first_row, column] = face
+            nearer = (
+                ((edge0 > 0) | (owns0 & (edge0 == 0)))
+                & ((edge1 > 0) | (owns1 & (edge1 == 0)))
+                & ((edge2 > 0) | (owns2 & (edge2 == 0)))
+                & (depth >= -1)
+                & (depth < nearest[here, column])
+            )
+            if peeled is not None:
+                nearer = nearer & (depth > peeled[here, column])
+            if nearer:
+                nearest[here, column] = depth
+                ids[here, column] = face
+
+
+@kernel
+def _row_span(bounds0, bounds1, bounds2, row, left, right):
+    """First and last column of a row that can be inside three edges, of those from left to right.
+
+    The margin is above rounding errors and far below a pixel.
+    """
+    (p0, q0), (r0, s0) = bounds0
+    (p1, q1), (r1, s1) = bounds1
+    (p2, q2), (r2, s2) = bounds2
+    enters = max(max(p0 * row + q0, p1 * row + q1), max(p2 * row + q2, np.float64(left)))
+    leaves = min(min(r0 * row + s0, r1 * row + s1), min(r2 * row + s2, np.float64(right)))
+    return int(np.ceil(enters - 1e-6)), int(np.floor(leaves + 1e-6))
 
 
 @kernel
