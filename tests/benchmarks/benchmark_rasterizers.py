@@ -313,22 +313,22 @@ def measure(
     return Measured(milliseconds, made_ready, (ids == expected)[expected >= 0].mean())
 
 
-def measure_renderers(faces: list[str], sizes: list[int]) -> None:
+def measure_renderers(faces: list[str], sizes: list[int], renderers: list[str]) -> None:
     """Print a table of who finds what is visible how fast, and one of how."""
     found: dict[tuple[str, int], list[Measured | None]] = {}
-    print_row("faces", "pixels", *RENDERERS)
-    print_row(*["---"] * (2 + len(RENDERERS)))
+    print_row("faces", "pixels", *renderers)
+    print_row(*["---"] * (2 + len(renderers)))
     for name in faces:
         mesh = make_sphere(RINGS[name])
         for size in sizes:
             cameras = orbit_cameras(VIEWS, 20.0)
             expected = Texcsd(mesh, cameras, size).render()
-            row = [measure(renderer, mesh, cameras, size, expected) for renderer in RENDERERS]
+            row = [measure(renderer, mesh, cameras, size, expected) for renderer in renderers]
             found[name, size] = row
             print_row(name, size, *["" if m is None else f"{m.milliseconds:.0f}" for m in row])
     print()
-    print_row("", *RENDERERS)
-    print_row(*["---"] * (1 + len(RENDERERS)))
+    print_row("", *renderers)
+    print_row(*["---"] * (1 + len(renderers)))
     for name in faces:
         columns = zip(*(found[name, size] for size in sizes), strict=True)
         ready = [max(m.made_ready if m else 0 for m in column) for column in columns]
@@ -401,11 +401,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faces", nargs="+", choices=RINGS, default=[*RINGS])
     parser.add_argument("--sizes", nargs="+", type=int, default=[256, 512, 1024])
+    parser.add_argument("--renderers", nargs="+", choices=RENDERERS, default=[*RENDERERS])
     parser.add_argument("--textures", nargs="+", type=int, default=[1024, 4096])
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    measure_renderers(arguments.faces, arguments.sizes)
+    measure_renderers(arguments.faces, arguments.sizes, arguments.renderers)
     measure_gradients(arguments.faces, arguments.sizes)
     measure_textures(arguments.textures)
 

@@ -1,6 +1,7 @@
 """The documented examples of nvdiffrast, by its own names."""
 
 import inspect
+import logging
 
 import pytest
 import torch
@@ -22,6 +23,8 @@ SIGNATURES = {
     "texture_construct_mip": "tex max_mip_level cube_mode",
     "antialias": "color rast pos tri topology_hash pos_gradient_boost",
     "antialias_construct_topology_hash": "tri",
+    "get_log_level": "",
+    "set_log_level": "level",
     "RasterizeCudaContext": "device",
     "RasterizeGLContext": "device",
 }
@@ -121,6 +124,34 @@ def test_the_boost_multiplies_the_gradient_to_positions_alone():
     )
     torch.testing.assert_close(boosted[0], 3 * plain[0])
     assert torch.equal(boosted[1], plain[1]) and plain[0].abs().max() > 0
+
+
+def test_the_log_level_is_that_of_the_package_and_comes_back():
+    logger = logging.getLogger("texcsd")
+    before = logger.level
+    try:
+        for level, expected in enumerate(["INFO", "WARNING", "ERROR", "CRITICAL"]):
+            dr.set_log_level(level)
+            assert dr.get_log_level() == level
+            assert logging.getLevelName(logger.level) == expected
+        with pytest.raises(TexcsdError, match="log level is 4"):
+            dr.set_log_level(4)
+    finally:
+        logger.setLevel(before)
+
+
+def test_triangles_of_a_range_are_interpolated_by_view_with_slopes_of_chosen_attributes():
+    clip, triangles, _ = visible_scene(4, views=1)
+    ranges = torch.tensor([[0, 2], [3, 3], [1, 0]], dtype=torch.int32)
+    positions = clip[0].float().requires_grad_()
+    rast, rast_db = dr.rasterize(None, positions, triangles, (16, 24), ranges, grad_db=False)
+    assert not rast_db.requires_grad and (rast[2] == 0).all() and (rast[0, ..., 3] <= 2).all()
+    attributes = torch.rand(len(positions), 5)
+    every, slopes = dr.interpolate(attributes, rast, triangles, rast_db, "all")
+    chosen, some = dr.interpolate(attributes, rast, triangles, rast_db, [3, 0])
+    assert torch.equal(every, chosen)
+    assert torch.equal(some, slopes.unflatten(-1, (5, 2))[..., [3, 0], :].flatten(-2))
+    assert torch.autograd.grad(every.sum(), positions)[0][:, 2].abs().max() == 0
 
 
 def test_what_there_is_not_is_said():

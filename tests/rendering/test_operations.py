@@ -108,6 +108,18 @@ def test_adversarial_vertices_never_give_anything_but_finite_pixels(vertices):
     assert (rast_db[ids < 0] == 0).all() and (rast[ids < 0] == 0).all()
 
 
+@pytest.mark.parametrize("width", range(1, 19))
+def test_images_of_any_width_are_covered_from_border_to_border(width):
+    """Pixels are drawn in blocks of eight, of which some lie beyond the border."""
+    clip = np.array([[-2, -2, 0, 1], [2, -2, 0, 1], [2, 2, 0, 1], [-2, 2, 0, 1]])
+    ids = rasterize_view(clip, np.array([[0, 1, 2], [0, 2, 3]]), 3, width).triangle_ids[0]
+    below = oracles.pixel_centres(width) >= oracles.pixel_centres(3)[:, None]
+    on_diagonal = oracles.pixel_centres(width) == oracles.pixel_centres(3)[:, None]
+    assert ids.is_contiguous() and ids.shape == (3, width)
+    np.testing.assert_array_equal(ids[~on_diagonal], np.where(below, 0, 1)[~on_diagonal])
+    assert ids.min() >= 0
+
+
 def test_degenerate_triangles_cover_nothing():
     clip = np.array([[-1, -1, 0, 1], [1, 1, 0, 1], [0, 0, 0, 1], [0.5, 0.5, 0, 1], [0, 0, 0, 0]])
     triangles = np.array([[0, 0, 1], [2, 2, 2], [0, 2, 1], [0, 3, 1], [0, 1, 4], [4, 4, 4]])

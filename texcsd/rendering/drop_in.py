@@ -18,6 +18,7 @@ every view. Ids of triangles come as floats here, so 2**24 triangles are the mos
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Literal
@@ -29,6 +30,9 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry.edges import Edges, find_edges
 from texcsd.rendering import operations, torch_operations
 from texcsd.rendering.antialias import antialias as antialias_edges
+
+_logger = logging.getLogger("texcsd")
+_LOG_LEVELS = logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL
 
 
 class RasterizeCudaContext:
@@ -180,6 +184,23 @@ def antialias(
 def antialias_construct_topology_hash(tri: Tensor) -> Edges:
     """The edges of the triangles, for `antialias`."""
     return find_edges(tri.long())
+
+
+def get_log_level() -> int:
+    """What is said at least: 0 information, 1 warnings, 2 errors, 3 what is fatal."""
+    level = _logger.getEffectiveLevel()
+    return sum(level > other for other in _LOG_LEVELS[:-1])
+
+
+def set_log_level(level: int) -> None:
+    """Sets it for all of texcsd.
+
+    Raises:
+        TexcsdError: There is no such level.
+    """
+    if level not in range(len(_LOG_LEVELS)):
+        raise TexcsdError(f"the log level is {level}; it must be 0, 1, 2 or 3.")
+    _logger.setLevel(_LOG_LEVELS[level])
 
 
 def _pair(resolution: Sequence[int]) -> tuple[int, int]:
