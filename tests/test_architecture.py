@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "report": {"errors", "geometry"},
     "displaced": {
         "errors", "geometry", "rendering", "guidance", "output", "progress", "settings",
-        "refinement",
+        "refinement", "canvas",
     },
     "canvas": {"errors", "geometry", "settings", "result_folder", "original"},
     "delivery": {

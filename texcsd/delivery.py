@@ -15,10 +15,17 @@ from texcsd.checkpoint import write_bytes_atomically
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, load_mesh
 from texcsd.geometry.names import unique_names
+from texcsd.geometry.texture_layout import BASE_COLOR
 from texcsd.original import Original
 from texcsd.output.bake import TextureMaps
 from texcsd.output.damage import measure_damage, measure_kept_texels
-from texcsd.output.mesh_files import mesh_file_contents, mesh_file_names, texture_key
+from texcsd.output.gltf import NORMAL_MAP
+from texcsd.output.mesh_files import (
+    mesh_file_contents,
+    mesh_file_names,
+    normal_key,
+    texture_key,
+)
 from texcsd.output.preview import (
     can_write_mp4,
     preview_png,
@@ -33,17 +40,29 @@ LONGEST_NAME = 60
 SHAPE_PICTURE = "shape.png"
 
 
-def output_names(mesh_path: Path, settings: PaintSettings, canvas: Canvas) -> dict[str, str]:
-    """Name the files of a painting, in its folder, by what they are."""
+def output_names(
+    mesh_path: Path, settings: PaintSettings, canvas: Canvas, normal_maps: Sequence[int] = ()
+) -> dict[str, str]:
+    """Name the files of a painting, in its folder, by what they are.
+
+    Args:
+        mesh_path: The input.
+        settings: Everything the user chose.
+        canvas: What is painted on.
+        normal_maps: The numbers of those of its textures that get one.
+    """
+    textures = [slot.name for slot in canvas.slots]
+    reliefs = [
+        NORMAL_MAP if textures[n] == BASE_COLOR else f"{textures[n]} normal" for n in normal_maps
+    ]
+    files = [f"textures/{name}.png" for name in _file_names(textures + reliefs)]
+    keys = [*map(texture_key, range(len(textures))), *map(normal_key, normal_maps)]
     mesh_files = mesh_file_names(mesh_path, settings.format)
     kept_files = canvas.kept_files if "mtl" in mesh_files else {}
     return {
         **mesh_files,
         **({"shape": SHAPE_PICTURE} if settings.displace or settings.dmtet else {}),
-        **{
-            texture_key(number): f"textures/{name}.png"
-            for number, name in enumerate(_file_names([slot.name for slot in canvas.slots]))
-        },
+        **dict(zip(keys, files, strict=True)),
         **{kept_key(number): name for number, name in enumerate(kept_files)},
         "preview": "preview.png",
         "turntable": "turntable.gif",
@@ -83,10 +102,13 @@ def canvas_files(
     outputs: Mapping[str, str],
     edited: bool,
     shape: Mesh | None,
+    normal_maps: Mapping[int, bytes],
 ) -> dict[str, bytes]:
     """Write the mesh files of a painting; see `mesh_file_contents`."""
     uv_kept, names = bool(canvas.uv_kept.all()), canvas.material_names
-    return mesh_file_contents(mesh_path, canvas.mesh, uv_kept, pngs, outputs, edited, shape, names)
+    return mesh_file_contents(
+        mesh_path, canvas.mesh, uv_kept, pngs, outputs, edited, shape, names, normal_maps
+    )
 
 
 def copy_kept_files(folder: Path, canvas: Canvas, outputs: dict[str, str]) -> None:
@@ -152,6 +174,7 @@ def write_pictures(
     base_colors: Mapping[int, NDArray[np.uint8]],
     pngs: Mapping[int, bytes],
     name: str,
+    normal_maps: Mapping[int, NDArray[np.uint8]],
 ) -> list[str]:
     """Write the textures and what shows the object; return warnings.
 
@@ -164,12 +187,13 @@ def write_pictures(
             a negative number were not painted.
         pngs: The same as files, perhaps with an alpha.
         name: Of the object.
+        normal_maps: Likewise, of those textures that have one.
     """
-    frames, warnings = turntable_frames(fitted, base_colors), []
+    frames, warnings = turntable_frames(fitted, base_colors, normal_maps), []
     pictures = {texture_key(number): png for number, png in pngs.items() if number >= 0} | {
-        "preview": preview_png(fitted, base_colors),
+        "preview": preview_png(fitted, base_colors, normal_maps),
         "turntable": turntable_gif(frames),
-        "viewer": viewer_html(mesh, base_colors, name),
+        "viewer": viewer_html(mesh, base_colors, name, normal_maps),
     }
     if "film" in outputs:
         try:

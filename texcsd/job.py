@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from texcsd import __version__
 from texcsd.canvas import lay_out, make_canvas
@@ -33,7 +34,7 @@ from texcsd.delivery import (
     write_outputs,
     write_pictures,
 )
-from texcsd.displaced import displace
+from texcsd.displaced import displace, plan_relief
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import files_beside
 from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
@@ -42,11 +43,11 @@ from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.hub import progress_shown
 from texcsd.guidance.score import Denoiser
 from texcsd.memory import Memory
-from texcsd.new_shape import hold, in_frame_of, make_new_shape
+from texcsd.new_shape import bake_relief, hold, in_frame_of, make_new_shape
 from texcsd.original import Original, carried_over, read_original, shown_part
 from texcsd.output.bake import TextureMaps, bake_texture, bake_textures
 from texcsd.output.gltf import png_bytes
-from texcsd.output.mesh_files import mesh_file_names
+from texcsd.output.mesh_files import mesh_file_names, normal_key
 from texcsd.output.preview import texture_maps
 from texcsd.output.seams import measure_seams
 from texcsd.output.viewer import three_js
@@ -310,34 +311,42 @@ def _paint(
         unfinished = memory.recall("atlas", made_from, lambda: lay_out(source, mesh, settings))
     canvas = make_canvas(source, mesh, unfinished)
     mesh = canvas.mesh
-    outputs = output_names(mesh_path, settings, canvas)
+    fitted = fit_to_unit_sphere(mesh) if reshaped is None else in_frame_of(whole_mesh, mesh)
+    relief = plan_relief(source, canvas, fitted, settings) if settings.displace else None
+    reliefs = relief.normal_maps if relief else []
+    if reshaped is not None and len(mesh.faces) < len(reshaped.finer.faces):
+        reliefs = [0]
+    outputs = output_names(mesh_path, settings, canvas, reliefs)
     refuse_foreign_files(folder, outputs.values(), mesh_path)
     if not laid_out:
         # What cannot be written is refused now, not after the painting.
         blank = dict.fromkeys([*canvas.looks, *range(len(canvas.slots))], BLANK_PNG)
         shape = mesh if settings.displace else None
-        canvas_files(source, canvas, blank, outputs, edited, shape)
+        blank_reliefs = dict.fromkeys(reliefs, BLANK_PNG)
+        canvas_files(source, canvas, blank, outputs, edited, shape, blank_reliefs)
         _begin(folder, request, unfinished, outputs.values(), overwrite and not settings.dmtet)
-    warnings += _warn(canvas.warnings)
+    warnings += _warn(canvas.warnings + (relief.warnings if relief else []))
     going_on = "going on with" if resumed else "editing" if edited else "painting"
     logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), canvas.uv_source)
-    fitted = fit_to_unit_sphere(mesh) if reshaped is None else in_frame_of(whole_mesh, mesh)
-    start, displaced = original, None
+    start, displaced, painted = original, None, fitted
+    normal_maps: dict[int, NDArray[np.uint8]] = {}
     if reshaped is not None:
         write_outputs(folder, outputs, {"shape": reshaped.picture})
         if choose_texture(settings, denoiser) == "pyramid":  # A field starts from no picture.
             start = carried_over(mesh_path, whole_mesh, mesh, settings.texture_size)
-    if settings.displace:
+        size = settings.texture_size
+        normal_maps = {number: bake_relief(reshaped, fitted, size) for number in reliefs}
+    if relief is not None:
         shape_file = folder / SHAPE
-        displaced = displace(mesh, fitted, denoiser, settings, device, shape_file, progress)
-        fitted = displaced.fitted
+        displaced = displace(mesh, fitted, relief, denoiser, settings, device, shape_file, progress)
+        fitted, painted, normal_maps = displaced.fitted, displaced.finer, displaced.normal_maps
         write_outputs(folder, outputs, {"shape": displaced.picture})
         warnings += _warn(displaced.warnings)
     shape = displaced.shape if displaced else None
     with progress:
         checkpoints, looks = folder / UNFINISHED, texture_maps(canvas.looks, device)
         result = synthesize(
-            fitted.to(device), denoiser, settings, checkpoints, progress, start, looks
+            painted.to(device), denoiser, settings, checkpoints, progress, start, looks
         )
     warnings += _warn([text for text in result.warnings if text not in warnings])
     del denoiser  # Free its memory: baking at a large texture size needs it.
@@ -351,8 +360,10 @@ def _paint(
         )
     pictures = canvas.looks | {number: maps.base_color for number, maps in enumerate(baked)}
     pngs = {number: png_bytes(with_alpha(p, original)) for number, p in pictures.items()}
-    mesh_files = canvas_files(source, canvas, pngs, outputs, edited, shape)
+    normal_pngs = {number: png_bytes(picture) for number, picture in normal_maps.items()}
+    mesh_files = canvas_files(source, canvas, pngs, outputs, edited, shape, normal_pngs)
     write_outputs(folder, outputs, mesh_files)
+    write_outputs(folder, outputs, {normal_key(n): png for n, png in normal_pngs.items()})
     copy_kept_files(folder, canvas, outputs)
     names, rotation = [outputs[key] for key in mesh_files], upright_rotation(*settings.axes)
     compared, uv_kept = (whole_mesh, True) if edited else (mesh, canvas.uv_kept)
@@ -366,6 +377,7 @@ def _paint(
             pictures,
             pngs,
             mesh_path.stem,
+            normal_maps,
         )
     )
     kept = {} if original is None else read_kept_texels(folder / outputs["base_color"], original)

@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from texcsd.checkpoint import write_bytes_atomically
 from texcsd.errors import TexcsdError
+from texcsd.geometry.close_surface import CloseSurface
 from texcsd.geometry.dmtet import (
     THINNEST,
     THINNEST_FOR_CUBES,
@@ -34,6 +37,7 @@ from texcsd.geometry.mesh import (
 from texcsd.geometry.remeshing import decimate, describe_topology, without_cavities
 from texcsd.geometry.signed_distance import SignedDistance
 from texcsd.guidance.score import Denoiser
+from texcsd.output.normal_maps import bake_normals_by_place
 from texcsd.output.obj import new_obj
 from texcsd.output.preview import shape_png
 from texcsd.progress import Progress, StepListener
@@ -74,6 +78,8 @@ class NewShape:
 
     path: Path
     """An OBJ in the pose of the input, without uv."""
+    finer: Mesh
+    """With all the faces that were found, in the frame of the input fitted to the unit sphere."""
     report: dict[str, Any]
     picture: bytes
     """A PNG, before and after."""
@@ -141,7 +147,8 @@ def make_new_shape(
     reshaping = Reshaping(start.tetrahedra, checkpoint)
     with progress.of_another_stage(settings.dmtet_steps) as own:
         optimize_shape(reshaping, settings.dmtet_steps, start.sampler, denoiser, settings, own)
-    shape = _reduced(_extracted(start.tetrahedra), settings.target_faces)
+    finer = _extracted(start.tetrahedra)
+    shape = _reduced(finer, settings.target_faces)
     likeness = start.model.compare(shape, near=start.tetrahedra.cell_size)
     warnings = start.warnings + _estrangement(likeness)
     if settings.strict and warnings:
@@ -158,7 +165,18 @@ def make_new_shape(
     }
     picture = shape_png(_without_uv(start.fitted), _without_uv(shape))
     seconds = start.seconds + time.perf_counter() - started
-    return NewShape(path, report, picture, seconds, warnings)
+    return NewShape(path, finer, report, picture, seconds, warnings)
+
+
+def bake_relief(new_shape: NewShape, fitted: Mesh, size: int) -> NDArray[np.uint8]:
+    """The normal map, uint8[size, size, 3], of what was lost with the faces that were left out.
+
+    Args:
+        new_shape: That the mesh was made of.
+        fitted: The mesh in its frame, with uv.
+        size: Side of the map in texels.
+    """
+    return bake_normals_by_place(fitted, size, CloseSurface(new_shape.finer).normals)
 
 
 def in_frame_of(mesh: Mesh, reshaped: Mesh) -> Mesh:

@@ -87,6 +87,12 @@ class Displacement:
         self.heights.grad = None
         self._hold_back(before)
 
+    @torch.no_grad()
+    def follow(self, heights: Tensor) -> None:
+        """Takes on these heights, float32[position, 1], as far as no face turns over."""
+        self.heights.copy_(heights)
+        self._hold_back(torch.zeros_like(self.heights))
+
     def _hold_back(self, before: Tensor) -> None:
         """Shortens the step where a face has turned too far, until none has; before, none had."""
         halvings = 0

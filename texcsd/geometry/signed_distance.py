@@ -84,12 +84,7 @@ class SignedDistance:
             Faces int64[point], and the weights float32[point, 3] of their corners.
         """
         _, faces, places = self._to_surface(points.detach().double().cpu().numpy())
-        a, b, c = (self._vertices[self._faces[faces, corner]] for corner in range(3))
-        cross = np.cross(b - a, c - a)
-        whole = np.maximum((cross**2).sum(1), 1e-300)
-        second = (np.cross(places - a, c - a) * cross).sum(1) / whole
-        third = (np.cross(b - a, places - a) * cross).sum(1) / whole
-        weights = np.stack([1 - second - third, second, third], 1).clip(0, 1)
+        weights = corner_weights(self._vertices[self._faces[faces]], places)
         faces = torch.from_numpy(faces).to(points.device)
         return faces, torch.from_numpy(weights.astype(np.float32)).to(points.device)
 
@@ -121,3 +116,15 @@ class SignedDistance:
             behind &= self._are_inside(nearest + depth * most * inwards)
             thickness += behind * most / len(DEPTHS)
         return thickness
+
+
+def corner_weights(
+    corners: NDArray[np.float64], places: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weights float64[point, 3] of corners float64[point, 3, 3] at float64[point, 3] in between."""
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    cross = np.cross(b - a, c - a)
+    whole = np.maximum((cross**2).sum(1), 1e-300)
+    second = (np.cross(places - a, c - a) * cross).sum(1) / whole
+    third = (np.cross(b - a, places - a) * cross).sum(1) / whole
+    return np.stack([1 - second - third, second, third], 1).clip(0, 1)

@@ -132,7 +132,7 @@ def _measure(
             reshaped = reshape_gltf(document, shape)
             found["all_but_shape"] = only_reshaped(document, reshaped)
             document = reshaped
-        found |= compare_gltf(document, open_document(after), painted)
+        found |= compare_gltf(document, open_document(after), painted, shape is not None)
     elif obj:
         found |= compare_obj(before.read_bytes(), after.read_bytes(), bool(uv_kept.all()))
         if not shown.all():

@@ -18,6 +18,9 @@ from texcsd.geometry.mesh import Mesh, Part
 from texcsd.geometry.names import unique_names
 from texcsd.output.gltf_buffer import GltfBuffer, glb_container
 
+NORMAL_MAP = "normal"
+"""Name of the image."""
+
 
 def png_bytes(base_color: NDArray[np.uint8]) -> bytes:
     """Write uint8[height, width, 3] as an RGB PNG; the same pixels give the same bytes."""
@@ -26,9 +29,14 @@ def png_bytes(base_color: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def glb_bytes(mesh: Mesh, pictures: Mapping[int, bytes], name: str) -> bytes:
+def glb_bytes(
+    mesh: Mesh,
+    pictures: Mapping[int, bytes],
+    name: str,
+    normal_maps: Mapping[int, bytes] | None = None,
+) -> bytes:
     """Write `new_gltf` as a GLB file; the same arguments give the same bytes."""
-    buffer = new_gltf(mesh, pictures, name)
+    buffer = new_gltf(mesh, pictures, name, normal_maps=normal_maps)
     return glb_container(buffer.tree, bytes(buffer.data))
 
 
@@ -37,6 +45,7 @@ def new_gltf(
     pictures: Mapping[int, bytes],
     name: str,
     material_names: Mapping[int, str] | None = None,
+    normal_maps: Mapping[int, bytes] | None = None,
 ) -> GltfBuffer:
     """Make a glTF of the mesh with its textures.
 
@@ -55,6 +64,8 @@ def new_gltf(
         name: Of the scene, and of materials without one. Materials are two-sided, since the winding
             of an input without materials is not known to be right.
         material_names: By the number of the texture.
+        normal_maps: PNG or JPEG files likewise, of the textures that have one; in tangent space, by
+            tangents that readers find themselves (MikkTSpace), as the specification asks them to.
     """
     if mesh.uv is None or mesh.uv_faces is None:
         raise ValueError("a mesh needs uv to be written with a texture")
@@ -75,6 +86,9 @@ def new_gltf(
         shown = mesh.uv_faces[mesh.texture_numbers() == number].unique().cpu().numpy()
         texture = buffer.append_texture(picture, uv[shown])
         named = {"name": (material_names or {}).get(number, name), "doubleSided": True}
+        if number in (normal_maps or {}):
+            relief = buffer.append_texture((normal_maps or {})[number], uv[shown], NORMAL_MAP)
+            named |= {"normalTexture": {"index": relief}}
         materials.append(painted_material(named, {"index": texture}))
     for part, part_name in zip(mesh.parts, names, strict=True):
         primitives = [

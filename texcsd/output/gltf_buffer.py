@@ -81,13 +81,15 @@ class GltfBuffer:
         }
         return self.append("accessors", accessor)
 
-    def append_texture(self, picture: bytes, uv: NDArray[np.floating]) -> int:
+    def append_texture(
+        self, picture: bytes, uv: NDArray[np.floating], name: str = "base_color"
+    ) -> int:
         """Append a PNG or JPEG that repeats only if the uv float[texture_vertex, 2] need it."""
         tiled = bool(((uv < 0) | (uv > 1)).any())
         wrap = _REPEAT if tiled else _CLAMP_TO_EDGE
         view = self.append_view(picture)
         kind = "jpeg" if picture.startswith(b"\xff\xd8") else "png"
-        image = {"name": "base_color", "mimeType": f"image/{kind}", "bufferView": view}
+        image = {"name": name, "mimeType": f"image/{kind}", "bufferView": view}
         sampler = {"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP_LINEAR}
         numbers = {
             "sampler": self.append("samplers", sampler | {"wrapS": wrap, "wrapT": wrap}),

@@ -22,8 +22,14 @@ VERTICES = ("attributes", "targets", "indices", "mode", "material")
 """What a seam or the paint may change of a primitive."""
 
 
-def compare_gltf(before: GltfDocument, after: GltfDocument, painted: Mesh) -> dict[str, Any]:
-    """Return True or False for everything there is, by its name, and the number of new vertices."""
+def compare_gltf(
+    before: GltfDocument, after: GltfDocument, painted: Mesh, reshaped: bool = False
+) -> dict[str, Any]:
+    """Return True or False for everything there is, by its name, and the number of new vertices.
+
+    Where the mesh was reshaped, materials may also get a normal map if they have none; these are
+    counted.
+    """
     old, new = before.tree, after.tree
     found: dict[str, Any] = {
         key: new.get(key) == value for key, value in old.items() if key not in COMPARED_APART
@@ -34,9 +40,13 @@ def compare_gltf(before: GltfDocument, after: GltfDocument, painted: Mesh) -> di
     found["binary"] = _same_binary(before, after)
     found["images"] = _same_images(before, after)
     found["materials"] = all(
-        was == now or _is_painted(was, now, len(old.get("textures", [])))
+        was == now or _is_painted(was, now, len(old.get("textures", [])), reshaped)
         for was, now in zip(old.get("materials", []), new["materials"], strict=False)
     ) and len(new["materials"]) >= len(old.get("materials", []))
+    if reshaped:
+        of_old = [material.get("normalTexture") for material in old.get("materials", [])]
+        of_new = [material.get("normalTexture") for material in new["materials"]]
+        found["normal_maps_added"] = sum(map(bool, of_new)) - sum(map(bool, of_old))
     numbers = painted.texture_numbers().cpu().numpy()
     places = {
         (part.source.mesh, part.source.primitive)
@@ -46,8 +56,16 @@ def compare_gltf(before: GltfDocument, after: GltfDocument, painted: Mesh) -> di
     return found | _compare_meshes(before, after, places)
 
 
-def _is_painted(was: Tree, now: Tree, old_textures: int) -> bool:
-    """Tell whether a material differs in the paint only: a texture that the input does not have."""
+def _is_painted(was: Tree, now: Tree, old_textures: int, reshaped: bool) -> bool:
+    """Tell whether a material differs in the paint only: a texture that the input does not have.
+
+    If it was reshaped, also in a normal map that it does not have.
+    """
+    if reshaped and "normalTexture" not in was:
+        relief = now.get("normalTexture", {"index": old_textures})
+        if relief["index"] < old_textures:
+            return False
+        now = _without(now, "normalTexture")
     texture = now.get("pbrMetallicRoughness", {}).get("baseColorTexture", {})
     same = all(was.get(key) == now.get(key) for key in KEPT_OF_MATERIALS)
     return same and texture.get("index", -1) >= old_textures

@@ -13,10 +13,11 @@ from dataclasses import replace
 from typing import Any
 
 from texcsd.geometry.file_part import DamagedFileError
+from texcsd.geometry.gltf_coordinates import base_color_lookup
 from texcsd.geometry.gltf_document import GltfDocument
 from texcsd.geometry.instances import without_repeats
 from texcsd.geometry.mesh import Mesh
-from texcsd.output.gltf import painted_material
+from texcsd.output.gltf import NORMAL_MAP, painted_material
 from texcsd.output.gltf_buffer import GltfBuffer
 from texcsd.output.gltf_seams import give_coordinates
 
@@ -41,6 +42,7 @@ def patch_gltf(
     pictures: Mapping[int, bytes],
     name: str,
     keep_materials: bool = False,
+    normal_maps: Mapping[int, bytes] | None = None,
 ) -> GltfDocument:
     """Put the textures into a copy of the document.
 
@@ -58,6 +60,7 @@ def patch_gltf(
         name: For the material of surfaces that have none.
         keep_materials: Leave materials and samplers as they are but for the texture: for one that
             was edited rather than painted anew.
+        normal_maps: Of those textures that get one, as pictures; see `with_own_normals`.
 
     Returns:
         A document with a single buffer, which is its binary chunk.
@@ -71,7 +74,7 @@ def patch_gltf(
     assert once.uv is not None and once.uv_faces is not None
     corner_uv = once.uv[once.uv_faces].cpu().numpy()
     primitives, lookups = primitives_by_place(buffer), {}
-    textures: dict[int, int] = {}
+    normal_maps, textures, reliefs = normal_maps or {}, dict[int, int](), dict[int, int]()
     numbers = once.texture_numbers().cpu().numpy()
     for part in once.parts:
         assert part.source is not None
@@ -85,11 +88,32 @@ def patch_gltf(
         if number not in textures:
             shown = corner_uv[numbers == number].reshape(-1, 2)
             textures[number] = buffer.append_texture(pictures[number], shown)
+            if number in normal_maps:
+                relief = buffer.append_texture(normal_maps[number], shown, NORMAL_MAP)
+                reliefs[textures[number]] = relief
         lookups[place] = {"index": textures[number]} | lookup
     if keep_materials:
         _keep_sampler(buffer, next(iter(lookups)), textures[0])
-    _paint_materials(buffer, lookups, name, keep_materials)
+    _paint_materials(buffer, lookups, reliefs, name, keep_materials)
     return replace(document, tree=buffer.tree, binary_chunk=bytes(buffer.data), buffers={})
+
+
+def with_own_normals(document: GltfDocument, mesh: Mesh) -> set[int]:
+    """The textures of a mesh loaded from the document that can get no normal map.
+
+    Their surfaces have one, which is kept; or tangents, which would not fit ours; or their uv are
+    transformed, which readers may or may not count in when they find tangents.
+    """
+    numbers, found = mesh.texture_numbers().cpu().numpy(), set[int]()
+    for part in mesh.parts:
+        assert part.source is not None
+        primitive = document.tree["meshes"][part.source.mesh]["primitives"][part.source.primitive]
+        material = primitive.get("material")
+        has_map = material is not None and "normalTexture" in document.tree["materials"][material]
+        transformed = "extensions" in base_color_lookup(document.tree, primitive)
+        if has_map or transformed or "TANGENT" in primitive["attributes"]:
+            found.add(int(numbers[part.first_face]))
+    return found
 
 
 def copy_with_one_buffer(document: GltfDocument) -> GltfBuffer:
@@ -157,10 +181,14 @@ def _edited_material(before: dict[str, Any], texture: int) -> dict[str, Any]:
 def _paint_materials(
     buffer: GltfBuffer,
     lookups: dict[tuple[int, int], Lookup],
+    reliefs: dict[int, int],
     name: str,
     keep_materials: bool,
 ) -> None:
-    """Give the painted primitives a material with their texture, in place of the one they have."""
+    """Give the painted primitives a material with their texture, in place of the one they have.
+
+    By the number of that, `reliefs` names the normal map beside it, if there is one.
+    """
     primitives = primitives_by_place(buffer)
     users: dict[int | None, list[Lookup | None]] = {}
     for place, primitive in primitives.items():
@@ -172,6 +200,8 @@ def _paint_materials(
         if kind not in numbers:
             before = {"name": name} if old is None else buffer.tree["materials"][old]
             kept = {key: before[key] for key in KEPT_OF_MATERIALS if key in before}
+            if lookup["index"] in reliefs:
+                kept["normalTexture"] = lookup | {"index": reliefs[lookup["index"]]}
             if keep_materials:
                 material = _edited_material(before, lookup["index"])
             else:

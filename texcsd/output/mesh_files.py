@@ -75,6 +75,11 @@ def texture_key(number: int) -> str:
     return f"base_color_{number + 1}" if number else "base_color"
 
 
+def normal_key(number: int) -> str:
+    """What the file of a normal map is called among the outputs: normal, normal_2, ..."""
+    return f"normal_{number + 1}" if number else "normal"
+
+
 def mesh_file_contents(
     mesh_path: Path,
     mesh: Mesh,
@@ -84,6 +89,7 @@ def mesh_file_contents(
     keep_materials: bool = False,
     shape: Mesh | None = None,
     material_names: Mapping[int, str] | None = None,
+    normal_maps: Mapping[int, bytes] | None = None,
 ) -> dict[str, bytes]:
     """Write the files that `mesh_file_names` names.
 
@@ -97,6 +103,7 @@ def mesh_file_contents(
         keep_materials: Of a glTF, leave all but the texture as it is.
         shape: The same mesh with its vertices displaced, if they are to be.
         material_names: Of new materials, by the number of the texture.
+        normal_maps: As pictures, of the textures that have one; see `normal_key` for the files.
 
     Raises:
         TexcsdError: The file is too broken to put a texture into it.
@@ -104,17 +111,22 @@ def mesh_file_contents(
     wanted = {Path(name).suffix[1:]: key for key, name in outputs.items()}
     contents: dict[str, bytes] = {}
     if "glb" in wanted or "gltf" in wanted:
-        tree, binary = _gltf(mesh_path, mesh, pictures, keep_materials, shape, material_names)
+        tree, binary = _gltf(
+            mesh_path, mesh, pictures, keep_materials, shape, material_names, normal_maps
+        )
         contents["glb"] = glb_container(tree, binary)
         if "gltf" in wanted:
             contents |= {"gltf": _gltf_text(tree, outputs["bin"]), "bin": binary}
     if "obj" in wanted:
         material = re.sub(r"\s", "_", mesh_path.stem)
         images = {n: outputs[texture_key(n)] for n in pictures if n >= 0}
+        reliefs = {n: outputs[normal_key(n)] for n in normal_maps or {}}
         rest = kept_materials(mesh_path).blocks if any(n < 0 for n in pictures) else {}
         text = mesh_path.read_bytes()
-        files = patch_obj(text, mesh, uv_kept, outputs["mtl"], images, material, rest)
-        obj = reshape_obj(files.obj, _rounded(mesh, shape)) if shape else files.obj
+        files = patch_obj(text, mesh, uv_kept, outputs["mtl"], images, material, rest, reliefs)
+        has_normals = bool(reliefs) or re.search(rb"^\s*vn\s", text, re.MULTILINE) is not None
+        normals = shape if has_normals else None
+        obj = reshape_obj(files.obj, _rounded(mesh, shape), normals=normals) if shape else files.obj
         contents |= {"obj": obj, "mtl": files.mtl}
     return {wanted[suffix]: content for suffix, content in contents.items() if suffix in wanted}
 
@@ -133,16 +145,18 @@ def _gltf(
     keep_materials: bool,
     shape: Mesh | None,
     material_names: Mapping[int, str] | None,
+    normal_maps: Mapping[int, bytes] | None,
 ) -> tuple[dict[str, Any], bytes]:
     """Return the tree and the only buffer."""
     if mesh_path.suffix.lower() not in (".glb", ".gltf"):
-        buffer = new_gltf(shape or mesh, pictures, mesh_path.stem, material_names)
+        name = mesh_path.stem
+        buffer = new_gltf(shape or mesh, pictures, name, material_names, normal_maps)
         return buffer.tree, bytes(buffer.data)
     try:
         document = open_document(mesh_path)
         if shape is not None:
             document = _reshaped(mesh_path, document, shape)
-        document = patch_gltf(document, mesh, pictures, mesh_path.stem, keep_materials)
+        document = patch_gltf(document, mesh, pictures, mesh_path.stem, keep_materials, normal_maps)
         json.dumps(document.tree, allow_nan=False)
     except TexcsdError:
         raise

@@ -40,6 +40,7 @@ def patch_obj(
     images: Mapping[int, str],
     material: str,
     rest: Mapping[str, str] | None = None,
+    normal_maps: Mapping[int, str] | None = None,
 ) -> ObjFiles:
     """Put textures into an OBJ.
 
@@ -57,6 +58,7 @@ def patch_obj(
         images: Paths of the textures from there, by number.
         material: Name without whitespace.
         rest: By name, what to write into the MTL for materials that are not painted.
+        normal_maps: Paths likewise, of the textures that have one.
     """
     # Whatever is not UTF-8 comes back as the bytes it was.
     text = content.decode("utf-8", "surrogateescape")
@@ -69,7 +71,9 @@ def patch_obj(
     if not uv_kept:
         lines = _with_uv(lines, _painted_uv(text, mesh), end)
     blocks = [
-        (rest or {}).get(name, "") if number < 0 else _material(name, images[number], end)
+        (rest or {}).get(name, "")
+        if number < 0
+        else _material(name, images[number], (normal_maps or {}).get(number), end)
         for name, number in textures.items()
     ]
     mtl = (end * 2).join(filter(None, blocks)) + end
@@ -164,9 +168,14 @@ def _with_library(lines: list[str], library: str) -> list[str]:
     return result
 
 
-def _material(name: str, image: str, end: str) -> str:
-    """Matte and not metallic, as in the GLB."""
-    rows = (f"newmtl {name}", "Kd 1 1 1", "Ks 0 0 0", "Pr 0.6", "Pm 0", f"map_Kd {image}")
+def _material(name: str, image: str, normal_map: str | None, end: str) -> str:
+    """Matte and not metallic, as in the GLB.
+
+    A normal map stands there twice: `norm` is the word for it, but Blender and others look for one
+    in `map_Bump`.
+    """
+    rows = [f"newmtl {name}", "Kd 1 1 1", "Ks 0 0 0", "Pr 0.6", "Pm 0", f"map_Kd {image}"]
+    rows += [f"norm {normal_map}", f"map_Bump -bm 1 {normal_map}"] if normal_map else []
     return end.join(rows)
 
 

@@ -19,8 +19,10 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh
 from texcsd.output.gltf import png_bytes
 from texcsd.rendering.cameras import Cameras, orbit_cameras
+from texcsd.rendering.normal_mapping import with_normal_maps
 from texcsd.rendering.rasterize import rasterize_mesh
 from texcsd.rendering.shading import camera_lights, downsample, shade
+from texcsd.rendering.surface_attributes import TangentFrames
 from texcsd.rendering.texture import sample_maps, textures_of_pixels
 
 VIEWS, VIEW_SIZE, MARGIN = 6, 384, 8
@@ -37,18 +39,20 @@ Pictures = Mapping[int, Picture]
 """By the number of the texture, uint8[rows, columns, 3] each, row 0 on top."""
 
 
-def preview_png(mesh: Mesh, base_colors: Pictures) -> bytes:
+def preview_png(mesh: Mesh, base_colors: Pictures, normal_maps: Pictures | None = None) -> bytes:
     """Render a contact sheet: six views around the mesh, and to their right the painted textures.
 
     Args:
         mesh: Fitted to the unit sphere; has uv.
         base_colors: Those whose number is negative were not painted.
+        normal_maps: Of those textures that have one.
 
     Returns:
         A PNG file.
     """
     cameras = orbit_cameras(VIEWS, elevation_degrees=20, view_width=VIEW_WIDTH)
-    views = _render_views(mesh, base_colors, cameras, _grey_gradient(VIEW_SIZE, 0.97, 0.84))
+    background = _grey_gradient(VIEW_SIZE, 0.97, 0.84)
+    views = _render_views(mesh, base_colors, cameras, background, normal_maps)
     cell, columns = VIEW_SIZE + MARGIN, VIEWS // 2
     map_size = 2 * VIEW_SIZE + MARGIN
     height, width = map_size + 2 * MARGIN, columns * cell + map_size + 2 * MARGIN
@@ -60,12 +64,13 @@ def preview_png(mesh: Mesh, base_colors: Pictures) -> bytes:
     return png_bytes(sheet)
 
 
-def shape_png(before: Mesh, after: Mesh) -> bytes:
+def shape_png(before: Mesh, after: Mesh, normal_maps: Pictures | None = None) -> bytes:
     """Render a mesh in plain grey from three sides, and below the same after it was reshaped.
 
     Args:
         before: Fitted to the unit sphere; has uv.
         after: In the same pose.
+        normal_maps: Of the mesh after, of those textures that have one.
 
     Returns:
         A PNG file.
@@ -75,16 +80,19 @@ def shape_png(before: Mesh, after: Mesh) -> bytes:
     grey = dict.fromkeys(numbers, np.full((16, 16, 3), 190, np.uint8))
     background = _grey_gradient(VIEW_SIZE, 0.97, 0.84)
     rows = [
-        np.concatenate(_render_views(mesh, grey, cameras, background), axis=1)
-        for mesh in (before, after)
+        np.concatenate(_render_views(mesh, grey, cameras, background, maps), axis=1)
+        for mesh, maps in ((before, None), (after, normal_maps))
     ]
     return png_bytes(np.concatenate(rows))
 
 
-def turntable_frames(mesh: Mesh, base_colors: Pictures) -> list[Picture]:
+def turntable_frames(
+    mesh: Mesh, base_colors: Pictures, normal_maps: Pictures | None = None
+) -> list[Picture]:
     """Render one turn around the mesh, fitted to the unit sphere, uint8[size, size, 3] each."""
     cameras = orbit_cameras(FRAMES, elevation_degrees=15, view_width=VIEW_WIDTH)
-    return _render_views(mesh, base_colors, cameras, _grey_gradient(FRAME_SIZE, 0.93, 0.93))
+    background = _grey_gradient(FRAME_SIZE, 0.93, 0.93)
+    return _render_views(mesh, base_colors, cameras, background, normal_maps)
 
 
 def turntable_gif(frames: list[Picture]) -> bytes:
@@ -157,7 +165,11 @@ def texture_maps(pictures: Pictures, device: torch.device | str) -> dict[int, Te
 
 
 def _render_views(
-    mesh: Mesh, base_colors: Pictures, cameras: Cameras, background: Tensor
+    mesh: Mesh,
+    base_colors: Pictures,
+    cameras: Cameras,
+    background: Tensor,
+    normal_maps: Pictures | None = None,
 ) -> list[Picture]:
     """Render one uint8[size, size, 3] per camera, one at a time to keep memory small.
 
@@ -166,9 +178,12 @@ def _render_views(
         base_colors: All that the mesh shows.
         cameras: What to see the mesh from.
         background: float32[1, size, size, 3].
+        normal_maps: Of those textures that have one.
     """
     device = mesh.vertices.device
     maps = texture_maps(base_colors, device)
+    reliefs = texture_maps(normal_maps or {}, device)
+    frames = TangentFrames(mesh) if reliefs else None
     background = background.to(device).repeat_interleave(SUPERSAMPLING, 1)
     background = background.repeat_interleave(SUPERSAMPLING, 2)
     pixels = background.shape[1]
@@ -176,6 +191,7 @@ def _render_views(
     for index in range(len(cameras)):
         camera = cameras.one(index).to(device)
         surface = rasterize_mesh(mesh, camera, pixels, pixels)
+        surface = with_normal_maps(mesh, frames, surface, reliefs) if frames else surface
         material = sample_maps(maps, surface, textures_of_pixels(mesh, surface))
         image = shade(material, surface, camera_lights(camera), background)
         image = downsample(image, SUPERSAMPLING)[0]

@@ -34,19 +34,26 @@ canvas { display: block; touch-action: none }
 """
 
 
-def viewer_html(mesh: Mesh, base_colors: Mapping[int, NDArray[np.uint8]], name: str) -> bytes:
+def viewer_html(
+    mesh: Mesh,
+    base_colors: Mapping[int, NDArray[np.uint8]],
+    name: str,
+    normal_maps: Mapping[int, NDArray[np.uint8]] | None = None,
+) -> bytes:
     """Write a page that shows the mesh with its texture, by WebGL.
 
     Args:
         mesh: In the pose to show; has uv.
         base_colors: By the number of the texture, uint8[rows, columns, 3], row 0 on top.
         name: Of the object, for the title.
+        normal_maps: Likewise, of those textures that have one.
 
     Raises:
         TexcsdError: The installed trimesh does not carry three.js as it used to.
     """
     images = {number: _small_image(picture) for number, picture in base_colors.items()}
-    model = base64.b64encode(glb_bytes(mesh, images, name)).decode()
+    reliefs = {number: _small_image(picture) for number, picture in (normal_maps or {}).items()}
+    model = base64.b64encode(glb_bytes(mesh, images, name, reliefs)).decode()
     program = resources.files("texcsd.output").joinpath("viewer.js").read_text("utf-8")
     page = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',

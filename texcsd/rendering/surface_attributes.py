@@ -39,11 +39,6 @@ def face_normals(mesh: Mesh, surface: Surface) -> Tensor:
 def tangents(mesh: Mesh, surface: Surface) -> Tensor:
     """Tangents as glTF has them: for normal maps, and for grain that runs along the texture.
 
-    Each corner of a face points along growing u within the plane across its normal. Corners that
-    share position, normal, uv and handedness take their mean, weighed by their angles, as in
-    Mikkelsen 2008, "Simulation of wrinkled surfaces revisited"; it is interpolated, and turned into
-    the plane across the surface's normal.
-
     Returns:
         float32[view, height, width, 4]: the unit tangent, and the handedness s, 1 or -1: the
         bitangent, along growing v, is s * cross(normal, tangent) for the side that the mesh's
@@ -52,16 +47,52 @@ def tangents(mesh: Mesh, surface: Surface) -> Tensor:
     Raises:
         TexcsdError: The mesh has no uv.
     """
-    corner_tangents, handedness = _corner_tangents(mesh)
-    ids = surface.triangle_ids
-    face = ids.clamp(min=0)
-    weights = _weights(mesh.vertices.float()[mesh.faces[face]], surface.positions)
-    blended = (corner_tangents[face] * weights[..., None]).sum(-2)
-    normals = surface.normals
-    flat = blended - normals * torch.linalg.vecdot(blended, normals)[..., None]
-    unit = torch.nn.functional.normalize(flat, dim=-1)
-    there = (ids >= 0)[..., None] & (unit != 0).any(-1, keepdim=True)
-    return torch.where(there, torch.cat([unit, handedness[face][..., None]], -1), 0.0)
+    frames = TangentFrames(mesh)
+    seen = surface.triangle_ids >= 0
+    faces = surface.triangle_ids[seen]
+    tangent = frames(faces, surface.positions[seen])[:, 0]
+    found = torch.cat([tangent, frames.handedness[faces, None]], 1)
+    found = torch.where((tangent != 0).any(1, keepdim=True), found, 0.0)
+    return found.new_zeros(*seen.shape, 4).index_put((seen,), found)
+
+
+class TangentFrames:
+    """Tangent, bitangent and normal of a mesh, wherever they are asked for.
+
+    Each corner of a face has a tangent along growing u within the plane across its normal. Corners
+    alike in position, normal, uv and handedness take their mean, weighed by their angles, as in
+    Mikkelsen 2008, "Simulation of wrinkled surfaces revisited", which is what readers of glTF do;
+    it is interpolated, and turned into the plane across the interpolated normal.
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        """Take up a mesh.
+
+        Raises:
+            TexcsdError: It has no uv.
+        """
+        self._corners = mesh.vertices.float()[mesh.faces]
+        self._normals = mesh.normals[mesh.normal_faces]
+        self._tangents, self.handedness = _corner_tangents(mesh)
+        """float32[face], 1, or -1 where the texture is mirrored."""
+
+    def __call__(self, faces: Tensor, positions: Tensor) -> Tensor:
+        """float32[point, 3, 3]: tangent, bitangent, normal, on the side the mesh's normals show.
+
+        Args:
+            faces: int64[point].
+            positions: float32[point, 3], in these faces.
+
+        The first two are 0 where uv have no direction.
+        """
+        weights = _weights(self._corners[faces], positions)[..., None]
+        normal = (self._normals[faces] * weights).sum(1)
+        normal = torch.nn.functional.normalize(normal, dim=1)
+        tangent = (self._tangents[faces] * weights).sum(1)
+        tangent = tangent - normal * (tangent * normal).sum(1, keepdim=True)
+        tangent = torch.nn.functional.normalize(tangent, dim=1)
+        bitangent = self.handedness[faces, None] * torch.linalg.cross(normal, tangent)
+        return torch.stack([tangent, bitangent, normal], 1)
 
 
 def _corner_tangents(mesh: Mesh) -> tuple[Tensor, Tensor]:
@@ -75,22 +106,30 @@ def _corner_tangents(mesh: Mesh) -> tuple[Tensor, Tensor]:
     direction = along[:, 0] * across[:, 1, 1:] - along[:, 1] * across[:, 0, 1:]
     direction = torch.where(area[:, None] == 0, 0.0, direction * handedness[:, None])
     normals = mesh.normals.double()[mesh.normal_faces]
-    flat = direction[:, None] - normals * (direction[:, None] * normals).sum(2, keepdim=True)
-    flat = torch.nn.functional.normalize(flat, dim=2) * _angles(corners)[..., None]
-    same = torch.stack(
-        [mesh.faces, mesh.uv_faces, mesh.normal_faces, (area < 0).long()[:, None].expand(-1, 3)], 2
-    )
-    corner = same.view(-1, 4).unique(dim=0, return_inverse=True)[1]
+    ahead, back = (_across(corners.roll(shift, 1) - corners, normals) for shift in (-1, 1))
+    angles = torch.acos((ahead * back).sum(2, keepdim=True).clamp(-1, 1))
+    flat = _across(direction[:, None].expand(-1, 3, -1), normals) * angles
+    ids = [
+        _alike(mesh.vertices)[mesh.faces],
+        _alike(mesh.uv)[mesh.uv_faces],
+        _alike(mesh.normals)[mesh.normal_faces],
+        (area < 0).long()[:, None].expand(-1, 3),
+    ]
+    corner = torch.stack(ids, 2).view(-1, 4).unique(dim=0, return_inverse=True)[1]
     sums = flat.new_zeros(int(corner.max()) + 1, 3).index_add(0, corner, flat.view(-1, 3))
     means = torch.nn.functional.normalize(sums, dim=1)[corner].view(-1, 3, 3)
     return means.float(), handedness.float()
 
 
-def _angles(corners: Tensor) -> Tensor:
-    """Of every face at its corners, float[face, 3]."""
-    ahead = torch.nn.functional.normalize(corners.roll(-1, 1) - corners, dim=2)
-    back = torch.nn.functional.normalize(corners.roll(1, 1) - corners, dim=2)
-    return torch.acos((ahead * back).sum(2).clamp(-1, 1))
+def _across(vectors: Tensor, normals: Tensor) -> Tensor:
+    """Unit vectors, both float[face, 3, 3], in the planes across the normals."""
+    flat = vectors - normals * (vectors * normals).sum(2, keepdim=True)
+    return torch.nn.functional.normalize(flat, dim=2)
+
+
+def _alike(values: Tensor) -> Tensor:
+    """int64[row], equal for equal rows: files may hold a value more than once."""
+    return values.unique(dim=0, return_inverse=True)[1]
 
 
 def _weights(corners: Tensor, positions: Tensor) -> Tensor:
