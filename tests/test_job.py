@@ -69,10 +69,12 @@ class FakeSynthesis:
         self.interrupt = False
         self.resumed_from: list[int | None] = []
         self.uv: list[torch.Tensor] = []
+        self.faces: list[int] = []
 
     def __call__(self, mesh, denoiser, settings, folder, progress, original=None, looks=None):
         self.calls += 1
         self.uv.append(mesh.uv)
+        self.faces.append(len(mesh.faces))
         loaded = load_checkpoint(folder)
         self.resumed_from.append(None if loaded is None else loaded[1]["step"])
         if self.interrupt:
@@ -674,7 +676,7 @@ def test_pictures_show_the_object_standing_and_files_as_it_lay(
 ) -> None:
     shown = []
     monkeypatch.setattr(
-        delivery, "preview_png", lambda mesh, colors: shown.append(mesh.vertices) or b""
+        delivery, "preview_png", lambda mesh, colors, reliefs: shown.append(mesh.vertices) or b""
     )
     lying = paint(cube, folder, up="z+", front="x+")
     standing = paint(cube, folder.with_name("standing"))
@@ -701,6 +703,10 @@ def test_a_film_that_cannot_be_written_is_a_warning(cube, folder, synthesis, mon
     assert sorted(contents(folder)) == OUTPUTS and paint(cube, folder).already_painted
 
 
+DISPLACE = {"displace": 0.1, "displace_detail": 0.1}
+NORMAL_MAP = "textures/normal.png"
+
+
 @pytest.fixture
 def refinement(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Lifts every vertex along its normal instead of asking a model; lists the checkpoints."""
@@ -715,15 +721,15 @@ def refinement(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         return displacement
 
     monkeypatch.setattr(displaced, "refine", refine)
-    monkeypatch.setattr(displaced, "shape_png", lambda before, after: b"shape")
+    monkeypatch.setattr(displaced, "shape_png", lambda before, after, normal_maps: b"shape")
     return checkpoints
 
 
 def test_a_displaced_mesh_is_painted_written_and_reported(
     cube, folder, synthesis, refinement
 ) -> None:
-    result = paint(cube, folder, displace=0.1)
-    assert sorted(contents(folder)) == sorted([*OUTPUTS, "shape.png"])
+    result = paint(cube, folder, **DISPLACE)
+    assert sorted(contents(folder)) == sorted([*OUTPUTS, "shape.png", NORMAL_MAP])
     assert refinement == [folder / "unfinished" / "shape.safetensors"]
     shape = result.report["shape"]
     # tanh(1/2) of the limit, for every vertex; the cube's radius is the root of 3.
@@ -735,8 +741,47 @@ def test_a_displaced_mesh_is_painted_written_and_reported(
     damage = result.report["damage"]["cube.obj"]
     assert damage["max_position_delta"] == pytest.approx(side / 2 - 1, rel=1e-3)
     assert damage["max_displaced_position_delta"] < 1e-6
-    assert any("subdivide it" in warning for warning in result.report["warnings"])
+    assert shape["faces_worked_on"] > 100 * result.report["input"]["triangles"]
     assert cube.read_text() == cube_obj()
+
+
+def test_relief_finer_than_the_faces_comes_as_a_normal_map(
+    cube, folder, synthesis, monkeypatch
+) -> None:
+    """Ramps up and down across the sides: the corners of the cube show nothing of it."""
+
+    def refine(mesh, denoiser, settings, path, progress):
+        displacement = Displacement(mesh, settings.displace, settings.displace_detail)
+        with torch.no_grad():
+            waves = torch.cos(12 * displacement.rest).prod(1, keepdim=True)
+            displacement.heights.copy_(0.02 * waves)
+        return displacement
+
+    monkeypatch.setattr(displaced, "refine", refine)
+    monkeypatch.setattr(displaced, "shape_png", lambda before, after, normal_maps: b"shape")
+    result = paint(cube, folder, **DISPLACE)
+    assert result.report["shape"]["max_displacement"] < 0.003
+    assert result.report["outputs"]["normal"] == NORMAL_MAP
+    normals = np.asarray(Image.open(folder / NORMAL_MAP)) / 255 * 2 - 1
+    assert normals[..., 2].min() < 0.99 and normals[..., 2].mean() > 0.95
+    assert abs(normals[..., :2].mean()) < 0.02
+    tree = trimesh.load(result.glb, force="mesh").visual.material
+    assert np.array_equal(
+        np.asarray(tree.normalTexture), np.asarray(Image.open(folder / NORMAL_MAP))
+    )
+    assert "\nvn " in (folder / "cube.obj").read_text()
+    # What is painted has the relief: 12 triangles could not show it.
+    assert synthesis.faces[-1] == result.report["shape"]["faces_worked_on"]
+
+
+def test_faces_that_are_small_enough_need_no_normal_map(
+    tmp_path, folder, synthesis, refinement
+) -> None:
+    path = tmp_path / "ball.obj"
+    trimesh.creation.icosphere(subdivisions=1).export(path)
+    result = paint(path, folder, displace=0.1, displace_detail=1.0)
+    assert result.report["shape"]["faces_worked_on"] == 80
+    assert "normal" not in result.report["outputs"] and not (folder / NORMAL_MAP).exists()
 
 
 def test_without_displacement_nothing_is_refined(cube, folder, synthesis, refinement) -> None:
@@ -748,17 +793,17 @@ def test_a_displaced_mesh_whose_painting_is_interrupted_keeps_its_refinement(
 ) -> None:
     synthesis.interrupt = True
     with pytest.raises(KeyboardInterrupt):
-        paint(cube, folder, displace=0.1)
+        paint(cube, folder, **DISPLACE)
     assert (folder / "unfinished" / "shape.safetensors").read_bytes() == b"checkpoint"
     synthesis.interrupt = False
-    paint(cube, folder, displace=0.1)
+    paint(cube, folder, **DISPLACE)
     assert not (folder / "unfinished").exists()
 
 
 def test_another_displacement_is_another_painting(cube, folder, synthesis, refinement) -> None:
     paint(cube, folder)
     with pytest.raises(TexcsdError, match=r"displace was 0\.0, now 0\.1"):
-        paint(cube, folder, displace=0.1)
+        paint(cube, folder, **DISPLACE)
 
 
 def test_instances_are_not_displaced_and_nothing_is_written(
@@ -771,7 +816,7 @@ def test_instances_are_not_displaced_and_nothing_is_written(
     path = tmp_path / "boxes.glb"
     scene.export(path)
     with pytest.raises(TexcsdError, match="cannot be displaced: it has instances"):
-        paint(path, folder, displace=0.1)
+        paint(path, folder, **DISPLACE)
     assert not folder.exists()
 
 
@@ -800,7 +845,8 @@ def test_a_reshaped_mesh_is_unwrapped_painted_written_and_reported(
     cube, folder, synthesis, reshaping
 ) -> None:
     result = paint(cube, folder, **RESHAPE)
-    assert sorted(contents(folder)) == sorted([*OUTPUTS, "shape.png"])
+    assert sorted(contents(folder)) == sorted([*OUTPUTS, "shape.png", NORMAL_MAP])
+    assert f"norm {NORMAL_MAP}" in (folder / "cube.mtl").read_text().splitlines()
     shape = result.report["shape"]
     assert shape["watertight"] and shape["components"] == 1 and shape["genus"] == 0
     for path in (result.glb, folder / "cube.obj"):

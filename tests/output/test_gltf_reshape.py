@@ -14,6 +14,8 @@ from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_document import open_document
 from texcsd.geometry.mesh import Mesh, load_mesh
 from texcsd.output.damage import measure_damage
+from texcsd.output.gltf_damage import compare_gltf
+from texcsd.output.gltf_patch import patch_gltf, with_own_normals
 from texcsd.output.gltf_reshape import only_reshaped, reshape_gltf
 from texcsd.output.mesh_files import mesh_file_contents
 
@@ -108,3 +110,68 @@ def test_skins_and_instances_are_refused(tmp_path: Path) -> None:
     path = write(posed(scale=[1, 1, 0]), tmp_path)
     with pytest.raises(DamagedFileError, match="flattens"):
         reshape_gltf(open_document(path), load_mesh(path))
+
+
+def with_map(path: Path, tmp_path: Path, **more) -> tuple[Path, Mesh, Mesh]:
+    mesh = load_mesh(path)
+    shape, out = displaced(mesh), tmp_path / "out" / path.name
+    out.parent.mkdir()
+    content = mesh_file_contents(
+        path, mesh, True, {0: b"\x89PNG"}, NAMES | {"mesh": path.name}, shape=shape, **more
+    )
+    out.write_bytes(content["mesh"])
+    return out, mesh, shape
+
+
+def test_a_normal_map_is_looked_up_as_the_texture_and_counted_as_allowed(tmp_path: Path) -> None:
+    path = write(posed(), tmp_path)
+    assert with_own_normals(open_document(path), load_mesh(path)) == set()
+    out, mesh, shape = with_map(path, tmp_path, normal_maps={0: b"\x89PNGnormal"})
+    assert measure_damage(path, out, mesh, True, shape)["normal_maps_added"] == 1
+    document = open_document(out)
+    (material,) = document.tree["materials"]
+    color, relief = (
+        document.tree["textures"][number["index"]]
+        for number in (material["pbrMetallicRoughness"]["baseColorTexture"],
+                       material["normalTexture"])
+    )  # fmt: skip
+    assert color["sampler"] != relief["sampler"]
+    image = document.tree["images"][relief["source"]]
+    assert image["name"] == "normal" and document.view(image["bufferView"]) == b"\x89PNGnormal"
+
+
+def test_a_normal_map_that_was_not_asked_for_is_damage(tmp_path: Path) -> None:
+    scene = posed()
+    scene.tree["meshes"][0]["primitives"][0]["material"] = scene.add("materials", {"name": "a"})
+    path = write(scene, tmp_path)
+    before, out = open_document(path), tmp_path / "out"
+    out.mkdir()
+    mesh = load_mesh(path)
+    after = patch_gltf(before, mesh, {0: b"\x89PNG"}, "a", normal_maps={0: b"\x89PNG"})
+    assert compare_gltf(before, after, mesh, reshaped=True)["materials"]
+    assert not compare_gltf(before, after, mesh)["materials"]
+    after.tree["materials"][0]["normalTexture"]["index"] = -1
+    assert not compare_gltf(before, after, mesh, reshaped=True)["materials"]
+
+
+def test_a_normal_map_tangents_or_a_transform_of_the_input_leave_no_place_for_another(
+    tmp_path: Path,
+) -> None:
+    scene = posed()
+    primitive = scene.tree["meshes"][0]["primitives"][0]
+    tangents = scene.array(np.tile(np.float32([1, 0, 0, 1]), (8, 1)), 5126, "VEC4")
+    transform = {"extensions": {"KHR_texture_transform": {"rotation": 1.0}}}
+    texture = {"pbrMetallicRoughness": {"baseColorTexture": {"index": 0} | transform}}
+    mesh = load_mesh(write(scene, tmp_path))
+    for material, attributes in (
+        ({"normalTexture": {"index": 0}}, {}),
+        ({}, {"TANGENT": tangents}),
+        (texture, {}),
+    ):
+        document = open_document(write(scene, tmp_path))
+        document.tree["materials"] = [material]
+        changed = document.tree["meshes"][0]["primitives"][0]
+        changed["material"] = 0
+        changed["attributes"] |= attributes
+        assert with_own_normals(document, mesh) == {0}
+    assert "TANGENT" not in primitive["attributes"]
