@@ -18,7 +18,7 @@ from texcsd import __version__
 from texcsd.batching.command import EPILOG as BATCH_EPILOG
 from texcsd.batching.command import add_batch_arguments, run_batch
 from texcsd.errors import TexcsdError
-from texcsd.settings import EditSettings, Option, chosen_settings, options
+from texcsd.settings import CHECKED, EditSettings, Option, chosen_settings, options
 
 if TYPE_CHECKING:
     from texcsd.job import PaintResult
@@ -148,7 +148,7 @@ def _check(parsed: argparse.Namespace) -> None:
     from texcsd.checking.check import check
     from texcsd.checking.table import check_table
 
-    given = {} if parsed.texture_size is None else {"texture_size": parsed.texture_size}
+    given = {name: value for name in CHECKED if (value := getattr(parsed, name)) is not None}
     result = check(parsed.mesh, parsed.output, **given)
     if parsed.json:
         print(json.dumps(result.report, indent=2))
@@ -285,7 +285,7 @@ def _add_check_arguments(check: argparse.ArgumentParser) -> None:
         help="Write report.json, orbit.png, coverage.png and uv_layout.png there.",
     )
     for option in options():
-        if option.name == "texture_size":
+        if option.name in CHECKED:
             _add_option(check, option)
     check.add_argument(
         "--json", action="store_true", help="The report as JSON instead of a table, and no more."

@@ -18,7 +18,7 @@ from texcsd.canvas import Canvas
 from texcsd.geometry.displacement import Displacement
 from texcsd.geometry.gltf_document import open_document
 from texcsd.geometry.mesh import Mesh, bounding_sphere, enclosed_volume
-from texcsd.geometry.subdivision import Subdivision, subdivide
+from texcsd.geometry.subdivision import MOST_FACES, Subdivision, subdivide
 from texcsd.geometry.upright import turn_mesh, upright_rotation
 from texcsd.guidance.score import Denoiser
 from texcsd.output.gltf_patch import with_own_normals
@@ -29,8 +29,8 @@ from texcsd.refinement import refine
 from texcsd.rendering.outlines import outline_overlap
 from texcsd.settings import PaintSettings
 
-MOST_FACES = 80_000
-"""That a mesh is cut into; more would make steps slow."""
+LONGEST_EDGE = 1.5
+"""Of the faces that relief is worked out on, in sizes of its finest detail."""
 MOST_SHARED = 0.01
 """Of a texture that gets a normal map, what several faces may show: their relief differs."""
 
@@ -74,7 +74,7 @@ def plan_relief(mesh_path: Path, canvas: Canvas, fitted: Mesh, settings: PaintSe
         fitted: Its mesh, fitted to the unit sphere.
         settings: Everything the user chose.
     """
-    subdivision = subdivide(fitted, settings.displace_detail, MOST_FACES)
+    subdivision = subdivide(fitted, LONGEST_EDGE * settings.displace_detail)
     if len(subdivision.parents) == len(fitted.faces):
         return Relief(subdivision, [], [])
     numbers, warnings = list(range(len(canvas.slots))), []

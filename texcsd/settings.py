@@ -28,6 +28,11 @@ LARGEST_TEXTURE = 8192
 """Texels per side."""
 RESOLUTIONS = (32, 64, 128, 256)
 """Of deep marching tetrahedra."""
+CHECKED = (
+    "texture_size", "steps", "views", "displace", "displace_steps", "displace_detail", "dmtet",
+    "dmtet_resolution", "dmtet_steps", "target_faces",
+)  # fmt: skip
+"""Settings of a painting that `check` counts in."""
 
 
 @dataclass(frozen=True)

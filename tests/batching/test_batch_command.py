@@ -38,6 +38,20 @@ def test_bad_rows_are_listed_and_nothing_is_begun(assets, tmp_path, synthesis, c
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_counts_the_steps_of_the_shape(assets, tmp_path, synthesis, capsys) -> None:
+    words = ["batch", str(assets), "--prompt", "gold", "-o", str(tmp_path / "out"), "--dry-run"]
+    words += ["--exclude", "points.obj"]
+
+    def seconds() -> float:
+        minutes, _, rest = capsys.readouterr().out.splitlines()[0].split()[0].partition(":")
+        return 60 * int(minutes) + int(rest)
+
+    assert main(words) == 0
+    plain = seconds()
+    assert main([*words, "--displace", "0.03"]) == 0
+    assert seconds() > plain + 15
+
+
 def test_a_dry_run_checks_meshes_tells_times_and_writes_nothing(
     assets, tmp_path, synthesis, capsys
 ) -> None:

@@ -72,6 +72,8 @@ SCHEMA = {
         "reason": str,
         "textures": int,
         "warnings": list,
+        "shape_steps": int,
+        "seen_area": float,
         "steps": int,
         "views": int,
         "seconds": float,

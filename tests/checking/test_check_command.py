@@ -44,6 +44,22 @@ def test_the_table_says_what_is_there_and_what_painting_would_do(cube: Path, cap
     assert "problems" not in output and "notes" not in output
 
 
+@pytest.mark.parametrize("stage", [["--displace", "0.03"], ["--dmtet", "--dmtet-steps", "100"]])
+def test_the_stage_for_the_shape_is_counted_in(cube: Path, stage: list[str], capsys):
+    assert main(["check", str(cube), *stage]) == 0
+    assert "100 steps of the shape and 150 steps of 6 views" in capsys.readouterr().out
+    options = {"displace": 0.03} if "--displace" in stage else {"dmtet": True, "dmtet_steps": 100}
+    with_shape = texcsd.check(cube, **options).report["painting"]["seconds"]
+    assert with_shape > texcsd.check(cube).report["painting"]["seconds"] + 15
+
+
+def test_what_makes_no_difference_is_no_option_of_check(cube: Path, capsys):
+    with pytest.raises(TypeError, match="no option guidance"):
+        texcsd.check(cube, guidance="sds")
+    assert main(["check", str(cube), "--displace", "7"]) == 1
+    assert "displace is 7.0; choose a number from 0.0 to 0.1" in capsys.readouterr().err
+
+
 def test_problems_and_notes_are_listed(flawed: Path, capsys):
     assert main(["check", str(flawed)]) == 0
     lines = capsys.readouterr().out.splitlines()

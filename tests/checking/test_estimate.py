@@ -2,7 +2,8 @@
 
 import pytest
 
-from texcsd.checking.estimate import estimate_painting
+from texcsd.checking.estimate import estimate_job, estimate_painting
+from texcsd.settings import PaintSettings
 
 # triangles, steps, views, texture size, unwrapped; seconds and GiB measured.
 RUNS = [
@@ -60,3 +61,35 @@ def test_unwrapping_is_never_longer_than_its_time_limit():
     sizes = 100_000_000, 1, 1, 16
     difference = estimate_painting(*sizes, True).seconds - estimate_painting(*sizes, False).seconds
     assert difference == pytest.approx(120)
+
+
+def job(area=5.0, triangles=5000, **options):
+    return estimate_job(PaintSettings("x", **options), triangles, area, False, 1)
+
+
+def test_without_a_stage_for_the_shape_a_job_is_its_painting():
+    assert job() == estimate_painting(5000, 150, 6, 1024, False)
+
+
+def test_steps_of_the_shape_count_and_so_do_the_small_faces_they_are_taken_on():
+    plain, bent = job().seconds, job(displace=0.03).seconds
+    assert 15 < bent - plain < 60
+    assert job(displace=0.03, displace_steps=200).seconds > bent + 15
+    assert job(displace=0.03, displace_detail=0.015).seconds > bent + 5
+    assert job(displace=0.03, triangles=200_000).seconds > bent + 20
+
+
+def test_a_new_shape_counts_by_its_surface_and_resolution_and_not_by_the_faces_of_the_input():
+    new = job(dmtet=True)
+    assert new.seconds > job(displace=0.03).seconds
+    assert job(dmtet=True, triangles=10**6) == new
+    finer = job(dmtet=True, dmtet_resolution=256)
+    assert finer.seconds > 1.5 * new.seconds and finer.memory_bytes > new.memory_bytes
+    assert job(dmtet=True, area=10.0).seconds > new.seconds
+    assert job(dmtet=True, target_faces=500).seconds < new.seconds
+
+
+def test_the_bunny_of_the_readme_is_within_a_third_of_what_it_took():
+    """Two minutes at 128 layers, beside nothing else; 35,104 triangles were half of those found."""
+    estimate = job(area=5.5, triangles=69_451, dmtet=True, dmtet_strength=0.025)
+    assert estimate.seconds == pytest.approx(120, rel=1 / 3)

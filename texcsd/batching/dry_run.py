@@ -10,7 +10,7 @@ from typing import Any
 from texcsd.batching.records import Job
 from texcsd.batching.worker import State, find_state
 from texcsd.checking.check import check
-from texcsd.checking.estimate import estimate_painting
+from texcsd.checking.estimate import estimate_job
 from texcsd.errors import TexcsdError
 from texcsd.progress import duration
 
@@ -64,9 +64,8 @@ def _forecast(job: Job, state: State, report: dict[str, Any]) -> Forecast:
     settings, triangles = job.settings, report["input"]["triangles"]
     unwraps = settings.unwrap == "always" or report["painting"]["uv"] != "kept"
     textures = report["painting"]["textures"] if settings.per_material != "off" else 1
-    estimate = estimate_painting(
-        triangles, settings.steps, settings.views, settings.texture_size, unwraps, textures
-    )
+    area = report["painting"]["seen_area"]
+    estimate = estimate_job(settings, triangles, area, unwraps, textures)
     seconds = 0.0 if state == "finished" else estimate.seconds
     problems = [problem["text"] for problem in report["problems"]]
     return Forecast(job, state, triangles, seconds, problems)

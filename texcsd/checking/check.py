@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from texcsd import __version__
-from texcsd.checking.estimate import estimate_painting
+from texcsd.checking.estimate import estimate_job
 from texcsd.checking.facts import Facts, gather_facts
 from texcsd.checking.findings import find_notes, find_problems
 from texcsd.checkpoint import write_bytes_atomically
@@ -16,7 +16,7 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry.uv_atlas import warnings_about_uv
 from texcsd.output.check_pictures import coverage_png, orbit_png, uv_layout_png
 from texcsd.report import describe_input, input_sha256
-from texcsd.settings import PaintSettings
+from texcsd.settings import CHECKED, PaintSettings
 
 REPORT = "report.json"
 PICTURES = ("orbit.png", "coverage.png", "uv_layout.png")
@@ -42,8 +42,7 @@ class CheckResult:
 def check(
     mesh_path: str | Path,
     output: str | Path | None = None,
-    *,
-    texture_size: int = PaintSettings.texture_size,
+    **options: Any,
 ) -> CheckResult:
     """Tells what painting a mesh will run into, without painting it.
 
@@ -53,13 +52,16 @@ def check(
         mesh_path: OBJ, GLB, glTF, PLY, STL or OFF. It is only read.
         output: A folder for report.json, orbit.png, coverage.png and, where there are uv to show,
             uv_layout.png.
-        texture_size: Side of the texture in texels, for the density of texels and the estimate.
+        **options: Of the settings of `paint`, those in CHECKED: the texture size, for the density
+            of texels and the estimate, and what the estimate counts in besides.
 
     Raises:
         TexcsdError: The mesh cannot be painted, or the folder not be written to.
     """
     mesh_path = Path(mesh_path)
-    settings = PaintSettings(prompt="check", texture_size=texture_size)
+    if unknown := options.keys() - {*CHECKED}:
+        raise TypeError(f"check has no option {', '.join(sorted(unknown))}")
+    settings = PaintSettings(prompt="check", **options)
     if output is not None:
         _refuse_foreign_files(Path(output))
     sha256 = input_sha256(mesh_path)
@@ -97,7 +99,7 @@ def _report(mesh_path: Path, sha256: str, facts: Facts, settings: PaintSettings)
 
 
 def _painting(facts: Facts, settings: PaintSettings) -> dict[str, Any]:
-    """What painting with the default settings would do."""
+    """What painting would do, with the default settings but for those in CHECKED."""
     plan = facts.textures
     kept = [group for group in plan.groups if group.kept]
     lost = [group for group in plan.groups if not group.kept]
@@ -105,13 +107,9 @@ def _painting(facts: Facts, settings: PaintSettings) -> dict[str, Any]:
         warnings = warnings_about_uv(plan.groups[0].report) if kept else []
     else:
         warnings = [text for group in plan.groups for text in group.warnings]
-    estimate = estimate_painting(
-        len(facts.fitted.faces),
-        settings.steps,
-        settings.views,
-        settings.texture_size,
-        unwrap=bool(lost),
-        textures=plan.texture_count,
+    seen_area = facts.area * (1 - facts.visibility.enclosed_area_fraction)
+    estimate = estimate_job(
+        settings, len(facts.fitted.faces), seen_area, bool(lost), plan.texture_count
     )
     reasons = dict.fromkeys(group.report.reason for group in lost)
     return {
@@ -119,11 +117,19 @@ def _painting(facts: Facts, settings: PaintSettings) -> dict[str, Any]:
         "reason": "; ".join(filter(None, reasons)) or "they are usable",
         "textures": plan.texture_count,
         "warnings": plan.warnings + warnings,
+        "shape_steps": _shape_steps(settings),
+        "seen_area": round(seen_area, 4),
         "steps": settings.steps,
         "views": settings.views,
         "seconds": round(estimate.seconds, 1),
         "memory_bytes": round(estimate.memory_bytes),
     }
+
+
+def _shape_steps(settings: PaintSettings) -> int:
+    if settings.dmtet:
+        return settings.dmtet_steps
+    return settings.displace_steps if settings.displace else 0
 
 
 def _refuse_foreign_files(folder: Path) -> None:

@@ -60,6 +60,8 @@ class Facts:
     """The mesh, fitted to the unit sphere."""
     file: FileSummary
     bounds: Bounds
+    area: float
+    """Of the surface, in squared radii of the object."""
     orientation: Orientation
     surface: SurfaceReport
     uv: UvReport
@@ -90,6 +92,7 @@ def gather_facts(path: Path, texture_size: int, close_up_fraction: float) -> Fac
         fitted=fitted,
         file=summarize_file(path),
         bounds=_bounds(mesh),
+        area=float(face_normals(fitted.vertices.double().numpy(), fitted.faces.numpy())[1].sum()),
         orientation=guess_orientation(mesh),
         surface=inspect_surface(mesh),
         uv=inspect_uv(without_repeats(mesh)),

@@ -98,9 +98,10 @@ def _visibility(visibility: dict[str, Any]) -> str:
 def _painting(painting: dict[str, Any]) -> str:
     minutes, seconds = divmod(round(painting["seconds"]), 60)
     memory = painting["memory_bytes"] / 2**30
+    shape = f"{painting['shape_steps']} steps of the shape and " if painting["shape_steps"] else ""
     return (
         f"the uv are {painting['uv']}: {painting['reason']}; "
-        f"{_count(painting['textures'], 'texture')}; {painting['steps']} steps of "
+        f"{_count(painting['textures'], 'texture')}; {shape}{painting['steps']} steps of "
         f"{painting['views']} views take about {minutes} min {seconds} s on two idle CPU cores, "
         f"{memory:.1f} GiB"
     )

@@ -14,6 +14,8 @@ from torch import Tensor
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.normals import weld_vertices
 
+MOST_FACES = 80_000
+"""Many enough for most relief, and few enough to be rendered again and again."""
 CHILDREN = (
     ((0, 1, 2),),
     ((0, 3, 2), (3, 1, 2)),
@@ -62,7 +64,7 @@ class Subdivision:
         return (sums / totals.clamp(min=1e-30)[:, None]).to(values)
 
 
-def subdivide(mesh: Mesh, longest: float, most_faces: int) -> Subdivision:
+def subdivide(mesh: Mesh, longest: float, most_faces: int = MOST_FACES) -> Subdivision:
     """Halve all edges longer than `longest`, again and again, while there are no more faces.
 
     Args:
