@@ -1,12 +1,13 @@
 """Silhouettes: what they look like, and what they tell of how the image changes with the shape."""
 
+import numpy as np
 import pytest
 import torch
 import trimesh
 
 from texcsd.geometry.edges import find_edges
 from texcsd.rendering import operations
-from texcsd.rendering.antialias import antialias
+from texcsd.rendering.antialias import _silhouettes, _silhouettes_in_torch, antialias
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.shading import downsample
 
@@ -114,3 +115,17 @@ def test_what_reaches_behind_the_eye_or_is_no_number_gives_no_gradient_and_no_er
     clip.requires_grad_()
     coverage(clip, SQUARE_FACES).sum().backward()
     assert clip.grad.abs().nan_to_num(1.0).sum() == 0
+
+
+def test_the_kernel_and_torch_find_the_same_silhouettes():
+    """Of a shape with borders, in views some of which have points behind the eye or no numbers."""
+    ball = trimesh.creation.icosphere(subdivisions=3)
+    edges = find_edges(torch.from_numpy(np.array(ball.faces[:900])))
+    vertices = torch.from_numpy(np.array(ball.vertices)).float()
+    clip_positions = orbit_cameras(4).clip_positions(vertices, 1.0)
+    clip_positions[1, ::7, 3] *= -1
+    clip_positions[2, ::5, 0] = torch.nan
+    expected = _silhouettes_in_torch(clip_positions, edges)
+    found = _silhouettes(clip_positions, edges)
+    assert len(found[0]) > 100
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))

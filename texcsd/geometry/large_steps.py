@@ -15,7 +15,7 @@ from torch import Tensor
 
 GRADIENT_MEMORY, SIZE_MEMORY = 0.9, 0.99
 """Decay of the moments, shorter than usual: the gradients of random views are noisy."""
-TOLERANCE, MOST_ITERATIONS = 1e-3, 500
+TOLERANCE, MOST_ITERATIONS = 1e-2, 500
 """Of the conjugate gradients: residual relative to the right side. A step need not be exact."""
 
 
@@ -64,7 +64,7 @@ class LargeSteps:
         solution = right_side / self._diagonal
         residual = right_side - self._times(solution)
         scaled = residual / self._diagonal
-        direction, product = scaled, (residual * scaled).sum(0)
+        direction, product = scaled.clone(), (residual * scaled).sum(0)
         smallest = TOLERANCE * torch.linalg.vector_norm(right_side, dim=0)
         for _ in range(MOST_ITERATIONS):
             if (torch.linalg.vector_norm(residual, dim=0) <= smallest).all():
@@ -72,12 +72,12 @@ class LargeSteps:
             image = self._times(direction)
             # A column that is solved has no direction left: 0 / 0 would spoil it.
             step = product / (direction * image).sum(0).clamp(min=1e-37)
-            solution = solution + step * direction
-            residual = residual - step * image
-            scaled = residual / self._diagonal
+            solution.addcmul_(step, direction)
+            residual.addcmul_(step, image, value=-1)
+            torch.div(residual, self._diagonal, out=scaled)
             product, before = (residual * scaled).sum(0), product
-            direction = scaled + product / before.clamp(min=1e-37) * direction
+            direction = torch.addcmul(scaled, product / before.clamp(min=1e-37), direction)
         return solution
 
     def _times(self, values: Tensor) -> Tensor:
-        return self._diagonal * values - self._links @ values
+        return torch.addcmul(-(self._links @ values), self._diagonal, values)

@@ -103,11 +103,13 @@ def marching_tetrahedra(
     share = (first / (first - second))[:, None]
     vertices = torch.lerp(positions[ends[:, 0]], positions[ends[:, 1]], share)
     number = crossed.cumsum(0) - 1
-    bits = torch.tensor([1, 2, 4, 8], device=inside.device)
-    case = (inside[grid.tetrahedra] * bits).sum(1)
-    table = _triangles().to(case.device)[case]  # [tetrahedron, 2, 3], -1 for no triangle
-    tetrahedron, triangle = (table[..., 0] >= 0).nonzero(as_tuple=True)
-    edges = grid.edges_of[tetrahedron[:, None], table[tetrahedron, triangle]]
+    bits = torch.tensor([1, 2, 4, 8], dtype=torch.uint8, device=inside.device)
+    case = (inside.to(torch.uint8)[grid.tetrahedra] * bits).sum(1, dtype=torch.uint8)
+    # Most have all their corners on one side.
+    cut = ((case > 0) & (case < 15)).nonzero()[:, 0]
+    table = _triangles().to(case.device)[case[cut].long()]  # [cut, 2, 3], -1 for no triangle
+    which, triangle = (table[..., 0] >= 0).nonzero(as_tuple=True)
+    edges = grid.edges_of[cut[which][:, None], table[which, triangle]]
     return vertices, number[edges]
 
 

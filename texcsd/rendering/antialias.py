@@ -97,6 +97,16 @@ def _find_crossings(clip_positions: Tensor, edges: Edges, height: int, width: in
 
 def _silhouettes(clip_positions: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
     """The view and the edge of every silhouette, int64[silhouette] each."""
+    if clip_positions.device.type == "cpu":
+        from texcsd.rendering.numba_silhouettes import are_silhouettes
+
+        view, edge = are_silhouettes(clip_positions, edges).nonzero(as_tuple=True)
+        return view, edge
+    return _silhouettes_in_torch(clip_positions, edges)
+
+
+def _silhouettes_in_torch(clip_positions: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
+    """The same on any device."""
     points = clip_positions[..., [0, 1, 3]]
     sound = clip_positions.isfinite().all(-1) & (points[..., 2] > 0)
     first, second = points[:, edges.vertices[:, 0]], points[:, edges.vertices[:, 1]]

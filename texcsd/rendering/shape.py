@@ -80,8 +80,8 @@ def render_shape(shape: Shape, cameras: Cameras, height: int, width: int) -> Sha
         triangle_ids=found.triangle_ids.long(),
         positions=image(positions),
         normals=image(normals),
-        uv=image(torch.zeros_like(weights[:, :2])),
-        uv_derivatives=image(torch.zeros(len(face), 4, device=weights.device)),
+        uv=weights.new_zeros(*found.triangle_ids.shape, 2),
+        uv_derivatives=weights.new_zeros(*found.triangle_ids.shape, 4),
         depth=image(_blend(corners[..., 3:].detach(), weights.detach())),
     )
     colors = None
