@@ -34,7 +34,8 @@ class CloseSurface:
         """Unit normals float32[point, 3] of the surface where rays from the points meet it.
 
         Each point looks both ways along its direction, and takes what is nearer of all that faces
-        as it does. Where there is nothing, or only something far away, it takes the nearest point.
+        as it does. Where there is nothing, or only something far away, it takes the nearest point;
+        where that faces the other way, as in crevices, the direction itself.
 
         Args:
             points: float[point, 3].
@@ -59,7 +60,10 @@ class CloseSurface:
             normals = self._interpolated(np.maximum(faces, 0), weights)
             taken = (faces >= 0) & (distance <= nearest) & ((normals * outwards).sum(1) > 0)
             found[taken], nearest[taken] = normals[taken], distance[taken]
-        return torch.from_numpy(found.astype(np.float32)).to(points.device)
+        away = (found * outwards).sum(1, keepdims=True) <= 0
+        return torch.from_numpy(np.where(away, outwards, found).astype(np.float32)).to(
+            points.device
+        )
 
     def _interpolated(self, faces: IntArray, weights: FloatArray) -> FloatArray:
         normals = np.einsum("pc,pcx->px", weights, self._corner_normals[faces])
