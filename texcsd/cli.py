@@ -206,7 +206,7 @@ def _damage_line(files: Collection[dict[str, Any]]) -> str:
     ]
     seams = f"; split at seams: {', '.join(split)}" if split else ""
     positions = "positions were displaced" if displaced else "positions differ"
-    rest = "all else but normals equal" if displaced else "all else equal"
+    rest = "all else but normals and their maps equal" if displaced else "all else equal"
     return f"  read back: {positions} by at most {moved:.2g}, {uv_text}, {rest}{seams}"
 
 

@@ -51,12 +51,12 @@ def bake_normals_by_uv(mesh: Mesh, finer: Mesh, size: int) -> NDArray[np.uint8]:
         As `bake_normals_by_place`.
     """
     surface = rasterize_uv(wrap_uv(finer), size, size)
-    covered = surface.coverage[0, ..., 0] > 0
+    covered, found = surface.coverage[0, ..., 0] > 0, surface.normals[0]
+    del surface  # All else of it is large, too.
 
     def normals(texels: Tensor, points: Tensor, own: Tensor) -> Tensor:
         row, column = texels.unbind(1)
-        there = covered[row, column, None]
-        return torch.where(there, surface.normals[0, row, column], own)
+        return torch.where(covered[row, column, None], found[row, column], own)
 
     return _bake(mesh, size, normals)
 
