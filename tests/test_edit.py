@@ -31,7 +31,9 @@ class FakeSynthesis:
         self.parts: list[str] = []
         self.interrupt = False
 
-    def __call__(self, mesh, denoiser, settings, folder, progress, original=None, looks=None):
+    def __call__(
+        self, mesh, denoiser, settings, folder, progress, original=None, looks=None, watch=None
+    ):
         loaded = load_checkpoint(folder)
         self.resumed_from.append(None if loaded is None else loaded[1]["step"])
         self.started_from.append(original.pixels)

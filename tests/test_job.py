@@ -70,7 +70,9 @@ class FakeSynthesis:
         self.resumed_from: list[int | None] = []
         self.uv: list[torch.Tensor] = []
 
-    def __call__(self, mesh, denoiser, settings, folder, progress, original=None, looks=None):
+    def __call__(
+        self, mesh, denoiser, settings, folder, progress, original=None, looks=None, watch=None
+    ):
         self.calls += 1
         self.uv.append(mesh.uv)
         loaded = load_checkpoint(folder)

@@ -41,6 +41,7 @@ from texcsd.geometry.upright import turn_mesh, upright_rotation
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.hub import progress_shown
 from texcsd.guidance.score import Denoiser
+from texcsd.live_view import LiveView, live_view
 from texcsd.memory import Memory
 from texcsd.new_shape import hold, in_frame_of, make_new_shape
 from texcsd.original import Original, carried_over, read_original, shown_part
@@ -81,6 +82,7 @@ from texcsd.synthesis import (
     takes_negative_prompt,
 )
 
+LIVE_PORT = 8080
 BLANK_PNG = png_bytes(np.zeros((1, 1, 3), np.uint8))
 
 logger = logging.getLogger(__name__)
@@ -142,6 +144,8 @@ def paint(
     overwrite: bool = False,
     quiet: bool = False,
     offline: bool = False,
+    live: bool = False,
+    live_port: int = LIVE_PORT,
     memory: Memory | None = None,
     on_step: Callable[[int], None] | None = None,
     **options: Any,
@@ -158,6 +162,9 @@ def paint(
         overwrite: Delete what texcsd wrote there before, and paint anew.
         quiet: Show no progress.
         offline: Download no model; use what was downloaded before.
+        live: Show the object in a browser while it is painted, at the address that is logged; needs
+            texcsd[live]. The texture is the same bit for bit.
+        live_port: Where on this machine; if it is taken, another one serves.
         memory: Given to every painting of a process, keeps the model and the uv for the next one.
         on_step: Called with the number of steps done, instead of showing progress.
         **options: Any other field of PaintSettings.
@@ -170,7 +177,8 @@ def paint(
     folder = default_folder(mesh_path, prompt) if output is None else Path(output)
     memory = Memory(keep=False) if memory is None else memory
     progress = Progress(settings.steps, quiet) if on_step is None else StepListener(on_step)
-    return _run(mesh_path, settings, folder, overwrite, offline, memory, progress)
+    port = live_port if live else None
+    return _run(mesh_path, settings, folder, overwrite, offline, memory, progress, port)
 
 
 def edit(
@@ -182,6 +190,8 @@ def edit(
     overwrite: bool = False,
     quiet: bool = False,
     offline: bool = False,
+    live: bool = False,
+    live_port: int = LIVE_PORT,
     **options: Any,
 ) -> PaintResult:
     """Changes the base colour that a mesh has, from what one prompt says to what another says.
@@ -196,6 +206,8 @@ def edit(
         overwrite: Delete what texcsd wrote there before, and edit anew.
         quiet: Show no progress.
         offline: Download no model; use what was downloaded before.
+        live: As for `paint`.
+        live_port: As for `paint`.
         **options: Any other field of EditSettings, such as `mask` and `only`.
 
     Raises:
@@ -208,7 +220,8 @@ def edit(
     name = f"{source_prompt} to {prompt}"
     folder = default_folder(mesh_path, name) if output is None else Path(output)
     memory, progress = Memory(keep=False), Progress(settings.steps, quiet)
-    return _run(mesh_path, settings, folder, overwrite, offline, memory, progress)
+    port = live_port if live else None
+    return _run(mesh_path, settings, folder, overwrite, offline, memory, progress, port)
 
 
 def _run(
@@ -219,6 +232,7 @@ def _run(
     offline: bool,
     memory: Memory,
     progress: Progress | StepListener,
+    live_port: int | None,
 ) -> PaintResult:
     started = time.perf_counter()
     request = Request(settings.to_json(), _inputs_sha256(mesh_path, settings))
@@ -227,7 +241,10 @@ def _run(
         if report is not None:
             delete_unfinished(folder)  # Still there if the last process was killed at the very end.
             return PaintResult(folder, report, already_painted=True)
-        report = _paint(folder, mesh_path, settings, request, overwrite, offline, memory, progress)
+        with live_view(live_port) as view:
+            report = _paint(
+                folder, mesh_path, settings, request, overwrite, offline, memory, progress, view
+            )
         report["seconds"]["total"] = round(time.perf_counter() - started, 3)
         text = json.dumps(report, indent=2, ensure_ascii=False)
         write_bytes_atomically(folder / REPORT, f"{text}\n".encode())
@@ -260,6 +277,7 @@ def _paint(
     offline: bool,
     memory: Memory,
     progress: Progress | StepListener,
+    view: LiveView | None,
 ) -> dict[str, Any]:
     """Paints and writes everything but the report, which it returns."""
     mesh_file_names(mesh_path, settings.format)  # One that is not to be had is refused at once.
@@ -333,11 +351,15 @@ def _paint(
         fitted = displaced.fitted
         write_outputs(folder, outputs, {"shape": displaced.picture})
         warnings += _warn(displaced.warnings)
-    shape = displaced.shape if displaced else None
+    shape, rotation = displaced.shape if displaced else None, upright_rotation(*settings.axes)
+    upright = turn_mesh(fitted, rotation)
+    if view is not None:
+        view.begin(upright, canvas.looks, settings.steps, f"{mesh_path.name}: {settings.prompt}")
+    watch = None if view is None else view.update
     with progress:
         checkpoints, looks = folder / UNFINISHED, texture_maps(canvas.looks, device)
         result = synthesize(
-            fitted.to(device), denoiser, settings, checkpoints, progress, start, looks
+            fitted.to(device), denoiser, settings, checkpoints, progress, start, looks, watch
         )
     warnings += _warn([text for text in result.warnings if text not in warnings])
     del denoiser  # Free its memory: baking at a large texture size needs it.
@@ -354,14 +376,14 @@ def _paint(
     mesh_files = canvas_files(source, canvas, pngs, outputs, edited, shape)
     write_outputs(folder, outputs, mesh_files)
     copy_kept_files(folder, canvas, outputs)
-    names, rotation = [outputs[key] for key in mesh_files], upright_rotation(*settings.axes)
+    names = [outputs[key] for key in mesh_files]
     compared, uv_kept = (whole_mesh, True) if edited else (mesh, canvas.uv_kept)
     damage = read_damage(folder, names, source, compared, uv_kept, shape)
     warnings += _warn(
         write_pictures(
             folder,
             outputs,
-            turn_mesh(fitted, rotation),
+            upright,
             turn_mesh(shape or mesh, rotation),
             pictures,
             pngs,

@@ -42,7 +42,6 @@ COLLECTIONS = (
     "https://github.com/syoyo/tinygltf",
     "https://github.com/tinyobjloader/tinyobjloader",
     "https://github.com/gltf-rs/gltf",
-    "https://github.com/vpenades/SharpGLTF",
     "https://github.com/needle-tools/UnityGLTF-Interactivity-Sample-Assets",
 )
 EXTENSIONS = (".obj", ".glb", ".gltf", ".ply", ".stl", ".off")
