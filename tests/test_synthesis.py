@@ -461,7 +461,7 @@ def original_texture(may_change=None, size=32):
     pixels = np.full((size, size, 3), (220, 40, 40), np.uint8)
     pixels[:, size // 4 : size // 2] = (40, 40, 220)
     may_change = np.ones((size, size), bool) if may_change is None else may_change
-    return Original(pixels, None, may_change, (0,), [])
+    return Original(pixels, None, may_change, np.ones(len(sphere_mesh().faces), bool), (), [])
 
 
 def edit(folder, original, progress=None, source="red", target="green", **options):

@@ -36,7 +36,7 @@ from texcsd.delivery import (
 from texcsd.displaced import displace
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import files_beside
-from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
+from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh, with_faces
 from texcsd.geometry.upright import turn_mesh, upright_rotation
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.hub import progress_shown
@@ -44,7 +44,7 @@ from texcsd.guidance.score import Denoiser
 from texcsd.live_view import LiveView, live_view
 from texcsd.memory import Memory
 from texcsd.new_shape import hold, in_frame_of, make_new_shape
-from texcsd.original import Original, carried_over, read_original, shown_part
+from texcsd.original import Original, carried_over, read_original
 from texcsd.output.bake import TextureMaps, bake_texture, bake_textures
 from texcsd.output.gltf import png_bytes
 from texcsd.output.mesh_files import mesh_file_names
@@ -291,7 +291,6 @@ def _paint(
         original = read_original(mesh_path, mesh, size, mask, only)
         warnings += _warn(original.warnings)
         settings = dataclasses.replace(settings, texture_size=original.size)
-        mesh = shown_part(mesh, original)
     choices = (
         settings.model,
         device,
@@ -325,7 +324,9 @@ def _paint(
     laid_out = unfinished is not None and bool(unfinished.atlas)
     if unfinished is None or not laid_out:
         made_from = (request.input_sha256, *_layout_choices(settings))
-        unfinished = memory.recall("atlas", made_from, lambda: lay_out(source, mesh, settings))
+        unfinished = memory.recall(
+            "atlas", made_from, lambda: lay_out(source, mesh, settings, original)
+        )
     canvas = make_canvas(source, mesh, unfinished)
     mesh = canvas.mesh
     outputs = output_names(mesh_path, settings, canvas)
@@ -372,13 +373,15 @@ def _paint(
             " paint anew with --overwrite"
         )
     pictures = canvas.looks | {number: maps.base_color for number, maps in enumerate(baked)}
-    pngs = {number: png_bytes(with_alpha(p, original)) for number, p in pictures.items()}
+    pngs = {
+        number: png_bytes(with_alpha(picture, original) if number >= 0 else picture)
+        for number, picture in pictures.items()
+    }
     mesh_files = canvas_files(source, canvas, pngs, outputs, edited, shape)
     write_outputs(folder, outputs, mesh_files)
     copy_kept_files(folder, canvas, outputs)
     names = [outputs[key] for key in mesh_files]
-    compared, uv_kept = (whole_mesh, True) if edited else (mesh, canvas.uv_kept)
-    damage = read_damage(folder, names, source, compared, uv_kept, shape)
+    damage = read_damage(folder, names, source, mesh, canvas.uv_kept, shape)
     warnings += _warn(
         write_pictures(
             folder,
@@ -443,8 +446,9 @@ def _begin(
 def _bake(fitted: Mesh, result: SynthesisResult, original: Original | None) -> list[TextureMaps]:
     if original is None:
         return bake_textures(fitted, result.base_color_maps, result.seen)
-    only = result.base_color_maps[0], result.seen[0]
-    return [bake_texture(fitted, *only, original.pixels, original.may_change)]
+    part = with_faces(fitted, fitted.texture_numbers() == 0)
+    learned = result.base_color_maps[0], result.seen[0]
+    return [bake_texture(part, *learned, original.pixels, original.may_change)]
 
 
 def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:
