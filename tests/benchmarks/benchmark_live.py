@@ -65,6 +65,7 @@ def processor_time(mesh: Path, steps: int, memory: Memory, port: int | None) -> 
 def look(port: int) -> None:
     """Read what a browser would be sent."""
     import viser  # pyright: ignore[reportMissingImports]
+    from websockets.exceptions import ConnectionClosed  # pyright: ignore[reportMissingImports]
     from websockets.sync.client import connect  # pyright: ignore[reportMissingImports]
 
     while True:
@@ -74,7 +75,7 @@ def look(port: int) -> None:
             with connect(address, subprotocols=protocols, max_size=None) as connection:
                 while True:
                     connection.recv()
-        except OSError:
+        except (OSError, ConnectionClosed):
             time.sleep(0.2)
 
 
