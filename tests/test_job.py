@@ -676,7 +676,7 @@ def test_pictures_show_the_object_standing_and_files_as_it_lay(
 ) -> None:
     shown = []
     monkeypatch.setattr(
-        delivery, "preview_png", lambda mesh, colors: shown.append(mesh.vertices) or b""
+        delivery, "preview_png", lambda mesh, *_: shown.append(mesh.vertices) or b""
     )
     lying = paint(cube, folder, up="z+", front="x+")
     standing = paint(cube, folder.with_name("standing"))

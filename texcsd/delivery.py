@@ -166,8 +166,9 @@ def write_pictures(
         name: Of the object.
     """
     frames, warnings = turntable_frames(fitted, base_colors), []
+    names = {number: Path(outputs[texture_key(number)]).stem for number in pngs if number >= 0}
     pictures = {texture_key(number): png for number, png in pngs.items() if number >= 0} | {
-        "preview": preview_png(fitted, base_colors),
+        "preview": preview_png(fitted, base_colors, names),
         "turntable": turntable_gif(frames),
         "viewer": viewer_html(mesh, base_colors, name),
     }
