@@ -49,6 +49,7 @@ from texcsd.output.bake import TextureMaps, bake_texture, bake_textures
 from texcsd.output.gltf import png_bytes
 from texcsd.output.mesh_files import mesh_file_names
 from texcsd.output.preview import texture_maps
+from texcsd.output.seam_blending import blend_seams
 from texcsd.output.seams import measure_seams
 from texcsd.output.viewer import three_js
 from texcsd.progress import Progress, StepListener
@@ -445,10 +446,12 @@ def _begin(
 
 def _bake(fitted: Mesh, result: SynthesisResult, original: Original | None) -> list[TextureMaps]:
     if original is None:
-        return bake_textures(fitted, result.base_color_maps, result.seen)
+        baked = bake_textures(fitted, result.base_color_maps, result.seen)
+        return blend_seams(fitted, baked)
     part = with_faces(fitted, fitted.texture_numbers() == 0)
     learned = result.base_color_maps[0], result.seen[0]
-    return [bake_texture(part, *learned, original.pixels, original.may_change)]
+    baked = bake_texture(part, *learned, original.pixels, original.may_change)
+    return blend_seams(fitted, [baked], original.may_change)
 
 
 def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:

@@ -76,7 +76,7 @@ def bake_texture(
     changed = texels.covered if may_change is None else texels.covered & may_change
     unseen = changed & ~seen.cpu().numpy()
     filled = _continue_seen_surface(colors, replace(texels, covered=changed), unseen)
-    base_color = _pad_charts(np.rint(np.clip(filled, 0, 1) * 255).astype(np.uint8), texels.covered)
+    base_color = pad_charts(np.rint(np.clip(filled, 0, 1) * 255).astype(np.uint8), texels.covered)
     if original is not None and may_change is not None:
         base_color = np.where(may_change[..., None], base_color, original)
     return TextureMaps(
@@ -170,7 +170,7 @@ def _unfold(
     return np.where(cosine > -0.9, turned, vectors)
 
 
-def _pad_charts(base_color: NDArray[np.uint8], covered: BoolArray) -> NDArray[np.uint8]:
+def pad_charts(base_color: NDArray[np.uint8], covered: BoolArray) -> NDArray[np.uint8]:
     """Fill every texel outside the charts with the nearest one inside."""
     if not covered.any() or covered.all():
         return base_color
