@@ -2,7 +2,7 @@
 
 import pytest
 
-from texcsd.checking.estimate import estimate_painting
+from texcsd.checking.estimate import estimate_latent_painting, estimate_painting
 
 # triangles, steps, views, texture size, unwrapped; seconds and GiB measured.
 RUNS = [
@@ -60,3 +60,11 @@ def test_unwrapping_is_never_longer_than_its_time_limit():
     sizes = 100_000_000, 1, 1, 16
     difference = estimate_painting(*sizes, True).seconds - estimate_painting(*sizes, False).seconds
     assert difference == pytest.approx(120)
+
+
+@pytest.mark.parametrize(("views", "step", "gibibytes"), [(1, 0.123, 6.1), (4, 0.305, 6.6)])
+def test_a_latent_model_takes_what_one_of_its_size_was_measured_to_take(views, step, gibibytes):
+    on_cpu = estimate_painting(10_000, 1, views, 512, False)
+    estimate = estimate_latent_painting(on_cpu, 1000, views)
+    assert estimate.seconds - on_cpu.seconds == pytest.approx(1000 * step, rel=0.02)
+    assert estimate.memory_bytes / 2**30 == pytest.approx(gibibytes, rel=0.02)

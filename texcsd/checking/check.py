@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from texcsd import __version__
-from texcsd.checking.estimate import estimate_painting
+from texcsd.checking.estimate import estimate_latent_painting, estimate_painting
 from texcsd.checking.facts import Facts, gather_facts
 from texcsd.checking.findings import find_notes, find_problems
 from texcsd.checkpoint import write_bytes_atomically
@@ -105,14 +105,18 @@ def _painting(facts: Facts, settings: PaintSettings) -> dict[str, Any]:
         warnings = warnings_about_uv(plan.groups[0].report) if kept else []
     else:
         warnings = [text for group in plan.groups for text in group.warnings]
-    estimate = estimate_painting(
-        len(facts.fitted.faces),
-        settings.steps,
-        settings.views,
-        settings.texture_size,
-        unwrap=bool(lost),
-        textures=plan.texture_count,
+    embedded, one_step = (
+        estimate_painting(
+            len(facts.fitted.faces),
+            steps,
+            settings.views,
+            settings.texture_size,
+            unwrap=bool(lost),
+            textures=plan.texture_count,
+        )
+        for steps in (settings.steps, 1)
     )
+    latent = estimate_latent_painting(one_step, settings.steps, settings.views)
     reasons = dict.fromkeys(group.report.reason for group in lost)
     return {
         "uv": "unwrapped" if not kept else "partly kept" if lost else "kept",
@@ -121,8 +125,19 @@ def _painting(facts: Facts, settings: PaintSettings) -> dict[str, Any]:
         "warnings": plan.warnings + warnings,
         "steps": settings.steps,
         "views": settings.views,
-        "seconds": round(estimate.seconds, 1),
-        "memory_bytes": round(estimate.memory_bytes),
+        "seconds": round(embedded.seconds, 1),
+        "memory_bytes": round(embedded.memory_bytes),
+        "models": {
+            name: {
+                "on": device,
+                "seconds": round(estimate.seconds, 1),
+                "memory_bytes": round(estimate.memory_bytes),
+            }
+            for name, device, estimate in (
+                ("embedded", "two idle CPU cores", embedded),
+                ("stable-diffusion-1.5", "an H100", latent),
+            )
+        },
     }
 
 
