@@ -34,7 +34,9 @@ def color_of(number: int) -> np.ndarray:
 class FakeSynthesis:
     looks: dict
 
-    def __call__(self, mesh, denoiser, settings, folder, progress, original=None, looks=None):
+    def __call__(
+        self, mesh, denoiser, settings, folder, progress, original=None, looks=None, watch=None
+    ):
         self.looks = looks
         colors = [torch.tensor(color_of(n)) / 255 for n in range(1 + mesh.texture_numbers().max())]
         maps = [color.float().expand(1, SIZE, SIZE, 3) for color in colors]

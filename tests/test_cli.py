@@ -66,7 +66,7 @@ def paint(monkeypatch: pytest.MonkeyPatch) -> FakePaint:
 def test_without_options_the_defaults_are_those_of_the_settings(paint: FakePaint) -> None:
     assert main(["paint", "cube.obj", "gold"]) == 0
     assert paint.arguments == (Path("cube.obj"), "gold", None)
-    assert paint.options == {"overwrite": False, "quiet": False, "offline": False}
+    assert paint.options == dict.fromkeys(["overwrite", "quiet", "offline", "live"], False)
 
 
 @pytest.mark.parametrize("separator", ["-", "_"])
@@ -101,7 +101,8 @@ def test_options_may_stand_anywhere(paint: FakePaint) -> None:
     words = ["paint", "--seed", "3", "cube.obj", "-o", "out_dir", "gold", "--overwrite", "--quiet"]
     assert main([*words, "--offline"]) == 0
     assert paint.arguments == (Path("cube.obj"), "gold", Path("out_dir"))
-    assert paint.options == {"seed": 3, "overwrite": True, "quiet": True, "offline": True}
+    switches = dict.fromkeys(["overwrite", "quiet", "offline"], True) | {"live": False}
+    assert paint.options == switches | {"seed": 3}
 
 
 def test_a_prompt_after_two_hyphens_stays_as_it_is(paint: FakePaint) -> None:
@@ -223,13 +224,24 @@ def test_help_shows_every_option_and_its_default(capsys) -> None:
     assert "--texture-size N Width and height of the texture, in texels. (default: 1024)" in text
 
 
+def test_the_live_view_and_its_port_reach_painting(paint: FakePaint, capsys) -> None:
+    assert main(["paint", "cube.glb", "gold", "--live", "--live-port", "9000"]) == 0
+    assert (paint.options["live"], paint.options["live_port"]) == (True, 9000)
+    assert main(["paint", "cube.glb", "gold", "--live"]) == 0
+    assert paint.options["live"] is True and "live_port" not in paint.options
+    capsys.readouterr()
+    assert main(["paint", "cube.glb", "gold", "--live-port", "9000"]) == 1
+    assert "add --live" in capsys.readouterr().err
+
+
 EDIT = ["edit", "cube.glb", "--from", "brick", "--to", "wood"]
 
 
 def test_edit_takes_both_prompts_and_leaves_the_rest_to_the_settings(edit: FakePaint) -> None:
     assert main([*EDIT, "-o", "out", "--only", "seat"]) == 0
     assert edit.arguments == (Path("cube.glb"), "brick", "wood", Path("out"))
-    assert edit.options == {"overwrite": False, "quiet": False, "offline": False, "only": "seat"}
+    switches = dict.fromkeys(["overwrite", "quiet", "offline", "live"], False)
+    assert edit.options == switches | {"only": "seat"}
 
 
 def test_every_setting_of_editing_is_an_option(edit: FakePaint) -> None:

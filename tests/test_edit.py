@@ -29,13 +29,17 @@ class FakeSynthesis:
         self.started_from: list[np.ndarray] = []
         self.resumed_from: list[int | None] = []
         self.parts: list[str] = []
+        self.looks: dict[int, tuple[int, int]] = {}
         self.interrupt = False
 
-    def __call__(self, mesh, denoiser, settings, folder, progress, original=None, looks=None):
+    def __call__(
+        self, mesh, denoiser, settings, folder, progress, original=None, looks=None, watch=None
+    ):
         loaded = load_checkpoint(folder)
         self.resumed_from.append(None if loaded is None else loaded[1]["step"])
         self.started_from.append(original.pixels)
         self.parts = [part.name for part in mesh.parts]
+        self.looks = {number: (*look.shape[1:3],) for number, look in looks.items()}
         if self.interrupt:
             save_checkpoint(folder, {"x": torch.zeros(1)}, {"step": 7})
             raise KeyboardInterrupt
@@ -122,7 +126,10 @@ def test_only_the_named_material_of_several_gets_another_texture(
 ) -> None:
     path = write_glb(tmp_path / "mesh.glb", {"left": picture(), "right": picture(16)})
     result = edit(path, folder, only="right stuff")
-    assert synthesis.parts == ["right"]
+    # The other part is in view as it is.
+    assert synthesis.parts == ["left", "right"] and synthesis.looks == {-2 - 0: (SIZE, SIZE)}
+    assert result.base_color.name == "right_stuff.png"
+    assert result.report["textures"][0]["materials"] == ["right stuff"]
     before, after = gltf_tree(path), gltf_tree(result.glb)
     names = [material["name"] for material in before["materials"]]
     left, right = names.index("left stuff"), names.index("right stuff")
@@ -152,6 +159,30 @@ def test_an_obj_comes_back_as_obj_and_glb(tmp_path, folder, synthesis) -> None:
     texture = written(result)
     np.testing.assert_array_equal(texture[:, SIZE // 2 :], np.asarray(picture())[:, SIZE // 2 :])
     assert (texture[:, : SIZE // 2] == BLUE).all()
+
+
+def test_one_of_several_textures_of_an_obj_is_edited_and_the_others_come_along(
+    tmp_path, folder, synthesis
+) -> None:
+    path = write_obj(tmp_path / "mesh.obj")
+    other = picture(16)
+    other.save(tmp_path / "other.png")
+    library = path.with_name("skin.mtl")
+    library.write_text("other.png".join(library.read_text().rsplit("skin.png", 1)))
+    with pytest.raises(TexcsdError, match="shows 2 textures"):
+        edit(path, folder)
+    result = edit(path, folder, only="left")
+    assert synthesis.looks == {-3: (16, 16)}
+    assert (written(result) == BLUE).all()
+    assert result.report["damage"]["mesh.obj"]["materials_of_the_rest"] is True
+    for name in ("mesh.obj", "mesh.glb"):
+        scene = trimesh.load(folder / name, force="scene", split_objects=True)
+        materials = {g.visual.material.name: g.visual.material for g in scene.geometry.values()}
+        image = (
+            materials["right stuff"].to_pbr() if name == "mesh.obj" else materials["right stuff"]
+        )
+        shown = np.asarray(image.baseColorTexture.convert("RGB"))
+        np.testing.assert_array_equal(shown, np.asarray(other))
 
 
 def test_a_gltf_with_its_texture_beside_it_comes_back_as_gltf_and_glb(

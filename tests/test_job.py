@@ -71,7 +71,9 @@ class FakeSynthesis:
         self.uv: list[torch.Tensor] = []
         self.faces: list[int] = []
 
-    def __call__(self, mesh, denoiser, settings, folder, progress, original=None, looks=None):
+    def __call__(
+        self, mesh, denoiser, settings, folder, progress, original=None, looks=None, watch=None
+    ):
         self.calls += 1
         self.uv.append(mesh.uv)
         self.faces.append(len(mesh.faces))
@@ -426,7 +428,7 @@ from texcsd import delivery, job
 from texcsd.checkpoint import save_checkpoint
 sys.path.insert(0, sys.argv[3])
 import test_job, torch
-def die(mesh, denoiser, settings, folder, progress, original, looks):
+def die(mesh, denoiser, settings, folder, progress, original, looks, watch):
     save_checkpoint(folder, {"x": torch.zeros(1)}, {"step": 7})
     os._exit(9)
 job.synthesize = die
@@ -676,7 +678,7 @@ def test_pictures_show_the_object_standing_and_files_as_it_lay(
 ) -> None:
     shown = []
     monkeypatch.setattr(
-        delivery, "preview_png", lambda mesh, colors, reliefs: shown.append(mesh.vertices) or b""
+        delivery, "preview_png", lambda mesh, *_: shown.append(mesh.vertices) or b""
     )
     lying = paint(cube, folder, up="z+", front="x+")
     standing = paint(cube, folder.with_name("standing"))

@@ -1,5 +1,6 @@
 """Which texture an editing starts from, and what of it may change."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 import trimesh
 from PIL import Image
-from textured_meshes import SIZE, picture, png, quad, write_glb, write_obj
+from textured_meshes import SIZE, picture, png, quad, write_glb, write_gltf, write_obj
 
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, load_mesh
@@ -17,7 +18,6 @@ from texcsd.original import (
     carried_over,
     changing_part,
     read_original,
-    shown_part,
 )
 
 IN_LEFT = np.broadcast_to(np.arange(SIZE) < SIZE // 2, (SIZE, SIZE))
@@ -32,7 +32,7 @@ def test_the_texture_is_read_as_it_is_and_all_of_it_may_change(tmp_path, write) 
     original = read(write(tmp_path / f"mesh.{write.__name__[-3:]}"))
     np.testing.assert_array_equal(original.pixels, np.asarray(picture()))
     assert original.alpha is None and original.may_change.all() and original.warnings == []
-    assert original.parts == (0, 1)
+    assert original.shown.all()
 
 
 @pytest.mark.parametrize("write", [write_glb, write_obj])
@@ -73,18 +73,32 @@ def test_alpha_is_set_apart(tmp_path) -> None:
     np.testing.assert_array_equal(np.dstack([original.pixels, original.alpha]), np.asarray(image))
 
 
-def test_one_of_several_textures_is_chosen_by_name_and_the_other_parts_are_left_out(
-    tmp_path,
-) -> None:
+def test_one_of_several_textures_is_chosen_by_name(tmp_path) -> None:
     images = {"left": picture(), "right": picture(16)}
     path = write_glb(tmp_path / "mesh.glb", images)
     with pytest.raises(TexcsdError, match=r"shows 2 textures.*--only.* left stuff, right stuff"):
         read(path)
     original = read(path, only="right stuff")
     np.testing.assert_array_equal(original.pixels, np.asarray(images["right"]))
-    assert original.may_change.all()
-    shown = shown_part(load_mesh(path), original)
-    assert [part.name for part in shown.parts] == ["right"] and len(shown.faces) == 2
+    assert original.may_change.all() and original.materials == ("right stuff",)
+    assert original.shown.tolist() == [False, False, True, True]
+    # All of it may change, so that it may become as large as one likes.
+    assert read(path, size=64, only="right stuff").size == 64
+
+
+def test_another_slot_that_shows_the_picture_is_named(tmp_path) -> None:
+    path = write_gltf(tmp_path, "skin.png")
+    picture().save(tmp_path / "skin.png")
+    tree = json.loads(path.read_text())
+    (material,) = tree["materials"]
+    material["emissiveTexture"] = material["pbrMetallicRoughness"]["baseColorTexture"]
+    coat = {"clearcoatTexture": {"index": 0}}
+    material["extensions"] = {"KHR_materials_clearcoat": coat}
+    path.write_text(json.dumps(tree))
+    assert read(path).warnings == [
+        f"the picture is also the {slot} of stuff, which stays as it was"
+        for slot in ("emissiveTexture", "clearcoatTexture")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,8 +114,8 @@ def test_another_size_is_said(tmp_path, size: int, shape: tuple[int, int], told:
     original = read(path, size)
     assert original.warnings == [told]
     assert original.pixels.shape == (original.size, original.size, 3)
-    with pytest.raises(TexcsdError, match="with --mask or --only only a square one of unchanged"):
-        read(path, size, only="left")
+    with pytest.raises(TexcsdError, match="of what is to stay only a square one of unchanged"):
+        read(path, size, mask=tmp_path / "any.png")
 
 
 def test_textures_beyond_the_unit_square_count_where_they_repeat(tmp_path) -> None:

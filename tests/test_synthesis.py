@@ -92,13 +92,13 @@ def sphere_mesh(rings=16, segments=24):
     )
 
 
-def paint(tmp_path, progress=None, mesh=None, **options):
+def paint(tmp_path, progress=None, mesh=None, watch=None, **options):
     defaults = {"prompt": "red", "steps": 20, "views": 3, "texture_size": 32, "learning_rate": 0.1}
     settings = PaintSettings(**defaults | options)
     tmp_path.mkdir(exist_ok=True)
     progress = progress or Progress(settings.steps, quiet=True)
-    mesh = mesh or sphere_mesh()
-    return synthesis.synthesize(mesh, ColorDenoiser(), settings, tmp_path, progress)
+    mesh, denoiser = mesh or sphere_mesh(), ColorDenoiser()
+    return synthesis.synthesize(mesh, denoiser, settings, tmp_path, progress, watch=watch)
 
 
 def test_a_grey_sphere_takes_the_colour_of_the_prompt(tmp_path):
@@ -283,6 +283,26 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_another_texture(tmp_
     assert not torch.equal(first.base_color_maps[0], other.base_color_maps[0])
 
 
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_who_watches_sees_every_step_and_changes_no_bit(tmp_path, texture):
+    seen = []
+
+    def watch(step, textures):
+        seen.append((step, textures(8)[0], textures(1000)[0]))
+
+    alone = paint(tmp_path / "a", texture=texture)
+    watched = paint(tmp_path / "b", texture=texture, watch=watch)
+    assert torch.equal(alone.base_color_maps[0], watched.base_color_maps[0])
+    assert torch.equal(alone.seen[0], watched.seen[0])
+    steps, small, whole = zip(*seen, strict=True)
+    assert list(steps) == list(range(1, steps[-1] + 1))
+    assert small[0].shape == (1, 8, 8, 3) and not small[0].requires_grad
+    assert torch.equal(whole[-1], watched.base_color_maps[0])
+    covered = whole[-1].reshape(8, -1, 8, whole[-1].shape[1] // 8, 3).mean((1, 3))
+    if texture == "pyramid":
+        assert torch.allclose(small[-1][0], covered, atol=1e-5)
+
+
 @pytest.mark.parametrize("step", [9, 15], ids=["before", "after"])
 def test_interrupted_before_or_after_the_finest_level_joins_it_ends_with_the_same_bits(
     tmp_path, step
@@ -441,7 +461,7 @@ def original_texture(may_change=None, size=32):
     pixels = np.full((size, size, 3), (220, 40, 40), np.uint8)
     pixels[:, size // 4 : size // 2] = (40, 40, 220)
     may_change = np.ones((size, size), bool) if may_change is None else may_change
-    return Original(pixels, None, may_change, (0,), [])
+    return Original(pixels, None, may_change, np.ones(len(sphere_mesh().faces), bool), (), [])
 
 
 def edit(folder, original, progress=None, source="red", target="green", **options):

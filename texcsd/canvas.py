@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from texcsd.geometry.file_materials import (
@@ -22,9 +23,9 @@ from texcsd.geometry.texture_layout import (
     lay_out_textures,
     refuse_shared_primitives,
 )
-from texcsd.original import read_looks
+from texcsd.original import Original, read_looks
 from texcsd.result_folder import Unfinished
-from texcsd.settings import EditSettings, PaintSettings
+from texcsd.settings import PaintSettings
 
 
 @dataclass(frozen=True)
@@ -62,20 +63,23 @@ class Canvas:
         return self.look_names | {number: slot.name for number, slot in enumerate(self.slots)}
 
 
-def lay_out(mesh_path: Path, mesh: Mesh, settings: PaintSettings) -> Unfinished:
+def lay_out(
+    mesh_path: Path, mesh: Mesh, settings: PaintSettings, original: Original | None = None
+) -> Unfinished:
     """Find the uv and the textures of a painting.
 
     Args:
         mesh_path: The input.
-        mesh: As loaded; for an editing, the part of it that shows the texture.
+        mesh: As loaded.
         settings: Everything the user chose.
+        original: For an editing, the texture it starts from.
 
     Raises:
         TexcsdError: The uv cannot be kept as asked, or nothing has the name in `only`.
     """
     started = time.perf_counter()
-    if isinstance(settings, EditSettings):
-        slots, warnings = [TextureSlot(BASE_COLOR, (), "input", 0.0, 0.0)], []
+    if original is not None:
+        mesh, slots, warnings = _edited(mesh_path, mesh, original), [_edited_slot(original)], []
     else:
         materials, chosen = read_any_materials(mesh_path, mesh), None
         if settings.only:
@@ -94,6 +98,19 @@ def lay_out(mesh_path: Path, mesh: Mesh, settings: PaintSettings) -> Unfinished:
     return Unfinished(
         tensors if mesh.textures is None else tensors | {"textures": mesh.textures}, notes
     )
+
+
+def _edited(mesh_path: Path, mesh: Mesh, original: Original) -> Mesh:
+    """With the number of the texture, and by their materials those of faces that show another."""
+    if original.shown.all():
+        return mesh
+    others = -2 - read_any_materials(mesh_path, mesh).of_faces
+    return replace(mesh, textures=torch.from_numpy(np.where(original.shown, 0, others)))
+
+
+def _edited_slot(original: Original) -> TextureSlot:
+    name = BASE_COLOR if original.shown.all() else original.materials[0]
+    return TextureSlot(name or BASE_COLOR, original.materials, "input", 0.0, 0.0)
 
 
 def make_canvas(mesh_path: Path, mesh: Mesh, unfinished: Unfinished) -> Canvas:

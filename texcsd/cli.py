@@ -103,6 +103,7 @@ def _paint(parsed: argparse.Namespace) -> None:
         overwrite=parsed.overwrite,
         quiet=parsed.quiet,
         offline=parsed.offline,
+        **_live_arguments(parsed),
         **settings,
     )
     _print_result(parsed, result, "painted")
@@ -121,9 +122,18 @@ def _edit(parsed: argparse.Namespace) -> None:
         overwrite=parsed.overwrite,
         quiet=parsed.quiet,
         offline=parsed.offline,
+        **_live_arguments(parsed),
         **settings,
     )
     _print_result(parsed, result, "edited")
+
+
+def _live_arguments(parsed: argparse.Namespace) -> dict[str, Any]:
+    if parsed.live_port is None:
+        return {"live": parsed.live}
+    if not parsed.live:
+        raise TexcsdError("live_port is of the live view; add --live, or leave --live-port out")
+    return {"live": True, "live_port": parsed.live_port}
 
 
 def _print_result(parsed: argparse.Namespace, result: PaintResult, done: str) -> None:
@@ -305,6 +315,7 @@ def _add_paint_arguments(paint: argparse.ArgumentParser) -> None:
             paint.add_argument("prompt", metavar="PROMPT", help=option.help)
     _add_output(paint, "<mesh>-<prompt>")
     _add_settings(paint, options())
+    _add_live(paint)
     _add_loudness(paint)
 
 
@@ -316,6 +327,7 @@ def _add_edit_arguments(edit: argparse.ArgumentParser) -> None:
             edit.add_argument(flag, dest=option.name, metavar="T", required=True, help=text)
     _add_output(edit, "<mesh>-<from>-to-<to>")
     _add_settings(edit, options(EditSettings))
+    _add_live(edit)
     _add_loudness(edit)
 
 
@@ -349,6 +361,20 @@ def _add_settings(parser: argparse.ArgumentParser, settings: Iterable[Option]) -
         "--offline",
         action="store_true",
         help="Download no model; use what was downloaded before.",
+    )
+
+
+def _add_live(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="Show the object in a browser while it is painted (needs texcsd[live]).",
+    )
+    parser.add_argument(
+        "--live-port",
+        metavar="N",
+        type=int,
+        help="Where on this machine; if it is taken, another one serves. (default: 8080)",
     )
 
 

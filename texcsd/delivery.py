@@ -190,8 +190,9 @@ def write_pictures(
         normal_maps: Likewise, of those textures that have one.
     """
     frames, warnings = turntable_frames(fitted, base_colors, normal_maps), []
+    names = {number: Path(outputs[texture_key(number)]).stem for number in pngs if number >= 0}
     pictures = {texture_key(number): png for number, png in pngs.items() if number >= 0} | {
-        "preview": preview_png(fitted, base_colors, normal_maps),
+        "preview": preview_png(fitted, base_colors, names, normal_maps),
         "turntable": turntable_gif(frames),
         "viewer": viewer_html(mesh, base_colors, name, normal_maps),
     }

@@ -37,18 +37,20 @@ from texcsd.delivery import (
 from texcsd.displaced import displace, plan_relief
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import files_beside
-from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
+from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh, with_faces
 from texcsd.geometry.upright import turn_mesh, upright_rotation
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.hub import progress_shown
 from texcsd.guidance.score import Denoiser
+from texcsd.live_view import LiveView, live_view
 from texcsd.memory import Memory
 from texcsd.new_shape import bake_relief, hold, in_frame_of, make_new_shape
-from texcsd.original import Original, carried_over, read_original, shown_part
+from texcsd.original import Original, carried_over, read_original
 from texcsd.output.bake import TextureMaps, bake_texture, bake_textures
 from texcsd.output.gltf import png_bytes
 from texcsd.output.mesh_files import mesh_file_names, normal_key
 from texcsd.output.preview import texture_maps
+from texcsd.output.seam_blending import blend_seams
 from texcsd.output.seams import measure_seams
 from texcsd.output.viewer import three_js
 from texcsd.progress import Progress, StepListener
@@ -82,6 +84,7 @@ from texcsd.synthesis import (
     takes_negative_prompt,
 )
 
+LIVE_PORT = 8080
 BLANK_PNG = png_bytes(np.zeros((1, 1, 3), np.uint8))
 
 logger = logging.getLogger(__name__)
@@ -143,6 +146,8 @@ def paint(
     overwrite: bool = False,
     quiet: bool = False,
     offline: bool = False,
+    live: bool = False,
+    live_port: int = LIVE_PORT,
     memory: Memory | None = None,
     on_step: Callable[[int], None] | None = None,
     **options: Any,
@@ -159,6 +164,9 @@ def paint(
         overwrite: Delete what texcsd wrote there before, and paint anew.
         quiet: Show no progress.
         offline: Download no model; use what was downloaded before.
+        live: Show the object in a browser while it is painted, at the address that is logged; needs
+            texcsd[live]. The texture is the same bit for bit.
+        live_port: Where on this machine; if it is taken, another one serves.
         memory: Given to every painting of a process, keeps the model and the uv for the next one.
         on_step: Called with the number of steps done, instead of showing progress.
         **options: Any other field of PaintSettings.
@@ -171,7 +179,8 @@ def paint(
     folder = default_folder(mesh_path, prompt) if output is None else Path(output)
     memory = Memory(keep=False) if memory is None else memory
     progress = Progress(settings.steps, quiet) if on_step is None else StepListener(on_step)
-    return _run(mesh_path, settings, folder, overwrite, offline, memory, progress)
+    port = live_port if live else None
+    return _run(mesh_path, settings, folder, overwrite, offline, memory, progress, port)
 
 
 def edit(
@@ -183,6 +192,8 @@ def edit(
     overwrite: bool = False,
     quiet: bool = False,
     offline: bool = False,
+    live: bool = False,
+    live_port: int = LIVE_PORT,
     **options: Any,
 ) -> PaintResult:
     """Changes the base colour that a mesh has, from what one prompt says to what another says.
@@ -197,6 +208,8 @@ def edit(
         overwrite: Delete what texcsd wrote there before, and edit anew.
         quiet: Show no progress.
         offline: Download no model; use what was downloaded before.
+        live: As for `paint`.
+        live_port: As for `paint`.
         **options: Any other field of EditSettings, such as `mask` and `only`.
 
     Raises:
@@ -209,7 +222,8 @@ def edit(
     name = f"{source_prompt} to {prompt}"
     folder = default_folder(mesh_path, name) if output is None else Path(output)
     memory, progress = Memory(keep=False), Progress(settings.steps, quiet)
-    return _run(mesh_path, settings, folder, overwrite, offline, memory, progress)
+    port = live_port if live else None
+    return _run(mesh_path, settings, folder, overwrite, offline, memory, progress, port)
 
 
 def _run(
@@ -220,6 +234,7 @@ def _run(
     offline: bool,
     memory: Memory,
     progress: Progress | StepListener,
+    live_port: int | None,
 ) -> PaintResult:
     started = time.perf_counter()
     request = Request(settings.to_json(), _inputs_sha256(mesh_path, settings))
@@ -228,7 +243,10 @@ def _run(
         if report is not None:
             delete_unfinished(folder)  # Still there if the last process was killed at the very end.
             return PaintResult(folder, report, already_painted=True)
-        report = _paint(folder, mesh_path, settings, request, overwrite, offline, memory, progress)
+        with live_view(live_port) as view:
+            report = _paint(
+                folder, mesh_path, settings, request, overwrite, offline, memory, progress, view
+            )
         report["seconds"]["total"] = round(time.perf_counter() - started, 3)
         text = json.dumps(report, indent=2, ensure_ascii=False)
         write_bytes_atomically(folder / REPORT, f"{text}\n".encode())
@@ -261,6 +279,7 @@ def _paint(
     offline: bool,
     memory: Memory,
     progress: Progress | StepListener,
+    view: LiveView | None,
 ) -> dict[str, Any]:
     """Paints and writes everything but the report, which it returns."""
     mesh_file_names(mesh_path, settings.format)  # One that is not to be had is refused at once.
@@ -274,7 +293,6 @@ def _paint(
         original = read_original(mesh_path, mesh, size, mask, only)
         warnings += _warn(original.warnings)
         settings = dataclasses.replace(settings, texture_size=original.size)
-        mesh = shown_part(mesh, original)
     choices = (
         settings.model,
         device,
@@ -308,7 +326,9 @@ def _paint(
     laid_out = unfinished is not None and bool(unfinished.atlas)
     if unfinished is None or not laid_out:
         made_from = (request.input_sha256, *_layout_choices(settings))
-        unfinished = memory.recall("atlas", made_from, lambda: lay_out(source, mesh, settings))
+        unfinished = memory.recall(
+            "atlas", made_from, lambda: lay_out(source, mesh, settings, original)
+        )
     canvas = make_canvas(source, mesh, unfinished)
     mesh = canvas.mesh
     fitted = fit_to_unit_sphere(mesh) if reshaped is None else in_frame_of(whole_mesh, mesh)
@@ -342,11 +362,15 @@ def _paint(
         fitted, painted, normal_maps = displaced.fitted, displaced.finer, displaced.normal_maps
         write_outputs(folder, outputs, {"shape": displaced.picture})
         warnings += _warn(displaced.warnings)
-    shape = displaced.shape if displaced else None
+    shape, rotation = displaced.shape if displaced else None, upright_rotation(*settings.axes)
+    upright = turn_mesh(fitted, rotation)
+    if view is not None:
+        view.begin(upright, canvas.looks, settings.steps, f"{mesh_path.name}: {settings.prompt}")
+    watch = None if view is None else view.update
     with progress:
         checkpoints, looks = folder / UNFINISHED, texture_maps(canvas.looks, device)
         result = synthesize(
-            painted.to(device), denoiser, settings, checkpoints, progress, start, looks
+            painted.to(device), denoiser, settings, checkpoints, progress, start, looks, watch
         )
     warnings += _warn([text for text in result.warnings if text not in warnings])
     del denoiser  # Free its memory: baking at a large texture size needs it.
@@ -359,20 +383,22 @@ def _paint(
             " paint anew with --overwrite"
         )
     pictures = canvas.looks | {number: maps.base_color for number, maps in enumerate(baked)}
-    pngs = {number: png_bytes(with_alpha(p, original)) for number, p in pictures.items()}
+    pngs = {
+        number: png_bytes(with_alpha(picture, original) if number >= 0 else picture)
+        for number, picture in pictures.items()
+    }
     normal_pngs = {number: png_bytes(picture) for number, picture in normal_maps.items()}
     mesh_files = canvas_files(source, canvas, pngs, outputs, edited, shape, normal_pngs)
     write_outputs(folder, outputs, mesh_files)
     write_outputs(folder, outputs, {normal_key(n): png for n, png in normal_pngs.items()})
     copy_kept_files(folder, canvas, outputs)
-    names, rotation = [outputs[key] for key in mesh_files], upright_rotation(*settings.axes)
-    compared, uv_kept = (whole_mesh, True) if edited else (mesh, canvas.uv_kept)
-    damage = read_damage(folder, names, source, compared, uv_kept, shape)
+    names = [outputs[key] for key in mesh_files]
+    damage = read_damage(folder, names, source, mesh, canvas.uv_kept, shape)
     warnings += _warn(
         write_pictures(
             folder,
             outputs,
-            turn_mesh(fitted, rotation),
+            upright,
             turn_mesh(shape or mesh, rotation),
             pictures,
             pngs,
@@ -432,9 +458,12 @@ def _begin(
 
 def _bake(fitted: Mesh, result: SynthesisResult, original: Original | None) -> list[TextureMaps]:
     if original is None:
-        return bake_textures(fitted, result.base_color_maps, result.seen)
-    only = result.base_color_maps[0], result.seen[0]
-    return [bake_texture(fitted, *only, original.pixels, original.may_change)]
+        baked = bake_textures(fitted, result.base_color_maps, result.seen)
+        return blend_seams(fitted, baked)
+    part = with_faces(fitted, fitted.texture_numbers() == 0)
+    learned = result.base_color_maps[0], result.seen[0]
+    baked = bake_texture(part, *learned, original.pixels, original.may_change)
+    return blend_seams(fitted, [baked], original.may_change)
 
 
 def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:

@@ -17,10 +17,10 @@ from texcsd.geometry.file_materials import (
     MOST_NAMES,
     Materials,
     named_faces,
+    other_slots,
     read_image,
     read_materials,
 )
-from texcsd.geometry.instances import with_parts
 from texcsd.geometry.mesh import Mesh, with_faces
 from texcsd.geometry.signed_distance import SignedDistance
 from texcsd.geometry.uv_wrapping import wrap_uv
@@ -46,8 +46,10 @@ class Original:
     """uint8[size, size]; None for an opaque image. It is passed on as it is."""
     may_change: BoolArray
     """bool[size, size]."""
-    parts: tuple[int, ...]
-    """The parts of the mesh that show this image; the others are not edited."""
+    shown: BoolArray
+    """bool[face], those that show this image; the others are in view as they are."""
+    materials: tuple[str, ...]
+    """Names of the materials that show it."""
     warnings: list[str]
 
     @property
@@ -72,21 +74,20 @@ def read_original(mesh_path: Path, mesh: Mesh, size: int, mask: str, only: str) 
     """
     if mesh.uv is None:
         raise TexcsdError(f"{mesh_path}: has no UVs, so it shows no texture; use texcsd paint")
-    if not np.isfinite(mesh.uv.cpu().numpy()).all():
-        raise TexcsdError(f"{mesh_path}: has UVs that are no numbers; unwrap it, or paint it anew")
     materials = read_materials(mesh_path, mesh)
     everything = np.ones(len(mesh.faces), bool)
     chosen = named_faces(mesh_path, mesh, materials, only) if only else everything
     image = _one_image(mesh_path, materials, chosen)
     shown = _faces_with(materials, image)
-    if mesh_path.suffix.lower() == ".obj" and not shown.all():
-        raise TexcsdError(
-            f"{mesh_path}: only {shown.mean():.0%} of its faces show that texture; an OBJ needs "
-            "one texture all over to be edited, convert it to GLB"
-        )
+    _refuse_uv_without_numbers(mesh_path, mesh, shown)
     content = read_image(mesh_path, image)
     pixels = _decode(content, f"{mesh_path}: its texture")
-    pixels, warnings = _resized(pixels, size, mesh_path, keep_size=bool(mask or only))
+    keep_size = bool(mask) or bool((shown & ~chosen).any())
+    pixels, warnings = _resized(pixels, size, mesh_path, keep_size)
+    warnings += [
+        f"the picture is also the {slot}, which stays as it was"
+        for slot in other_slots(mesh_path, image)
+    ]
     may_change = _nearer_to(mesh, chosen & shown, shown & ~chosen, len(pixels))
     may_change &= _read_mask(mask, len(pixels)) if mask else True
     if not may_change.any():
@@ -94,9 +95,10 @@ def read_original(mesh_path: Path, mesh: Mesh, size: int, mask: str, only: str) 
             f"{mesh_path}: no texel may change: what --mask and --only allow is shown nowhere, or "
             "by other parts, too"
         )
-    part_numbers = tuple(n for n, part in enumerate(mesh.parts) if shown[part.first_face])
     alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
-    return Original(pixels[..., :3], alpha, may_change, part_numbers, warnings)
+    pairs = zip(materials.names, materials.images, strict=True)
+    names = tuple(name for name, its_image in pairs if its_image == image)
+    return Original(pixels[..., :3], alpha, may_change, shown, names, warnings)
 
 
 def read_looks(
@@ -147,7 +149,7 @@ def carried_over(mesh_path: Path, mesh: Mesh, reshaped: Mesh, size: int) -> Orig
         original = read_original(mesh_path, mesh, 0, "", "")
     except TexcsdError:
         return None
-    if len(original.parts) < len(mesh.parts) or mesh.uv is None or mesh.uv_faces is None:
+    if not original.shown.all() or mesh.uv is None or mesh.uv_faces is None:
         return None
     surface = rasterize_uv(reshaped, size, size)
     covered = surface.coverage[0, ..., 0].cpu() > 0
@@ -161,12 +163,8 @@ def carried_over(mesh_path: Path, mesh: Mesh, reshaped: Mesh, size: int) -> Orig
     nearest = distance_transform_edt(~covered.numpy(), return_distances=False, return_indices=True)
     assert nearest is not None
     pixels = pixels[nearest[0], nearest[1]]
-    return Original(pixels, None, np.ones((size, size), np.bool_), (0,), [])
-
-
-def shown_part(mesh: Mesh, original: Original) -> Mesh:
-    """The mesh without the parts that show other textures or none."""
-    return with_parts(mesh, original.parts)
+    everything = np.ones((size, size), bool), np.ones(len(reshaped.faces), bool)
+    return Original(pixels, None, *everything, (), [])
 
 
 def changing_part(mesh: Mesh, original: Original) -> Mesh:
@@ -177,6 +175,12 @@ def changing_part(mesh: Mesh, original: Original) -> Mesh:
     column, row = np.floor(u * size).astype(int) % size, np.floor((1 - v) * size).astype(int) % size
     faces = torch.from_numpy(original.may_change[row, column])
     return with_faces(mesh, faces) if faces.any() else mesh
+
+
+def _refuse_uv_without_numbers(path: Path, mesh: Mesh, faces: BoolArray) -> None:
+    assert mesh.uv is not None and mesh.uv_faces is not None
+    if not mesh.uv[mesh.uv_faces[torch.from_numpy(faces)]].isfinite().all():
+        raise TexcsdError(f"{path}: has UVs that are no numbers; unwrap it, or paint it anew")
 
 
 def _one_image(path: Path, materials: Materials, chosen: BoolArray) -> str:
@@ -239,8 +243,8 @@ def _resized(pixels: Picture, size: int, path: Path, keep_size: bool) -> tuple[P
         return pixels, []
     if keep_size:
         raise TexcsdError(
-            f"{path}: its texture is {width} x {height}, and with --mask or --only only a square "
-            "one of unchanged size keeps its bits; leave --texture-size out, or resize it first"
+            f"{path}: its texture is {width} x {height}, and of what is to stay only a square one "
+            "of unchanged size keeps the bits; leave --texture-size out, or resize it first"
         )
     resized = Image.fromarray(pixels).resize((wanted, wanted), Image.Resampling.LANCZOS)
     return np.asarray(resized), [

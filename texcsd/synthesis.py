@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -100,6 +100,7 @@ def synthesize(
     progress: Progress | StepListener,
     original: Original | None = None,
     looks: Mapping[int, Tensor] | None = None,
+    watch: Callable[[int, Callable[[int], list[Tensor]]], None] | None = None,
 ) -> SynthesisResult:
     """Paint textures by score distillation, going on from a checkpoint if there is one.
 
@@ -115,6 +116,8 @@ def synthesize(
         original: The texture to start from and to keep in part; None to start from grey.
         looks: What faces show that are not painted, by the number of their texture, float[1, rows,
             columns, 3] each, sRGB.
+        watch: Called after every step with how many are done, and with what returns the textures
+            as they stand, given the most texels per side: float[1, size, size, 3] each.
 
     Raises:
         KeyboardInterrupt: Passed on, after the checkpoint was saved.
@@ -137,6 +140,8 @@ def synthesize(
             with enough_memory(settings):
                 _take_step(painting, mesh, sampler, denoiser, prompts, settings, looks or {})
             progress.update(painting.step)
+            if watch is not None:
+                watch(painting.step, lambda size: painting.maps(mesh, size))
             if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
                 painting.save()
                 saved_at = time.monotonic()
@@ -146,7 +151,7 @@ def synthesize(
             painting.save()
         raise
     painting.save()
-    base_color_maps = painting.finished_maps(mesh)
+    base_color_maps = painting.maps(mesh, settings.texture_size)
     return SynthesisResult(base_color_maps, painting.seen_texels(), painting.stopwatch.seconds())
 
 
@@ -264,13 +269,19 @@ class Painting:
         return sample_maps(dict(looks) | painted, surface, textures)
 
     @torch.no_grad()
-    def finished_maps(self, mesh: Mesh) -> list[Tensor]:
-        """The textures of the mesh, float[1, size, size, 3] each."""
-        field, numbers = self.textures[0], mesh.texture_numbers()
+    def maps(self, mesh: Mesh, most: int) -> list[Tensor]:
+        """The textures of the mesh as they stand, float[1, size, size, 3] each.
+
+        Args:
+            mesh: That is painted.
+            most: Texels per side of the result, if the textures have more.
+        """
+        field, numbers, size = self.textures[0], mesh.texture_numbers(), min(most, self.size)
         if isinstance(field, ColorField):
             parts = (with_faces(mesh, numbers == number) for number in range(len(self.pixels)))
-            return [bake_field(field, part, self.size) for part in parts]
-        return [self._map(number) for number in range(len(self.pixels))]
+            return [bake_field(field, part, size) for part in parts]
+        maps = [self._map(number) for number in range(len(self.pixels))]
+        return maps if size == self.size else [_smaller(image, size) for image in maps]
 
     def _map(self, number: int, without_finest: bool = False) -> Tensor:
         """A texture as it stands, float[1, size, size, 3]; what may not change is the original's.
@@ -356,6 +367,12 @@ def _sample_field(
     ids = surface.triangle_ids.masked_fill(textures < 0, -1)
     painted = field.sample(replace(surface, triangle_ids=ids)).base_color
     return Material(painted + sample_maps(looks, surface, textures).base_color)
+
+
+def _smaller(image: Tensor, size: int) -> Tensor:
+    """float[1, size, size, 3] of an image with more texels."""
+    rows = functional.interpolate(image.permute(0, 3, 1, 2), size=size, mode="area")
+    return rows.permute(0, 2, 3, 1)
 
 
 def _reduced(

@@ -36,7 +36,9 @@ class FakeSynthesis:
         self.models_loaded += 1
         return FakeDenoiser()
 
-    def __call__(self, mesh, denoiser, settings, folder, progress, original=None, looks=None):
+    def __call__(
+        self, mesh, denoiser, settings, folder, progress, original=None, looks=None, watch=None
+    ):
         loaded = load_checkpoint(folder)
         color, step = torch.zeros(3), 0
         if loaded is not None:

@@ -1,12 +1,16 @@
-"""Paints every mesh file of some folders, quickly, and says what became of each: CORPUS.md.
+"""Paints every mesh file of public collections, quickly, and says what became of each: CORPUS.md.
 
-    python tests/benchmarks/corpus.py FOLDER... --table tests/benchmarks/CORPUS.md
+    python tests/benchmarks/corpus.py FOLDER --fetch --table tests/benchmarks/CORPUS.md
 
+Every subfolder of FOLDER is a collection; `--fetch` clones those of COLLECTIONS that are not there.
 Every file is painted by the command line, in a process of its own and within a time limit, with few
 steps and a small texture, since what is asked is not how it looks but whether it comes back whole:
 painted, with the damage that was measured, or refused in one line. Anything else (a traceback, a
 crash, no end) is a failure, and the exit status is 1. The processes are forks of this one (not on
 Windows), which has loaded the model; their pictures are few and small.
+
+What was found is kept in FOLDER/outcomes.jsonl, so that the same command again goes on where it was
+stopped, with the files that failed and those that are missing, and writes the whole table.
 """
 
 import argparse
@@ -14,25 +18,39 @@ import contextlib
 import json
 import multiprocessing
 import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from texcsd import cli, job
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.output import preview
 
+COLLECTIONS = (
+    "https://github.com/KhronosGroup/glTF-Sample-Assets",
+    "https://github.com/KhronosGroup/glTF-Blender-IO",
+    "https://github.com/alecjacobson/common-3d-test-models",
+    "https://github.com/mikedh/trimesh",
+    "https://github.com/donmccurdy/glTF-Transform",
+    "https://github.com/CesiumGS/gltf-pipeline",
+    "https://github.com/CesiumGS/obj2gltf",
+    "https://github.com/syoyo/tinygltf",
+    "https://github.com/tinyobjloader/tinyobjloader",
+    "https://github.com/gltf-rs/gltf",
+    "https://github.com/needle-tools/UnityGLTF-Interactivity-Sample-Assets",
+)
 EXTENSIONS = (".obj", ".glb", ".gltf", ".ply", ".stl", ".off")
-LONGEST_REASON = 160
+LONGEST_REASON = 240
 HEAD = """\
 # Every mesh of some public collections, painted
 
-Made by `python tests/benchmarks/corpus.py FOLDER...`: each file in a process of its own, with
-{seconds} s at most, by `texcsd paint FILE brick {options}`.
+Made by `python tests/benchmarks/corpus.py FOLDER`: each file in a process of its own, with
+{time_limit} s at most, by `texcsd paint FILE brick {options}`.
 "Damage" is what `run.json` says about the mesh files read back: the largest differences of
 positions (in units of the mesh) and of UVs that were kept, and what seams have split.
 
@@ -53,18 +71,47 @@ class Outcome:
 
 def main() -> int:
     arguments = parse_arguments()
+    if arguments.fetch:
+        fetch(arguments.folder)
+    settings = {"time_limit": arguments.time_limit, "options": arguments.options}
+    record = arguments.folder / "outcomes.jsonl"
+    outcomes = read_record(record, settings)
     context = multiprocessing.get_context("fork")
     prepare()
-    outcomes = []
-    for name, path in mesh_files(arguments.folders):
+    for name, path in mesh_files(arguments.folder):
+        if name in outcomes and outcomes[name].kind != "failed":
+            continue
         outcome = paint(context, name, path, arguments.options.split(), arguments.time_limit)
-        outcomes.append(outcome)
+        outcomes[name] = outcome
+        with record.open("a") as file:
+            file.write(json.dumps(asdict(outcome)) + "\n")
         print(f"{outcome.seconds:6.1f} s  {name}: {outcome.kind}, {outcome.text}", flush=True)
-        if arguments.table:  # Anew after each file: whoever interrupts it has what there is.
-            head = HEAD.format(seconds=arguments.time_limit, options=arguments.options)
-            arguments.table.write_text(head + table(outcomes))
-    print(counts(outcomes))
-    return int(any(outcome.kind == "failed" for outcome in outcomes))
+    if arguments.table:
+        found = [outcomes[name] for name, _ in mesh_files(arguments.folder)]
+        arguments.table.write_text(HEAD.format(**settings) + table(found))
+    print(counts(outcomes.values()))
+    return int(any(outcome.kind == "failed" for outcome in outcomes.values()))
+
+
+def fetch(folder: Path) -> None:
+    """Clone the collections that are not there; one that cannot be had is passed over."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for address in COLLECTIONS:
+        place = folder / address.rpartition("/")[2]
+        if not place.exists():
+            command = ["git", "clone", "--quiet", "--depth", "1", address, str(place)]
+            if subprocess.run(command, check=False).returncode:
+                print(f"{address} cannot be fetched", flush=True)
+
+
+def read_record(record: Path, settings: dict) -> dict[str, Outcome]:
+    """What an earlier run has found, by name; begin a record if there is none."""
+    if not record.exists():
+        record.write_text(json.dumps(settings) + "\n")
+    first, *lines = (json.loads(line) for line in record.read_text().splitlines())
+    if first != settings:
+        sys.exit(f"{record}: is of {first}, not of {settings}; delete it, or choose those again")
+    return {line["name"]: Outcome(**line) for line in lines}
 
 
 def prepare() -> None:
@@ -76,7 +123,8 @@ def prepare() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folders", metavar="FOLDER", type=Path, nargs="+")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="of the collections")
+    parser.add_argument("--fetch", action="store_true", help="clone the collections first")
     parser.add_argument("--table", type=Path, help="a Markdown file to write the table to")
     parser.add_argument("--time-limit", type=int, default=120, help="seconds per file")
     parser.add_argument(
@@ -85,12 +133,11 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def mesh_files(folders: list[Path]) -> Iterator[tuple[str, Path]]:
-    """All mesh files below the folders, and what to call them."""
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in EXTENSIONS and path.is_file():
-                yield f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}", path
+def mesh_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """All mesh files of the collections, and what to call them."""
+    for path in sorted(folder.glob("*/**/*")):
+        if path.suffix.lower() in EXTENSIONS and path.is_file():
+            yield path.relative_to(folder).as_posix(), path
 
 
 def paint(context, name: str, path: Path, options: list[str], time_limit: int) -> Outcome:
@@ -143,14 +190,17 @@ def describe(report: dict) -> tuple[str, str]:
 
 
 def table(outcomes: list[Outcome]) -> str:
-    lines = [f"{counts(outcomes)}.", "", "| file | | | damage | s |", "|---|---|---|---|---|"]
+    collections = Counter(outcome.name.partition("/")[0] for outcome in outcomes)
+    listed = ", ".join(f"{name} ({count})" for name, count in collections.items())
+    lines = [f"{listed}.", "", f"{counts(outcomes)}.", ""]
+    lines += ["| file | | | damage | s |", "|---|---|---|---|---|"]
     for outcome in outcomes:
         cells = outcome.name, outcome.kind, outcome.text, outcome.damage, f"{outcome.seconds:.0f}"
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def counts(outcomes: list[Outcome]) -> str:
+def counts(outcomes: Collection[Outcome]) -> str:
     found = Counter(outcome.kind for outcome in outcomes)
     kinds = ", ".join(f"{found[kind]} {kind}" for kind in ("painted", "refused", "failed"))
     return f"{len(outcomes)} files: {kinds}"

@@ -78,6 +78,10 @@ SCHEMA = {
         "views": int,
         "seconds": float,
         "memory_bytes": int,
+        "models": {
+            name: {"on": str, "seconds": float, "memory_bytes": int}
+            for name in ("embedded", "stable-diffusion-1.5")
+        },
     },
     "problems": list,
     "notes": list,

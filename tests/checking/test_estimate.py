@@ -2,7 +2,11 @@
 
 import pytest
 
-from texcsd.checking.estimate import estimate_job, estimate_painting
+from texcsd.checking.estimate import (
+    estimate_job,
+    estimate_latent_painting,
+    estimate_painting,
+)
 from texcsd.settings import PaintSettings
 
 # triangles, steps, views, texture size, unwrapped; seconds and GiB measured.
@@ -93,3 +97,11 @@ def test_the_bunny_of_the_readme_is_within_a_third_of_what_it_took():
     """Two minutes at 128 layers, beside nothing else; 35,104 triangles were half of those found."""
     estimate = job(area=5.5, triangles=69_451, dmtet=True, dmtet_strength=0.025)
     assert estimate.seconds == pytest.approx(120, rel=1 / 3)
+
+
+@pytest.mark.parametrize(("views", "step", "gibibytes"), [(1, 0.123, 6.1), (4, 0.305, 6.6)])
+def test_a_latent_model_takes_what_one_of_its_size_was_measured_to_take(views, step, gibibytes):
+    on_cpu = estimate_painting(10_000, 1, views, 512, False)
+    estimate = estimate_latent_painting(on_cpu, 1000, views)
+    assert estimate.seconds - on_cpu.seconds == pytest.approx(1000 * step, rel=0.02)
+    assert estimate.memory_bytes / 2**30 == pytest.approx(gibibytes, rel=0.02)

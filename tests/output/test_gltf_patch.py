@@ -23,7 +23,7 @@ from gltf_scenes import (
 )
 
 from texcsd.errors import TexcsdError
-from texcsd.geometry.instances import repeat_uv, with_parts, without_repeats
+from texcsd.geometry.instances import repeat_uv, without_repeats
 from texcsd.geometry.mesh import Mesh, load_mesh
 from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.output.mesh_files import mesh_file_contents, mesh_file_names
@@ -448,6 +448,84 @@ def test_an_edited_texture_changes_nothing_else_of_its_material(tmp_path) -> Non
     assert after == before and parsed.tree["meshes"] == scene.tree["meshes"]
 
 
+def test_each_texture_with_the_edited_image_keeps_its_sampler(tmp_path) -> None:
+    scene = textured(one_mesh())
+    (primitive,) = scene.tree["meshes"][0]["primitives"]
+    primitive["attributes"] |= {"TEXCOORD_0": scene.uv(FIRST_UV), "TEXCOORD_1": scene.uv(SECOND_UV)}
+    scene.add("textures", {"source": 0})
+    second = scene.add(
+        "materials", {"name": "Second", "pbrMetallicRoughness": {"baseColorTexture": {"index": 1}}}
+    )
+    other = scene.primitive(TEXCOORD_0=scene.uv(FIRST_UV)) | {"material": second}
+    scene.tree["meshes"][0]["primitives"].append(other)
+    path = write(scene, tmp_path)
+    parsed = edited(path, load_mesh(path))
+    infos = [base_color(parsed, p) for p in parsed.tree["meshes"][0]["primitives"]]
+    assert [image_of(parsed, info) for info in infos] == [PAINTED, PAINTED]
+    assert [parsed.tree["textures"][info["index"]].get("sampler") for info in infos] == [0, None]
+    assert len(parsed.tree["images"]) == 2
+
+
+def specular(scene: Scene, index: int) -> Scene:
+    """The base colour in the extension of older files, too."""
+    extension = {"diffuseTexture": {"index": index, "texCoord": 1}, "glossinessFactor": 0.3}
+    scene.tree["materials"][0]["extensions"] = {"KHR_materials_pbrSpecularGlossiness": extension}
+    (primitive,) = scene.tree["meshes"][0]["primitives"]
+    primitive["attributes"] |= {"TEXCOORD_0": scene.uv(FIRST_UV), "TEXCOORD_1": scene.uv(SECOND_UV)}
+    return scene
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_the_base_colour_of_specular_and_glossiness_is_edited_where_it_is(tmp_path, alone) -> None:
+    scene = specular(textured(one_mesh()), 0)
+    if alone:
+        del scene.tree["materials"][0]["pbrMetallicRoughness"]
+    path = write(scene, tmp_path)
+    parsed = edited(path, load_mesh(path))
+    (before,), (after,) = scene.tree["materials"], parsed.tree["materials"]
+    extension = after["extensions"]["KHR_materials_pbrSpecularGlossiness"]
+    assert image_of(parsed, extension["diffuseTexture"]) == PAINTED
+    if not alone:
+        assert image_of(parsed, after["pbrMetallicRoughness"]["baseColorTexture"]) == PAINTED
+        after["pbrMetallicRoughness"]["baseColorTexture"]["index"] = 0
+    extension["diffuseTexture"]["index"] = 0
+    assert after == before
+
+
+def test_two_base_colours_in_one_material_cannot_be_edited_but_painted_over(tmp_path) -> None:
+    scene = textured(one_mesh())
+    scene.add("images", {"bufferView": scene.view(PNG), "mimeType": "image/png"})
+    scene.add("textures", {"source": 1})
+    path = write(specular(scene, 1), tmp_path)
+    mesh = load_mesh(path)
+    with pytest.raises(TexcsdError, match="material Skin has two base colours, one of them"):
+        edited(path, mesh)
+    (material,) = patched(path, mesh).tree["materials"]
+    assert "extensions" not in material
+
+
+def test_what_other_variants_wear_is_not_painted_over(tmp_path) -> None:
+    scene = one_mesh(TEXCOORD_0=0)
+    first = scene.tree["meshes"][0]["primitives"][0]
+    first["attributes"]["TEXCOORD_0"] = scene.uv(FIRST_UV)
+    second = scene.primitive(TEXCOORD_0=scene.uv(FIRST_UV)) | {"material": 1}
+    scene.tree["meshes"][0]["primitives"].append(second)
+    for name in ("Red", "Green", "Blue"):
+        scene.add("materials", {"name": name, "emissiveFactor": [0, 0, 1]})
+    mappings = [{"material": number, "variants": [number]} for number in range(3)]
+    first |= {"material": 0, "extensions": {"KHR_materials_variants": {"mappings": mappings}}}
+    path = write(scene, tmp_path)
+    parsed = patched(path, load_mesh(path))
+    red, green, blue, painted = parsed.tree["materials"]
+    # Nobody else wears red; green is a variant of the first primitive.
+    assert "baseColorTexture" in red["pbrMetallicRoughness"]
+    assert [green, blue] == scene.tree["materials"][1:]
+    assert painted["name"] == "Green"
+    now = parsed.tree["meshes"][0]["primitives"]
+    assert [primitive["material"] for primitive in now] == [0, 3]
+    assert now[0]["extensions"] == first["extensions"]
+
+
 def test_a_part_that_is_not_edited_keeps_the_material_both_had(tmp_path) -> None:
     scene = one_mesh()
     primitives = scene.tree["meshes"][0]["primitives"]
@@ -458,7 +536,9 @@ def test_a_part_that_is_not_edited_keeps_the_material_both_had(tmp_path) -> None
             "TEXCOORD_1": scene.uv(SECOND_UV),
         }
     path = write(textured(scene), tmp_path)
-    parsed = edited(path, with_parts(load_mesh(path), [1]))
+    mesh = load_mesh(path)
+    shown = torch.arange(len(mesh.faces)) >= mesh.parts[1].first_face
+    parsed = edited(path, replace(mesh, textures=torch.where(shown, 0, -2)))
     kept, changed = parsed.tree["meshes"][0]["primitives"]
     assert kept == scene.tree["meshes"][0]["primitives"][0]
     assert parsed.tree["materials"][0] == scene.tree["materials"][0]

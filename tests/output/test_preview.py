@@ -1,9 +1,11 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from texcsd.errors import TexcsdError
@@ -55,7 +57,7 @@ def views(png):
 
 def test_the_sheet_shows_six_views_starting_in_front_and_the_texture(cube):
     pixels = chart_colors()
-    sheet, cells = views(preview_png(cube, {0: pixels}))
+    sheet, cells = views(preview_png(cube, {0: pixels}, {0: "base_color"}))
     assert sheet.shape == (792, 1968, 3)
     # sRGB encoding moves hues of colours that are no primaries a little.
     assert np.allclose(hue(cells[0][220, 192]), hue(FRONT), atol=0.1)
@@ -68,11 +70,26 @@ def test_the_sheet_shows_six_views_starting_in_front_and_the_texture(cube):
 
 
 def test_the_whole_mesh_is_inside_each_view(cube):
-    _, cells = views(preview_png(cube, {0: np.zeros((4, 4, 3), np.uint8)}))
+    _, cells = views(preview_png(cube, {0: np.zeros((4, 4, 3), np.uint8)}, {0: "base_color"}))
     for cell in cells:
         rim = np.concatenate([cell[0], cell[-1], cell[:, 0], cell[:, -1]])
         assert rim.min() > 200
         assert (cell.max(2) < 50).mean() > 0.1
+
+
+def label_of(picture):
+    """bool[rows, columns], where the lower left corner has the colour of a label."""
+    return (picture[-30:, :160] == preview.LABEL_COLOR).all(-1)
+
+
+def test_every_view_has_a_label_of_its_own_and_so_have_textures_where_there_are_several(cube):
+    colors = {0: chart_colors(), 1: chart_colors(), -2: chart_colors()}
+    cube = replace(cube, textures=(torch.arange(len(cube.faces)) > 3).long())
+    sheet, cells = views(preview_png(cube, colors, {0: "wood", 1: "metal"}))
+    labels = [label_of(cell) for cell in cells]
+    labels += [label_of(sheet[8:388, left : left + 380]) for left in (1184, 1184 + 388)]
+    assert all(label.sum() > 20 for label in labels)
+    assert len({label.tobytes() for label in labels}) == 8
 
 
 def test_a_turntable_shows_all_sides_in_turn_and_repeats(cube, few_frames):
@@ -107,14 +124,16 @@ def test_colours_of_a_frame_are_close_to_those_of_the_view(cube, few_frames):
 
 def test_the_same_texture_gives_the_same_bytes(cube, few_frames):
     pixels = chart_colors()
-    assert preview_png(cube, {0: pixels}) == preview_png(cube, {0: pixels})
+    assert preview_png(cube, {0: pixels}, {0: "base_color"}) == preview_png(
+        cube, {0: pixels}, {0: "base_color"}
+    )
     assert turntable(cube, pixels) == turntable(cube, pixels)
 
 
 @pytest.mark.parametrize("size", [1, 7, 2100])
 def test_a_texture_of_any_size_will_do(cube, few_frames, size):
     grey = np.full((size, size, 3), 128, np.uint8)
-    sheet, cells = views(preview_png(cube, {0: grey}))
+    sheet, cells = views(preview_png(cube, {0: grey}, {0: "base_color"}))
     assert (sheet[8:-8, -8 - 776 : -8] == 128).all()
     assert Image.open(io.BytesIO(turntable(cube, grey))).n_frames >= 1
     front = cells[0][220, 192]

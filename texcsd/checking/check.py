@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from texcsd import __version__
-from texcsd.checking.estimate import estimate_job
+from texcsd.checking.estimate import estimate_job, estimate_latent_painting, estimate_painting
 from texcsd.checking.facts import Facts, gather_facts
 from texcsd.checking.findings import find_notes, find_problems
 from texcsd.checkpoint import write_bytes_atomically
@@ -108,9 +108,13 @@ def _painting(facts: Facts, settings: PaintSettings) -> dict[str, Any]:
     else:
         warnings = [text for group in plan.groups for text in group.warnings]
     seen_area = facts.area * (1 - facts.visibility.enclosed_area_fraction)
-    estimate = estimate_job(
-        settings, len(facts.fitted.faces), seen_area, bool(lost), plan.texture_count
+    triangles, unwrap = len(facts.fitted.faces), bool(lost)
+    embedded = estimate_job(settings, triangles, seen_area, unwrap, plan.texture_count)
+    one_step = estimate_painting(
+        triangles, 1, settings.views, settings.texture_size, unwrap, plan.texture_count
     )
+    steps = settings.steps + _shape_steps(settings)
+    latent = estimate_latent_painting(one_step, steps, settings.views)
     reasons = dict.fromkeys(group.report.reason for group in lost)
     return {
         "uv": "unwrapped" if not kept else "partly kept" if lost else "kept",
@@ -121,8 +125,19 @@ def _painting(facts: Facts, settings: PaintSettings) -> dict[str, Any]:
         "seen_area": round(seen_area, 4),
         "steps": settings.steps,
         "views": settings.views,
-        "seconds": round(estimate.seconds, 1),
-        "memory_bytes": round(estimate.memory_bytes),
+        "seconds": round(embedded.seconds, 1),
+        "memory_bytes": round(embedded.memory_bytes),
+        "models": {
+            name: {
+                "on": device,
+                "seconds": round(estimate.seconds, 1),
+                "memory_bytes": round(estimate.memory_bytes),
+            }
+            for name, device, estimate in (
+                ("embedded", "two idle CPU cores", embedded),
+                ("stable-diffusion-1.5", "an H100", latent),
+            )
+        },
     }
 
 

@@ -1,7 +1,8 @@
 """What a painting will take, by constants measured once; see tests/benchmarks/RESULTS.md.
 
 The section "Time and memory by triangles, texels and views" there has the runs they were taken
-from: two idle cores of a processor with AVX-512 and bfloat16, with the embedded model.
+from: two idle cores of a processor with AVX-512 and bfloat16, with the embedded model. Of the other
+models only one of Stable Diffusion 1.5's size was timed, on an H100 (section "On a GPU").
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ SECONDS_TO_WRITE = 6.5
 SECONDS_TO_WRITE_A_TEXEL = 8.1e-7
 SECONDS_TO_WRITE_A_TRIANGLE = 6.6e-6
 
+SECONDS_PER_LATENT_STEP, SECONDS_PER_LATENT_VIEW = 0.062, 0.061
+
 GIBIBYTE = 2**30
+BYTES_OF_LATENT_MODEL, BYTES_PER_LATENT_VIEW = 5.93 * GIBIBYTE, 0.17 * GIBIBYTE
+"""Of the GPU, with a depth ControlNet."""
 BYTES_TO_PAINT = 0.65 * GIBIBYTE
 BYTES_PER_VIEW = 9e6
 BYTES_PER_TEXEL = 136.0
@@ -49,7 +54,7 @@ BYTES_TO_LOAD_A_TRIANGLE = 1200.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of a painting with the embedded model on two idle cores of a CPU."""
+    """Of a painting."""
 
     seconds: float
     memory_bytes: float
@@ -96,7 +101,7 @@ def _estimate_shaping(triangles: int, steps: int, views: int) -> Estimate:
 def estimate_painting(
     triangles: int, steps: int, views: int, texture_size: int, unwrap: bool, textures: int = 1
 ) -> Estimate:
-    """Estimate the time and memory of a painting.
+    """Estimate the time and memory of a painting with the embedded model on two idle cores.
 
     Args:
         triangles: Of the mesh.
@@ -122,3 +127,19 @@ def estimate_painting(
     loading = BYTES_TO_LOAD + BYTES_TO_LOAD_A_TRIANGLE * triangles
     painting = BYTES_TO_PAINT + BYTES_PER_VIEW * views + BYTES_PER_TEXEL * texels
     return Estimate(seconds, max(loading, painting))
+
+
+def estimate_latent_painting(on_cpu: Estimate, steps: int, views: int) -> Estimate:
+    """Estimate the same with Stable Diffusion 1.5 and its depth ControlNet on an H100.
+
+    Args:
+        on_cpu: With the embedded model, of a single step: what is left is to load and to write.
+        steps: Optimisation steps.
+        views: Rendered in each step.
+
+    Returns:
+        The time without that to load the model; the memory is the GPU's.
+    """
+    step = SECONDS_PER_LATENT_STEP + SECONDS_PER_LATENT_VIEW * views
+    memory = BYTES_OF_LATENT_MODEL + BYTES_PER_LATENT_VIEW * views
+    return Estimate(on_cpu.seconds + steps * step, memory)

@@ -16,6 +16,7 @@ def check_table(report: dict[str, Any]) -> list[str]:
         *(("uv" if index == 0 else "", text) for index, text in enumerate(_uv(report["uv"]))),
         ("views", _visibility(report["visibility"])),
         ("painting", _painting(report["painting"])),
+        *(("", text) for text in _models(report["painting"])),
     ]
     lines = [f"{report['input']['path']}: can be painted"]
     lines += [f"  {name:<10}{text}" for name, text in rows]
@@ -96,15 +97,21 @@ def _visibility(visibility: dict[str, Any]) -> str:
 
 
 def _painting(painting: dict[str, Any]) -> str:
-    minutes, seconds = divmod(round(painting["seconds"]), 60)
-    memory = painting["memory_bytes"] / 2**30
-    shape = f"{painting['shape_steps']} steps of the shape and " if painting["shape_steps"] else ""
     return (
         f"the uv are {painting['uv']}: {painting['reason']}; "
-        f"{_count(painting['textures'], 'texture')}; {shape}{painting['steps']} steps of "
-        f"{painting['views']} views take about {minutes} min {seconds} s on two idle CPU cores, "
-        f"{memory:.1f} GiB"
+        f"{_count(painting['textures'], 'texture')}"
     )
+
+
+def _models(painting: dict[str, Any]) -> Iterator[str]:
+    shape = f"{painting['shape_steps']} steps of the shape and " if painting["shape_steps"] else ""
+    for name, estimate in painting["models"].items():
+        minutes, seconds = divmod(round(estimate["seconds"]), 60)
+        memory = estimate["memory_bytes"] / 2**30
+        yield (
+            f"{name}: {shape}{painting['steps']} steps of {painting['views']} views take about "
+            f"{minutes} min {seconds} s on {estimate['on']}, {memory:.1f} GiB"
+        )
 
 
 def _count(number: int, thing: str) -> str:

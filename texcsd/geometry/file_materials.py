@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_part import DamagedFileError
+from texcsd.geometry.gltf_coordinates import SPECULAR, base_color_infos
 from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.obj_file import FACE_KEYWORDS, logical_lines, split_keyword
@@ -89,6 +90,31 @@ def read_image(path: Path, image: str) -> bytes:
         return _gltf_image(document, path, document.tree["images"][int(image)])
     except (DamagedFileError, binascii.Error, LookupError, TypeError) as error:
         raise TexcsdError(f"{path}: its image {image} cannot be read ({error})") from error
+
+
+def other_slots(path: Path, image: str) -> list[str]:
+    """Say where the materials of a glTF show an image besides their base colour.
+
+    Such as "emissiveTexture of Lamp". Where an OBJ does so is not looked at.
+    """
+    if path.suffix.lower() not in GLTF_SUFFIXES:
+        return []
+    tree, found = open_document(path).tree, []
+    for number, material in enumerate(tree.get("materials", [])):
+        base = [id(info) for info in base_color_infos(material)]
+        for slot, info in _texture_infos(material):
+            if id(info) not in base and image_of_texture(tree, info["index"]) == image:
+                found.append(f"{slot} of {material.get('name', f'material_{number}')}")
+    return found
+
+
+def _texture_infos(part: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every textureInfo of a material and its extensions, after the name of its slot."""
+    for key, value in part.items():
+        if key.endswith("Texture") and isinstance(value, dict) and "index" in value:
+            yield key, value
+        elif isinstance(value, dict):
+            yield from _texture_infos(value)
 
 
 @dataclass(frozen=True)
@@ -191,17 +217,22 @@ def _gltf_materials(tree: dict[str, Any], mesh: Mesh) -> Materials:
 
 
 def _gltf_image_number(tree: dict[str, Any], material: dict[str, Any]) -> str | None:
-    info = material.get("pbrMetallicRoughness", {}).get("baseColorTexture")
-    if info is None:
-        return None
-    texture = tree["textures"][info["index"]]
+    infos = base_color_infos(material)
+    return image_of_texture(tree, infos[0]["index"]) if infos else None
+
+
+def image_of_texture(tree: dict[str, Any], index: int) -> str | None:
+    """Return what `Materials` knows the image of a glTF texture by; None if it has none."""
+    texture = tree["textures"][index]
     # Where an extension (WebP, KTX2) offers the image in another format, this is the fallback.
     sources = [texture, *texture.get("extensions", {}).values()]
     return next((str(source["source"]) for source in sources if "source" in source), None)
 
 
 def _gltf_color(material: dict[str, Any]) -> tuple[float, float, float]:
-    factor = material.get("pbrMetallicRoughness", {}).get("baseColorFactor", (1, 1, 1, 1))
+    specular = material.get("extensions", {}).get(SPECULAR, {})
+    factor = specular.get("diffuseFactor", (1, 1, 1, 1))
+    factor = material.get("pbrMetallicRoughness", {}).get("baseColorFactor", factor)
     linear = np.clip(np.array(factor[:3], np.float64), 0, 1)
     srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     red, green, blue = srgb.tolist()

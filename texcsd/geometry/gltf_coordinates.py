@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from texcsd.geometry.gltf_document import GltfDocument
 
 TRANSFORM = "KHR_texture_transform"
+SPECULAR = "KHR_materials_pbrSpecularGlossiness"
 
 
 def base_color_lookup(tree: dict[str, Any], primitive: dict[str, Any]) -> dict[str, Any]:
@@ -23,13 +24,22 @@ def base_color_lookup(tree: dict[str, Any], primitive: dict[str, Any]) -> dict[s
     if "material" not in primitive:
         return {}
     material = tree["materials"][primitive["material"]]
-    specular = material.get("extensions", {}).get("KHR_materials_pbrSpecularGlossiness", {})
-    texture = material.get("pbrMetallicRoughness", {}).get("baseColorTexture")
-    texture = texture or specular.get("diffuseTexture") or {}
+    texture = next(iter(base_color_infos(material)), {})
     lookup = {key: texture[key] for key in ("texCoord",) if texture.get(key)}
     if TRANSFORM in texture.get("extensions", {}):
         lookup["extensions"] = {TRANSFORM: texture["extensions"][TRANSFORM]}
     return lookup if _attribute(lookup) in primitive.get("attributes", {}) else {}
+
+
+def base_color_infos(material: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the textureInfos of a material's base colour: none, one, or two.
+
+    The second is that of KHR_materials_pbrSpecularGlossiness, which older files have instead of the
+    first, or beside it for programs that do not know the extension.
+    """
+    specular = material.get("extensions", {}).get(SPECULAR, {})
+    found = material.get("pbrMetallicRoughness", {}).get("baseColorTexture")
+    return [info for info in (found, specular.get("diffuseTexture")) if info]
 
 
 def read_coordinates(

@@ -23,6 +23,12 @@ from texcsd.geometry.gltf_coordinates import base_color_lookup, read_coordinates
 from texcsd.geometry.gltf_document import GltfDocument, open_document
 
 TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN = 4, 5, 6
+DRACO = "KHR_draco_mesh_compression"
+COMPRESSIONS = {
+    DRACO: "Draco",
+    "EXT_meshopt_compression": "meshopt",
+    "KHR_meshopt_compression": "meshopt",
+}
 
 
 def read_gltf(path: Path) -> list[FilePart]:
@@ -64,16 +70,16 @@ def primitive_faces(document: GltfDocument, primitive: dict[str, Any]) -> NDArra
 
 def _refuse_compression(tree: dict[str, Any]) -> None:
     required = set(tree.get("extensionsRequired", []))
-    for extension, name in (
-        ("KHR_draco_mesh_compression", "Draco"),
-        ("EXT_meshopt_compression", "meshopt"),
-        ("KHR_meshopt_compression", "meshopt"),
-    ):
+    for extension, name in COMPRESSIONS.items():
         if extension in required:
-            raise DamagedFileError(
-                f"its geometry is {name}-compressed, which texcsd cannot read; export it again "
-                f"without compression (or: npx @gltf-transform/cli copy in.glb out.glb)"
-            )
+            raise _compressed(name)
+
+
+def _compressed(name: str) -> DamagedFileError:
+    return DamagedFileError(
+        f"its geometry is {name}-compressed, which texcsd cannot read; export it again "
+        f"without compression (or: npx @gltf-transform/cli copy in.glb out.glb)"
+    )
 
 
 def _global_poses(nodes: list[dict[str, Any]], roots: list[int]) -> dict[int, NDArray[np.float64]]:
@@ -135,6 +141,9 @@ def _primitive_part(
     attributes = primitive.get("attributes", {})
     if "POSITION" not in attributes:
         return None
+    stored = document.tree["accessors"][attributes["POSITION"]]
+    if DRACO in primitive.get("extensions", {}) and not stored.keys() & {"bufferView", "sparse"}:
+        raise _compressed(COMPRESSIONS[DRACO])  # Optional, says the file, but there is no other.
     vertices = document.accessor(attributes["POSITION"]).reshape(-1, 3)
     faces = primitive_faces(document, primitive)
     if len(faces) == 0:

@@ -81,19 +81,23 @@ class GltfBuffer:
         }
         return self.append("accessors", accessor)
 
+    def append_image(self, picture: bytes, name: str = "base_color") -> int:
+        """Append a PNG or JPEG as it is."""
+        view = self.append_view(picture)
+        kind = "jpeg" if picture.startswith(b"\xff\xd8") else "png"
+        image = {"name": name, "mimeType": f"image/{kind}", "bufferView": view}
+        return self.append("images", image)
+
     def append_texture(
         self, picture: bytes, uv: NDArray[np.floating], name: str = "base_color"
     ) -> int:
         """Append a PNG or JPEG that repeats only if the uv float[texture_vertex, 2] need it."""
         tiled = bool(((uv < 0) | (uv > 1)).any())
         wrap = _REPEAT if tiled else _CLAMP_TO_EDGE
-        view = self.append_view(picture)
-        kind = "jpeg" if picture.startswith(b"\xff\xd8") else "png"
-        image = {"name": name, "mimeType": f"image/{kind}", "bufferView": view}
         sampler = {"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP_LINEAR}
         numbers = {
             "sampler": self.append("samplers", sampler | {"wrapS": wrap, "wrapT": wrap}),
-            "source": self.append("images", image),
+            "source": self.append_image(picture, name),
         }
         return self.append("textures", numbers)
 

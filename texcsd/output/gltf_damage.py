@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from texcsd.geometry.gltf_coordinates import base_color_infos
 from texcsd.geometry.gltf_document import GltfDocument
 from texcsd.geometry.gltf_file import primitive_faces
 from texcsd.geometry.mesh import Mesh
@@ -66,9 +67,9 @@ def _is_painted(was: Tree, now: Tree, old_textures: int, reshaped: bool) -> bool
         if relief["index"] < old_textures:
             return False
         now = _without(now, "normalTexture")
-    texture = now.get("pbrMetallicRoughness", {}).get("baseColorTexture", {})
+    textures = [info.get("index", -1) for info in base_color_infos(now)]
     same = all(was.get(key) == now.get(key) for key in KEPT_OF_MATERIALS)
-    return same and texture.get("index", -1) >= old_textures
+    return same and min(textures, default=-1) >= old_textures
 
 
 def _same_binary(before: GltfDocument, after: GltfDocument) -> bool:

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from texcsd.geometry.file_materials import image_of_texture
 from texcsd.geometry.file_part import DamagedFileError
-from texcsd.geometry.gltf_coordinates import base_color_lookup
+from texcsd.geometry.gltf_coordinates import SPECULAR, base_color_infos, base_color_lookup
 from texcsd.geometry.gltf_document import GltfDocument
 from texcsd.geometry.instances import without_repeats
-from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.mesh import Mesh, Part
 from texcsd.output.gltf import NORMAL_MAP, painted_material
 from texcsd.output.gltf_buffer import GltfBuffer
 from texcsd.output.gltf_seams import give_coordinates
 
 Lookup = dict[str, Any]
 """A glTF textureInfo: which texture, and by which coordinates."""
+
+Place = tuple[int, int]
+"""Of a primitive: the numbers of its mesh and its own."""
 
 KEPT_OF_MATERIALS = ("name", "extras", "doubleSided", "normalTexture", "occlusionTexture")
 """What tells of the shape, not of the stuff that is painted over; so painted surfaces are opaque
@@ -58,33 +63,61 @@ def patch_gltf(
             with a negative number was not painted, and stays as it is.
         pictures: The base colour by the number of the texture, row 0 on top; embedded as they are.
         name: For the material of surfaces that have none.
-        keep_materials: Leave materials and samplers as they are but for the texture: for one that
-            was edited rather than painted anew.
+        keep_materials: Leave coordinates, materials and samplers as they are but for the image: for
+            one that was edited rather than painted anew.
         normal_maps: Of those textures that get one, as pictures; see `with_own_normals`.
 
     Returns:
         A document with a single buffer, which is its binary chunk.
 
     Raises:
-        DamagedFileError: A buffer is missing or too short.
+        DamagedFileError: A buffer is missing or too short; or a material that is to be kept has two
+            base colours.
     """
     buffer = copy_with_one_buffer(document)
     _embed_images(document, buffer)
     once = without_repeats(mesh)
+    numbers = once.texture_numbers().cpu().numpy()
+    painted = {
+        (part.source.mesh, part.source.primitive): (part, int(numbers[part.first_face]))
+        for part in once.parts
+        if part.source is not None and numbers[part.first_face] >= 0
+    }
+    if keep_materials:
+        image, textures = buffer.append_image(pictures[0]), dict[int, int]()
+        lookups = {place: Lookup() for place in painted}
+        new = partial(_edited_material, buffer, image, textures)
+    else:
+        given = pictures, normal_maps or {}
+        lookups, reliefs = _painted_lookups(document, buffer, once, painted, *given)
+        new = partial(_material_in_paint, reliefs)
+    _paint_materials(buffer, lookups, name, new)
+    return replace(document, tree=buffer.tree, binary_chunk=bytes(buffer.data), buffers={})
+
+
+def _painted_lookups(
+    document: GltfDocument,
+    buffer: GltfBuffer,
+    once: Mesh,
+    painted: Mapping[Place, tuple[Part, int]],
+    pictures: Mapping[int, bytes],
+    normal_maps: Mapping[int, bytes],
+) -> tuple[dict[Place, Lookup], dict[int, int]]:
+    """Append the textures, and coordinates where primitives lack them; say how to look them up.
+
+    Returns:
+        How to look up the paint of each primitive; and the normal map beside a texture, by its
+        number, where there is one.
+    """
     assert once.uv is not None and once.uv_faces is not None
     corner_uv = once.uv[once.uv_faces].cpu().numpy()
-    primitives, lookups = primitives_by_place(buffer), {}
-    normal_maps, textures, reliefs = normal_maps or {}, dict[int, int](), dict[int, int]()
     numbers = once.texture_numbers().cpu().numpy()
-    for part in once.parts:
-        assert part.source is not None
-        number = int(numbers[part.first_face])
-        if number < 0:
-            continue
-        place = part.source.mesh, part.source.primitive
-        painted = corner_uv[part.first_face : part.first_face + part.face_count]
-        painted = painted[:, ::-1] if part.source.mirrored else painted
-        lookup = give_coordinates(document, buffer, primitives[place], painted)
+    primitives, lookups = primitives_by_place(buffer), dict[Place, Lookup]()
+    textures, reliefs = dict[int, int](), dict[int, int]()
+    for place, (part, number) in painted.items():
+        uv = corner_uv[part.first_face : part.first_face + part.face_count]
+        uv = uv[:, ::-1] if part.source is not None and part.source.mirrored else uv
+        lookup = give_coordinates(document, buffer, primitives[place], uv)
         if number not in textures:
             shown = corner_uv[numbers == number].reshape(-1, 2)
             textures[number] = buffer.append_texture(pictures[number], shown)
@@ -92,10 +125,7 @@ def patch_gltf(
                 relief = buffer.append_texture(normal_maps[number], shown, NORMAL_MAP)
                 reliefs[textures[number]] = relief
         lookups[place] = {"index": textures[number]} | lookup
-    if keep_materials:
-        _keep_sampler(buffer, next(iter(lookups)), textures[0])
-    _paint_materials(buffer, lookups, reliefs, name, keep_materials)
-    return replace(document, tree=buffer.tree, binary_chunk=bytes(buffer.data), buffers={})
+    return lookups, reliefs
 
 
 def with_own_normals(document: GltfDocument, mesh: Mesh) -> set[int]:
@@ -154,7 +184,7 @@ def _embed_images(document: GltfDocument, buffer: GltfBuffer) -> None:
                 image["bufferView"] = buffer.append_view(content)
 
 
-def primitives_by_place(buffer: GltfBuffer) -> dict[tuple[int, int], dict[str, Any]]:
+def primitives_by_place(buffer: GltfBuffer) -> dict[Place, dict[str, Any]]:
     """Return every primitive by the numbers of its mesh and its own."""
     return {
         (index, number): primitive
@@ -163,52 +193,82 @@ def primitives_by_place(buffer: GltfBuffer) -> dict[tuple[int, int], dict[str, A
     }
 
 
-def _keep_sampler(buffer: GltfBuffer, place: tuple[int, int], texture: int) -> None:
-    """Look the new texture up as the one was that this primitive has."""
-    material = buffer.tree["materials"][primitives_by_place(buffer)[place]["material"]]
-    old = buffer.tree["textures"][material["pbrMetallicRoughness"]["baseColorTexture"]["index"]]
-    if "sampler" in old:
-        buffer.tree["textures"][texture]["sampler"] = old["sampler"]
-        buffer.tree["samplers"].pop()  # The one that was appended with the texture.
+def _material_in_paint(
+    reliefs: dict[int, int], before: dict[str, Any], lookup: Lookup
+) -> dict[str, Any]:
+    """The material with what is kept of it, the texture, and the normal map beside that."""
+    kept = {key: before[key] for key in KEPT_OF_MATERIALS if key in before}
+    if lookup["index"] in reliefs:
+        kept["normalTexture"] = lookup | {"index": reliefs[lookup["index"]]}
+    return painted_material(kept, lookup)
 
 
-def _edited_material(before: dict[str, Any], texture: int) -> dict[str, Any]:
+def _edited_material(
+    buffer: GltfBuffer, image: int, textures: dict[int, int], before: dict[str, Any], _: Lookup
+) -> dict[str, Any]:
+    """The material with another image in its base colour, looked up as the one before.
+
+    Args:
+        buffer: What textures are appended to.
+        image: Number of the new image.
+        textures: Those with the new image by those they stand for; grows.
+        before: The material.
+    """
     material = copy.deepcopy(before)
-    material["pbrMetallicRoughness"]["baseColorTexture"]["index"] = texture
+    infos = base_color_infos(material)
+    if len({image_of_texture(buffer.tree, info["index"]) for info in infos}) > 1:
+        raise DamagedFileError(
+            f"its material {before.get('name', '')} has two base colours, one of them for "
+            f"{SPECULAR}; export it without that extension (or: npx @gltf-transform/cli metalrough "
+            "in.glb out.glb)"
+        )
+    for info in infos:
+        old = info["index"]
+        if old not in textures:
+            kept = {k: v for k, v in buffer.tree["textures"][old].items() if k == "sampler"}
+            textures[old] = buffer.append("textures", kept | {"source": image})
+        info["index"] = textures[old]
     return material
 
 
 def _paint_materials(
     buffer: GltfBuffer,
-    lookups: dict[tuple[int, int], Lookup],
-    reliefs: dict[int, int],
+    lookups: dict[Place, Lookup],
     name: str,
-    keep_materials: bool,
+    new: Callable[[dict[str, Any], Lookup], dict[str, Any]],
 ) -> None:
     """Give the painted primitives a material with their texture, in place of the one they have.
 
-    By the number of that, `reliefs` names the normal map beside it, if there is one.
+    Args:
+        buffer: Is changed.
+        lookups: Of the painted primitives.
+        name: For materials of those that have none.
+        new: What becomes of a material, given the lookup.
     """
     primitives = primitives_by_place(buffer)
     users: dict[int | None, list[Lookup | None]] = {}
     for place, primitive in primitives.items():
-        users.setdefault(primitive.get("material"), []).append(lookups.get(place))
+        own = primitive.get("material")
+        users.setdefault(own, []).append(lookups.get(place))
+        # What another variant of this primitive wears is not painted for it.
+        for material in _variant_materials(primitive) - {own}:
+            users.setdefault(material, []).append(None)
     numbers: dict[tuple[int | None, str], int] = {}
     for place, lookup in lookups.items():
         old = primitives[place].get("material")
         kind = old, json.dumps(lookup, sort_keys=True)
         if kind not in numbers:
             before = {"name": name} if old is None else buffer.tree["materials"][old]
-            kept = {key: before[key] for key in KEPT_OF_MATERIALS if key in before}
-            if lookup["index"] in reliefs:
-                kept["normalTexture"] = lookup | {"index": reliefs[lookup["index"]]}
-            if keep_materials:
-                material = _edited_material(before, lookup["index"])
-            else:
-                material = painted_material(kept, lookup)
+            material = new(before, lookup)
             if old is None or any(user != lookup for user in users[old]):
                 numbers[kind] = buffer.append("materials", material)
             else:
                 buffer.tree["materials"][old] = material
                 numbers[kind] = old
         primitives[place]["material"] = numbers[kind]
+
+
+def _variant_materials(primitive: dict[str, Any]) -> set[int]:
+    """Return the numbers of the materials that variants of the file give to a primitive."""
+    variants = primitive.get("extensions", {}).get("KHR_materials_variants", {})
+    return {mapping["material"] for mapping in variants.get("mappings", [])}

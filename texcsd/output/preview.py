@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from texcsd.errors import TexcsdError
@@ -25,7 +25,11 @@ from texcsd.rendering.shading import camera_lights, downsample, shade
 from texcsd.rendering.surface_attributes import TangentFrames
 from texcsd.rendering.texture import sample_maps, textures_of_pixels
 
-VIEWS, VIEW_SIZE, MARGIN = 6, 384, 8
+VIEW_SIZE, MARGIN = 384, 8
+VIEW_LABELS = (
+    "front", "right, in front", "right, behind", "back", "left, behind", "left, in front",
+)  # fmt: skip
+LABEL_SIZE, LABEL_COLOR = 15, (90, 90, 90)
 SHAPE_VIEWS = 3
 FRAMES, FRAME_SIZE, FRAME_MILLISECONDS = 30, 320, 90
 VIEW_WIDTH = 2.12
@@ -39,28 +43,34 @@ Pictures = Mapping[int, Picture]
 """By the number of the texture, uint8[rows, columns, 3] each, row 0 on top."""
 
 
-def preview_png(mesh: Mesh, base_colors: Pictures, normal_maps: Pictures | None = None) -> bytes:
+def preview_png(
+    mesh: Mesh,
+    base_colors: Pictures,
+    names: Mapping[int, str],
+    normal_maps: Pictures | None = None,
+) -> bytes:
     """Render a contact sheet: six views around the mesh, and to their right the painted textures.
 
     Args:
         mesh: Fitted to the unit sphere; has uv.
         base_colors: Those whose number is negative were not painted.
+        names: Of the painted textures, by number; written on them where there are several.
         normal_maps: Of those textures that have one.
 
     Returns:
         A PNG file.
     """
-    cameras = orbit_cameras(VIEWS, elevation_degrees=20, view_width=VIEW_WIDTH)
+    cameras = orbit_cameras(len(VIEW_LABELS), elevation_degrees=20, view_width=VIEW_WIDTH)
     background = _grey_gradient(VIEW_SIZE, 0.97, 0.84)
     views = _render_views(mesh, base_colors, cameras, background, normal_maps)
-    cell, columns = VIEW_SIZE + MARGIN, VIEWS // 2
+    cell, columns = VIEW_SIZE + MARGIN, len(VIEW_LABELS) // 2
     map_size = 2 * VIEW_SIZE + MARGIN
     height, width = map_size + 2 * MARGIN, columns * cell + map_size + 2 * MARGIN
     sheet = np.full((height, width, 3), 255, np.uint8)
-    for index, view in enumerate(views):
+    for index, (view, label) in enumerate(zip(views, VIEW_LABELS, strict=True)):
         top, left = MARGIN + index // columns * cell, MARGIN + index % columns * cell
-        sheet[top : top + VIEW_SIZE, left : left + VIEW_SIZE] = view
-    sheet[MARGIN:-MARGIN, -MARGIN - map_size : -MARGIN] = _tile(base_colors, map_size)
+        sheet[top : top + VIEW_SIZE, left : left + VIEW_SIZE] = _labelled(view, label)
+    sheet[MARGIN:-MARGIN, -MARGIN - map_size : -MARGIN] = _tile(base_colors, map_size, names)
     return png_bytes(sheet)
 
 
@@ -199,15 +209,27 @@ def _render_views(
     return pictures
 
 
-def _tile(base_colors: Pictures, size: int) -> Picture:
+def _labelled(picture: Picture, text: str) -> Picture:
+    """Write into the lower left corner."""
+    image = Image.fromarray(picture)
+    place, font = (MARGIN, image.height - MARGIN), ImageFont.load_default(LABEL_SIZE)
+    # A white rim makes it legible on a texture of any colour.
+    rim = {"stroke_width": 2, "stroke_fill": (255, 255, 255), "anchor": "ls"}
+    ImageDraw.Draw(image).text(place, text, LABEL_COLOR, font, **rim)
+    return np.asarray(image)
+
+
+def _tile(base_colors: Pictures, size: int, names: Mapping[int, str]) -> Picture:
     """Lay the painted textures out in rows on a square of that many pixels."""
-    painted = [picture for number, picture in sorted(base_colors.items()) if number >= 0]
+    painted = [number for number in sorted(base_colors) if number >= 0]
     columns = int(np.ceil(np.sqrt(len(painted))))
     cell, tile = size // columns, size // columns - (MARGIN if columns > 1 else 0)
     sheet = np.full((size, size, 3), 255, np.uint8)
-    for index, picture in enumerate(painted):
+    for index, number in enumerate(painted):
         top, left = index // columns * cell, index % columns * cell
-        sheet[top : top + tile, left : left + tile] = _resize(picture, tile)
+        picture = _resize(base_colors[number], tile)
+        picture = picture if len(painted) == 1 else _labelled(picture, names[number])
+        sheet[top : top + tile, left : left + tile] = picture
     return sheet
 
 
