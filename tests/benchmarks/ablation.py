@@ -13,6 +13,7 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from fidelity import (
@@ -23,11 +24,14 @@ from fidelity import (
     render_map,
 )
 from PIL import Image
+from torch import Tensor
 
-from texcsd.geometry.mesh import fit_to_unit_sphere, load_mesh
+from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
 from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.guidance.denoiser import load_denoiser
+from texcsd.guidance.score import Denoiser
 from texcsd.progress import Progress
+from texcsd.rendering.rasterize import Surface
 from texcsd.settings import PaintSettings, options
 from texcsd.synthesis import synthesize
 
@@ -41,6 +45,75 @@ def parse_variant(text: str) -> dict:
     return {name: kinds[name](value) for name, value in pairs}
 
 
+class Subject(NamedTuple):
+    """A mesh to paint, and what it looks like in all materials."""
+
+    mesh: Mesh
+    surface: Surface
+    lights: Tensor
+    references: dict[str, list[Tensor]]
+
+
+class Outcome(NamedTuple):
+    """What became of one variant."""
+
+    distance: float
+    """Mean, to the prompts' own materials."""
+    recognised: str
+    """Paintings nearest to their own material, of all."""
+    seconds: float
+    """Mean of a painting."""
+    share: float
+    """Of rendering and updating in that."""
+    pictures: Tensor
+    """float[size, paintings * size, 3]."""
+
+
+def load_subjects(names: list[str]) -> list[Subject]:
+    """Meshes by path, or by their name in assets/, with UVs."""
+    subjects = []
+    for name in names:
+        path = Path(name) if Path(name).exists() else ASSETS / name
+        mesh, _, _ = ensure_uv(load_mesh(path), "auto", 1024)
+        mesh = fit_to_unit_sphere(mesh)
+        surface, lights = orbit_surface(mesh)
+        subjects.append(Subject(mesh, surface, lights, reference_patches(surface, lights)))
+    return subjects
+
+
+def paint_all(
+    denoiser: Denoiser, subjects: list[Subject], prompts: list[str], variant: dict
+) -> Outcome:
+    """Paint every mesh with every prompt, and compare with the materials themselves."""
+    distances, recognised, pictures, seconds, share = [], 0, [], [], []
+    for mesh, surface, lights, references in subjects:
+        for prompt in prompts:
+            settings = PaintSettings(prompt=prompt, **variant)
+            started = time.perf_counter()
+            with tempfile.TemporaryDirectory() as folder:
+                quiet = Progress(settings.steps, quiet=True)
+                result = synthesize(mesh, denoiser, settings, Path(folder), quiet)
+            seconds.append(time.perf_counter() - started)
+            share.append(1 - result.seconds["denoise"] / sum(result.seconds.values()))
+            images = render_map(surface, lights, result.base_color_maps[0])
+            found = nearest_materials(images, surface, references)
+            material = RECOGNISABLE.get(prompt, prompt)
+            distances.append(found.get(material, float("nan")))
+            recognised += next(iter(found)) == material
+            pictures.append(images[1])
+    count = len(distances)
+    means = (sum(values) / count for values in (distances, seconds, share))
+    distance, mean_seconds, mean_share = means
+    recognised_of = f"{recognised}/{count}"
+    return Outcome(distance, recognised_of, mean_seconds, mean_share, torch.cat(pictures, 1))
+
+
+def save_sheet(rows: list[Tensor], path: str) -> None:
+    """A row of pictures for each variant."""
+    pixels = (torch.cat(rows) * 255).round().to(torch.uint8).numpy()
+    Image.fromarray(pixels).save(path)
+
+
 def main() -> None:
     """Paint and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -50,44 +123,19 @@ def main() -> None:
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--sheet", default="ablation.png")
     arguments = parser.parse_args()
-    denoiser = load_denoiser(arguments.model)
-    meshes = []
-    for name in arguments.meshes:
-        path = Path(name) if Path(name).exists() else ASSETS / name
-        mesh, _, _ = ensure_uv(load_mesh(path), "auto", 1024)
-        mesh = fit_to_unit_sphere(mesh)
-        surface, lights = orbit_surface(mesh)
-        meshes.append((mesh, surface, lights, reference_patches(surface, lights)))
+    denoiser, subjects = load_denoiser(arguments.model), load_subjects(arguments.meshes)
     rows = []
     print("| variant | distance | recognised | seconds | render and update |")
     print("|---|---|---|---|---|", flush=True)
     for variant in arguments.variants:
-        distances, recognised, pictures, seconds, share = [], 0, [], [], []
-        for mesh, surface, lights, references in meshes:
-            for prompt in arguments.prompts:
-                settings = PaintSettings(prompt=prompt, **parse_variant(variant))
-                started = time.perf_counter()
-                with tempfile.TemporaryDirectory() as folder:
-                    quiet = Progress(settings.steps, quiet=True)
-                    result = synthesize(mesh, denoiser, settings, Path(folder), quiet)
-                seconds.append(time.perf_counter() - started)
-                total = sum(result.seconds.values())
-                share.append(1 - result.seconds["denoise"] / total)
-                images = render_map(surface, lights, result.base_color_maps[0])
-                found = nearest_materials(images, surface, references)
-                material = RECOGNISABLE.get(prompt, prompt)
-                distances.append(found.get(material, float("nan")))
-                recognised += next(iter(found)) == material
-                pictures.append(images[1])
-        count = len(distances)
+        found = paint_all(denoiser, subjects, arguments.prompts, parse_variant(variant))
         print(
-            f"| {variant} | {sum(distances) / count:.4f} | {recognised}/{count} "
-            f"| {sum(seconds) / count:.0f} | {sum(share) / count:.0%} |",
+            f"| {variant} | {found.distance:.4f} | {found.recognised} | {found.seconds:.0f} "
+            f"| {found.share:.0%} |",
             flush=True,
         )
-        rows.append(torch.cat(pictures, 1))
-        pixels = (torch.cat(rows) * 255).round().to(torch.uint8).numpy()
-        Image.fromarray(pixels).save(arguments.sheet)
+        rows.append(found.pictures)
+        save_sheet(rows, arguments.sheet)
 
 
 if __name__ == "__main__":

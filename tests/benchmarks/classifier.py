@@ -1,6 +1,8 @@
 """A judge of paintings that never saw the painter: a small network that names materials.
 
     python classifier.py train judge.safetensors
+    python classifier.py prompts > prompts.csv
+    texcsd batch MESHES --prompts prompts.csv -o outputs
     python classifier.py judge judge.safetensors outputs
 
 It learns from renderings of the embedded model's world alone, of other seeds, blurred, recoloured
@@ -23,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from texcsd.embedded.captions import look_of
+from texcsd.embedded.captions import UNKNOWN, look_of
 from texcsd.embedded.materials import MATERIALS
 from texcsd.embedded.scenes import random_scenes
 from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
@@ -175,11 +177,22 @@ def judge_results(path: Path, folders: list[Path]) -> None:
     print(f"{right} of {total} named rightly among {len(CHOICES)}")
 
 
+def draw_prompts(count: int) -> list[str]:
+    """Captions in random words, colours and finishes: each of CHOICES once, then again."""
+    generator = torch.Generator().manual_seed(SEED - 1)
+    captions: list[str] = []
+    while len(captions) < count:
+        for number in torch.randperm(len(NAMES), generator=generator).tolist():
+            caption = look_of(MATERIALS_CHOSEN[number], generator).caption
+            captions.append(caption.replace(UNKNOWN, "thing"))
+    return captions[:count]
+
+
 def main() -> None:
-    """Parse the command line, train or judge."""
+    """Parse the command line, train, draw prompts or judge."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("train", "judge"))
-    parser.add_argument("network", type=Path)
+    parser.add_argument("what", choices=("train", "prompts", "judge"))
+    parser.add_argument("network", type=Path, nargs="?", default=Path("judge.safetensors"))
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument(
@@ -188,7 +201,11 @@ def main() -> None:
     parser.add_argument("--batch-chunks", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--count", type=int, default=30, help="of prompts")
     arguments = parser.parse_args()
+    if arguments.what == "prompts":
+        print("prompt", *(f'"{caption}"' for caption in draw_prompts(arguments.count)), sep="\n")
+        return
     if arguments.what == "judge":
         judge_results(arguments.network, arguments.folders)
         return

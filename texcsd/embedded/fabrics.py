@@ -9,11 +9,13 @@ from torch import Tensor
 from texcsd.embedded.noise import fractal, mix, noise, step
 from texcsd.embedded.patterns import (
     Style,
+    bent,
     distance_to_line,
     lattice,
     planar,
     rgb,
     shaded,
+    strands,
     stretch,
     wave,
 )
@@ -38,13 +40,13 @@ def gingham(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def denim(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Blue twill, faded in places."""
+    """Blue twill: upright uneven threads, slanted fine ribs, washed out in places."""
     across, up = planar(points, normals)
-    faded = fractal(points / 0.3, 3)[:, 0]
-    twill = wave(across + up, 0.075)
-    thread = noise(stretch(points, 0.01875, 0.075, 0.01875))[:, 0]
-    amount = 0.18 + 0.14 * twill + 0.8 * (faded - 0.45) + 0.3 * (thread - 0.5)
-    return mix(style.first, rgb(points, 0.72, 0.78, 0.86), amount.clamp(0, 1))
+    thread, slub = strands(points, normals, 0.0375)[:, 0], strands(points, normals, 0.075)[:, 1]
+    washed = fractal(points / 0.6, 2)[:, 0]
+    amount = 0.22 + 0.11 * wave(across + up, 0.075) + 0.6 * (washed - 0.5)
+    amount = amount + 0.9 * (thread - 0.5) + 0.4 * (slub - 0.5)
+    return mix(style.first, rgb(points, 0.74, 0.80, 0.88), amount.clamp(0, 1))
 
 
 def wool(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -62,44 +64,39 @@ def wool(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def velvet(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Deep soft cloth whose nap is brushed light and dark in patches."""
-    warp = noise(points / 0.6)[:, :3]
-    nap = fractal(points / 0.3 + 2.5 * warp, 2)[:, 0]
-    pile = noise(points / 0.01875)[:, 0]
-    shade = 0.42 + 0.85 * step(0.54, 0.60, nap) + 0.30 * (pile - 0.5)
-    return shaded(style.first, shade)
+    nap = fractal(points / 0.6, 3, 0.6)[:, 0] + 0.08 * normals[:, 1]
+    pile = noise(points / 0.0375)[:, 0]
+    return shaded(style.first, 0.42 + 0.85 * step(0.54, 0.40, nap) + 0.30 * (pile - 0.5))
 
 
 def silk(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Smooth wide folds that flow downwards, with soft light ridges."""
-    warp = fractal(stretch(points, 0.6, 1.2, 0.6), 2)
-    across = points[:, 0] + points[:, 2] + 0.5 * points[:, 1] + warp[:, 0]
-    fold = 0.65 * wave(across, 0.6) + 0.35 * wave(across + 0.5 * warp[:, 1], 0.3)
-    color = shaded(style.first, 0.84 + 0.26 * fold)
+    """Smooth folds that flow downwards, with soft light ridges."""
+    across, _ = bent(points, normals)
+    fold = 0.65 * wave(across, 0.3) + 1.6 * (noise(points / 0.3)[:, 2] - 0.5)
+    fold = fold + 0.2 * wave(across, 0.15)
+    color = shaded(style.first, 0.80 + 0.30 * fold)
     return mix(color, rgb(points, 1, 1, 1), 0.5 * step(0.75, 0.8, fold))
 
 
 def burlap(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Coarse threads over and under, with dark holes between them."""
     across, up = planar(points, normals)
-    cell = lattice(across, up, 0.0375, 0.0375)
-    over = ((across / 0.0375).floor() + (up / 0.0375).floor()) % 2
+    cell = lattice(across, up, 0.075, 0.075)
+    over = ((across / 0.075).floor() + (up / 0.075).floor()) % 2
     ridge = torch.where(over > 0, cell.x, cell.y).abs()
-    hole = torch.minimum((0.5 - cell.x.abs()), (0.5 - cell.y.abs()))
-    slub = noise(torch.stack([across / 0.3, up / 0.0375, 0 * up], -1))[:, 0]
-    slub = slub + noise(torch.stack([across / 0.0375, up / 0.3, 0 * up + 9], -1))[:, 0]
-    shade = 1.18 - 0.5 * ridge - 0.36 * (1 - step(0.12, 0.2, hole)) + 0.28 * (slub - 1)
+    hole = torch.maximum(cell.x.abs(), cell.y.abs())
+    slub = strands(points, normals, 0.0375)[:, 0] + noise(points / 0.075)[:, 1]
+    shade = 1.20 - 0.5 * ridge - 0.6 * step(0.42, 0.14, hole) + 0.35 * (slub - 1)
     return shaded(style.first, shade)
 
 
 def quilted(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Puffed diamonds between stitched seams."""
     across, up = planar(points, normals)
-    seam = torch.minimum(
-        distance_to_line((across + up) / 0.3), distance_to_line((across - up) / 0.3)
-    )
-    puff = (seam / 0.5).sqrt()
-    stitch = (1 - step(0.035, 0.03, seam)) * step(0.0, 0.5, wave(up, 0.0375))
-    color = shaded(style.first, 0.40 + 0.75 * puff)
+    # The sum of two cosines is zero on the two families of slanted lines.
+    puff = 0.5 * (wave(across + 0.15, 0.6) + wave(up + 0.15, 0.6)).abs()
+    stitch = (1 - step(0.05, 0.05, puff)) * step(0.0, 0.5, wave(up, 0.075))
+    color = shaded(style.first, 0.32 + 0.80 * puff.clamp(min=1e-6).sqrt())
     return mix(color, style.second, 0.8 * stitch)
 
 

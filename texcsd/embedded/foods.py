@@ -44,19 +44,14 @@ def cheese(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def sprinkles(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Short rods of many colours, strewn on smooth icing."""
-    across, up = planar(points, normals)
+    """Sugar pearls of many colours, large and small, strewn on smooth icing."""
     color = style.first.expand(len(points), 3)
-    for layer in range(2):
-        cell = lattice(across + 0.1 * layer, up + 0.06 * layer, 0.15, 0.15, shift=0.5)
-        angle = 3.14 * cell.random[:, 0] + 1.3 * layer
-        x, y = cell.x + 0.3 * (cell.random[:, 2] - 0.5), cell.y + 0.3 * (cell.random[:, 3] - 0.5)
-        along = (x * torch.cos(angle) + y * torch.sin(angle)).abs()
-        side = y * torch.cos(angle) - x * torch.sin(angle)
-        away = torch.hypot((along - 0.17).clamp(min=0), side)
-        hue = (cell.random[:, 1:2] * 5).round() / 5 + torch.tensor([0.0, 0.33, 0.67]).to(points)
-        rod = 0.55 + 0.45 * torch.cos(2 * torch.pi * hue)
-        color = mix(color, rod, 1 - step(0.085, 0.04, away))
+    for size, radius in ((0.075, 0.36), (0.15, 0.34)):
+        pearls = warped_cells(points, size)
+        hue = pearls.random[:, None] + torch.tensor([0.0, 0.33, 0.67], device=points.device)
+        pearl = 0.52 + 0.46 * torch.cos(2 * torch.pi * hue)
+        pearl = shaded(pearl, 1.15 - 1.0 * pearls.nearest)
+        color = mix(color, pearl, 1 - step(radius, 0.06, pearls.nearest))
     return color.clamp(0, 1)
 
 
@@ -72,9 +67,9 @@ def strawberry(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def cookie(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Baked dough, cracked and browned in places, with dark chips."""
-    dough = fractal(points / 0.15, 4, 0.6)
+    dough = fractal(points / 0.15, 3, 0.6)
     chips = warped_cells(points, 0.15)
     crack = 1 - step(0.015, 0.03, (dough[:, 1] - 0.5).abs())
-    color = shaded(style.first, 1.0 + 0.7 * (dough[:, 0] - 0.5) - 0.2 * crack)
-    chip = (1 - step(0.26, 0.08, chips.nearest)) * step(0.45, 0.05, chips.random)
+    color = shaded(style.first, 1.0 + 0.8 * (dough[:, 0] - 0.5) - 0.2 * crack)
+    chip = (1 - step(0.30, 0.08, chips.nearest)) * step(0.40, 0.05, chips.random)
     return mix(color, shaded(style.second, 0.8 + 0.6 * dough[:, 2]), chip)

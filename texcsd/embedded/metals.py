@@ -7,7 +7,7 @@ rules.
 import torch
 from torch import Tensor
 
-from texcsd.embedded.noise import fractal, mix, noise, ramp, step
+from texcsd.embedded.noise import fractal, mix, noise, ramp, step, warped_cells
 from texcsd.embedded.patterns import (
     Style,
     distance_to_line,
@@ -15,7 +15,7 @@ from texcsd.embedded.patterns import (
     planar,
     rgb,
     shaded,
-    stretch,
+    strands,
     wave,
 )
 
@@ -58,25 +58,29 @@ def chrome(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def brushed(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Fine level scratches in broad soft light and dark zones."""
-    line = fractal(stretch(points, 0.6, 0.01875, 0.6), 2)[:, 0]
-    zone = 0.5 + 0.5 * wave(points[:, 0] + points[:, 2], 1.2)
-    return shaded(style.first, 0.66 + 0.30 * zone + 0.75 * (line - 0.5))
+    """Fine upright scratches in broad soft light and dark zones."""
+    fine, broad = strands(points, normals, 0.0375)[:, 0], strands(points, normals, 0.075)[:, 1]
+    zone = noise(points / 0.6)[:, 3] - 0.5 + 0.2 * normals[:, 1]
+    return shaded(style.first, 0.84 + 0.9 * zone + 0.6 * (fine - 0.5) + 0.3 * (broad - 0.5))
 
 
 def rust(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Flaking browns and oranges with some bare steel."""
-    rough = fractal(points / 0.3, 4, 0.62)
-    color = ramp(
-        rough[:, 0],
+    """Grey steel eaten by pitted brown and orange, darkest in the middle and bright at its rim."""
+    eaten = fractal(points / 0.3, 4, 0.6)[:, 0]
+    flakes, pits = warped_cells(points, 0.075), warped_cells(points, 0.0375)
+    scratch = strands(points, normals, 0.0375)[:, 0]
+    steel = shaded(rgb(points, 0.50, 0.52, 0.55), 0.8 + 0.4 * scratch)
+    crust = ramp(
+        eaten + 0.16 * (flakes.random - 0.5),
         [
-            (0.30, (0.20, 0.10, 0.07)),
-            (0.42, (0.42, 0.17, 0.07)),
-            (0.52, (0.66, 0.31, 0.10)),
-            (0.66, (0.80, 0.46, 0.20)),
+            (0.44, (0.86, 0.46, 0.14)),
+            (0.52, (0.62, 0.27, 0.09)),
+            (0.62, (0.36, 0.15, 0.07)),
+            (0.74, (0.20, 0.09, 0.06)),
         ],
     )
-    return mix(color, rgb(points, 0.42, 0.43, 0.45), step(0.66, 0.06, rough[:, 1]))
+    crust = shaded(crust, 0.78 + 0.2 * step(0.1, 0.3, flakes.border) + 0.5 * (pits.random - 0.4))
+    return mix(steel, crust, step(0.445, 0.03, eaten))
 
 
 def diamond_plate(points: Tensor, normals: Tensor, style: Style) -> Tensor:

@@ -7,17 +7,18 @@ import torch
 from torch import Tensor
 
 from texcsd.embedded.noise import fractal, mix, noise, ramp, step, warped_cells
-from texcsd.embedded.patterns import Style, rgb, shaded, stretch, wave
+from texcsd.embedded.patterns import Style, bent, rgb, shaded, strands, stretch, wave
 
 
 def marble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Veins and clouds of the second colour."""
-    warp = fractal(points / 0.6, 4, 0.6)
-    slanted = points[:, 0] + points[:, 1] + 0.5 * points[:, 2]
-    vein = wave(slanted + 1.8 * warp[:, 0], 1.2).abs()
-    thin = (1 - step(0.10, 0.2, vein)) * step(0.42, 0.3, warp[:, 1])
-    cloud = 0.30 * step(0.5, 0.5, warp[:, 2]) * (1 - vein)
-    return mix(style.first, style.second, (0.8 * thin + cloud).clamp(0, 1))
+    """Wandering veins of the second colour, bold ones that fade in places and fine ones."""
+    bold, fine = fractal(points / 0.6, 3)[:, 0], fractal(points / 0.3, 4)[:, 0]
+    fades = noise(points / 0.3)[:, 2]
+    vein = (1 - step(0.025, 0.04, (bold - 0.52).abs())) * step(0.36, 0.3, fades)
+    thread = 1 - step(0.016, 0.03, (fine - 0.52).abs())
+    halo = 1 - step(0.06, 0.20, (bold - 0.52).abs())
+    amount = torch.maximum(0.9 * vein, 0.45 * thread) + 0.25 * halo
+    return mix(style.first, style.second, amount.clamp(0, 1))
 
 
 def stone(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -89,11 +90,11 @@ def mud(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def sand(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Fine grains in faint ripples."""
-    warp = fractal(points / 0.6, 2)
-    ripple = wave(points[:, 1] + 0.25 * points[:, 0] + 0.4 * warp[:, 0], 0.3)
-    grain = noise(points / 0.01875)[:, 0]
-    return shaded(style.first, 0.92 + 0.10 * ripple + 0.30 * (grain - 0.5))
+    """Fine grains, drifted into ripples."""
+    _, up = bent(points, normals)
+    grain, coarse = noise(points / 0.0375)[:, 0], noise(points / 0.075)[:, 1]
+    shade = 0.90 + 0.13 * wave(up, 0.15) + 0.30 * (grain - 0.5) + 0.2 * (coarse - 0.5)
+    return shaded(style.first, shade)
 
 
 def lava(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -117,10 +118,10 @@ def lava(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def fire(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Flames licking upwards: white-yellow cores, orange tongues, dark red gaps."""
-    lean = noise(points / 0.3)[:, :3] - 0.5
-    flame = fractal(stretch(points, 0.15, 0.6, 0.15) + 1.6 * lean, 3)
+    tongue, lick = strands(points, normals, 0.075), strands(points, normals, 0.0375)
+    heat = 0.55 * tongue[:, 0] + 0.20 * lick[:, 1] + 0.5 * noise(points / 0.3)[:, 2] - 0.12
     return ramp(
-        flame[:, 0] + 0.2 * (flame[:, 1] - 0.5),
+        heat,
         [
             (0.30, (0.12, 0.01, 0.0)),
             (0.42, (0.68, 0.07, 0.0)),
@@ -140,12 +141,17 @@ def water(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def ice(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Pale blue with white cracks."""
-    rough = fractal(points / 0.3, 4, 0.6)
-    cracks = warped_cells(points, 0.3)
-    crack = 1 - step(0.03, 0.06, cracks.border)
-    color = ramp(rough[:, 0], [(0.3, (0.42, 0.70, 0.86)), (0.65, (0.80, 0.93, 0.98))])
-    return mix(color, rgb(points, 0.98, 0.99, 1.0), 0.85 * crack)
+    """Blocks of clear blue, each in its own tone, with white cracks and frost between them."""
+    blocks, shards = warped_cells(points, 0.3), warped_cells(points, 0.15)
+    frost = fractal(points / 0.3, 3)[:, 0]
+    crack = 1 - step(0.05, 0.09, blocks.border)
+    hair = 1 - step(0.03, 0.06, shards.border)
+    color = ramp(
+        blocks.random + 1.2 * (frost - 0.5),
+        [(0.05, (0.16, 0.48, 0.74)), (0.5, (0.46, 0.76, 0.90)), (0.95, (0.80, 0.94, 0.98))],
+    )
+    white = torch.maximum(0.95 * crack, 0.5 * hair * step(0.5, 0.2, frost))
+    return mix(color, rgb(points, 0.97, 0.99, 1.0), white)
 
 
 def snow(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -185,10 +191,10 @@ def galaxy(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def sky(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """White heaped clouds on blue."""
-    cloud = fractal(stretch(points, 0.6, 0.3, 0.6), 4, 0.5)
-    cover = step(0.53, 0.12, cloud[:, 0])
+    cloud = fractal(points / 0.3, 4, 0.5)
+    cover = step(0.52, 0.10, cloud[:, 0])
     white = shaded(rgb(points, 1.0, 1.0, 1.0), 0.86 + 0.3 * (cloud[:, 1] - 0.2))
-    return mix(rgb(points, 0.30, 0.56, 0.88), white, cover)
+    return mix(rgb(points, 0.24, 0.50, 0.86), white, cover)
 
 
 def terrazzo(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -196,9 +202,17 @@ def terrazzo(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     color = style.first.expand(len(points), 3)
     for size in (0.075, 0.15):
         chips = warped_cells(points, size)
-        hue = chips.random[:, None] * 3 + torch.tensor([0.0, 0.12, 0.25], device=points.device)
-        chip = (0.48 + 0.34 * torch.cos(2 * torch.pi * hue)).clamp(0.05, 0.95)
-        inside = step(0.20, 0.05, chips.border) * step(0.35, 0.05, chips.random)
+        chip = ramp(
+            chips.random,
+            [
+                (0.40, (0.20, 0.20, 0.21)),
+                (0.55, (0.62, 0.28, 0.20)),
+                (0.70, (0.84, 0.62, 0.36)),
+                (0.85, (0.30, 0.44, 0.38)),
+                (1.00, (0.98, 0.97, 0.95)),
+            ],
+        )
+        inside = step(0.20, 0.05, chips.border) * step(0.38, 0.05, chips.random)
         color = mix(color, chip, inside)
     return color
 
@@ -224,8 +238,8 @@ def gravel(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def malachite(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Polished green stone banded light and dark around its kernels."""
-    kernels = fractal(points / 0.3, 2)[:, 0] + 0.3 * warped_cells(points, 0.3).nearest
-    band = 0.5 + 0.35 * wave(kernels, 0.12) + 0.15 * wave(kernels, 0.05)
+    kernels = fractal(points / 0.6, 3)[:, 0]
+    band = 0.5 + 0.35 * wave(kernels, 0.14) + 0.15 * wave(kernels, 0.07)
     return ramp(
         band,
         [(0.0, (0.01, 0.16, 0.10)), (0.5, (0.03, 0.42, 0.27)), (1.0, (0.42, 0.78, 0.58))],
@@ -242,9 +256,9 @@ def jade(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def plaster(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Rough trowelled coat: small raised flakes over a finely pitted ground."""
-    flakes = fractal(points / 0.15, 4, 0.6)
-    raised = step(0.54, 0.06, flakes[:, 0])
-    rim = raised - step(0.565, 0.06, flakes[:, 0])
+    """Rough trowelled coat: raised flakes over a finely pitted ground."""
+    flakes = fractal(points / 0.3, 4)[:, 0]
+    raised = step(0.52, 0.05, flakes)
+    rim = raised - step(0.56, 0.05, flakes)
     pits = noise(points / 0.0375)[:, 0]
-    return shaded(style.first, 0.86 + 0.12 * raised - 0.28 * rim + 0.16 * (pits - 0.5))
+    return shaded(style.first, 0.78 + 0.20 * raised - 0.40 * rim + 0.16 * (pits - 0.5))

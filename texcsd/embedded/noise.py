@@ -76,22 +76,32 @@ class Cells:
 def cells(points: Tensor, jitter: float = 0.8) -> Cells:
     """Cellular noise from the eight cells around each point of float[n, 3]."""
     base = (points - 0.5).floor()
-    distances, numbers = [], []
-    for corner in range(8):
-        cell = base + torch.tensor(
-            [corner & 1, corner >> 1 & 1, corner >> 2 & 1], device=points.device
-        )
-        drawn = random(cell)
-        centre = cell + 0.5 + jitter * (drawn[:, :3] - 0.5)
-        distances.append((points - centre).norm(dim=-1))
-        numbers.append(drawn[:, 3])
-    two, order = torch.stack(distances).topk(2, dim=0, largest=False)
-    return Cells(two[0], two[1] - two[0], torch.stack(numbers).gather(0, order[:1])[0])
+    across, up, along = (points - base - 0.5 + 0.5 * jitter).unbind(-1)
+    strides = torch.tensor([PERIOD**2, PERIOD, 1], device=points.device)
+    keys = torch.stack([base, base + 1]).remainder(PERIOD).long() * strides
+    table = _RANDOM.to(points)
+    nearest = second = number = torch.full_like(across, torch.inf)
+    for x, y, z in itertools.product((0, 1), repeat=3):
+        drawn = table[keys[x, :, 0] + keys[y, :, 1] + keys[z, :, 2]]
+        dx, dy = across - x - jitter * drawn[:, 0], up - y - jitter * drawn[:, 1]
+        dz = along - z - jitter * drawn[:, 2]
+        distance = dx * dx + dy * dy + dz * dz
+        number = torch.where(distance < nearest, drawn[:, 3], number)
+        second = torch.minimum(second, torch.maximum(distance, nearest))
+        nearest = torch.minimum(nearest, distance)
+    return Cells(nearest.sqrt(), second.sqrt() - nearest.sqrt(), number)
 
 
-def warped_cells(points: Tensor, size: float) -> Cells:
-    """Cells about `size` wide with bent borders; the distances are in units of `size`."""
-    return cells(points / size + 0.5 * noise(points / (2 * size))[:, :3])
+def warped_cells(points: Tensor, size: float, warp: Tensor | None = None) -> Cells:
+    """Cells about `size` wide with bent borders; the distances are in units of `size`.
+
+    Args:
+        points: float[n, 3].
+        size: In units of the points.
+        warp: noise(points / (2 * size)), where it is at hand.
+    """
+    warp = noise(points / (2 * size)) if warp is None else warp
+    return cells(points / size + 0.5 * warp[:, :3])
 
 
 def mix(first: Tensor, second: Tensor, amount: Tensor) -> Tensor:

@@ -102,9 +102,11 @@ def _fields(points: Tensor, normals: Tensor) -> Tensor:
     """float[n, 3] twice -> float[n, FIELDS] in [-1, 1]."""
     across, up = planar(points, normals)
     unit = [strands(points, normals, width) for width in STRAND_WIDTHS]
-    for cell in (warped_cells(points, size) for size in CELL_SIZES):
+    noises = {size: noise(points / size) for size in NOISE_SIZES}
+    for size in CELL_SIZES:
+        cell = warped_cells(points, size, noises[2 * size])
         unit.append(torch.stack([cell.nearest, cell.border, cell.random], -1))
-    signed = [1.6 * (noise(points / size) - 0.5) for size in NOISE_SIZES]
+    signed = [1.6 * (values - 0.5) for values in noises.values()]
     for width, height in COURSES:
         cell = lattice(across, up, width, height, shift=0.5)
         unit.append(cell.random[:, :1])

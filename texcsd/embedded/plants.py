@@ -7,7 +7,16 @@ import torch
 from torch import Tensor
 
 from texcsd.embedded.noise import fractal, mix, noise, ramp, step, warped_cells
-from texcsd.embedded.patterns import Style, bent, lattice, planar, rgb, shaded, strands
+from texcsd.embedded.patterns import (
+    Style,
+    bent,
+    distance_to_line,
+    lattice,
+    planar,
+    rgb,
+    shaded,
+    strands,
+)
 
 
 def wood(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -129,15 +138,16 @@ def floral(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def parquet(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Squares of narrow wooden strips, in turn upright and level."""
+    """Squares of narrow wooden strips, some laid upright and some level."""
     across, up = planar(points, normals)
-    upright = ((across / 0.3).floor() + (up / 0.3).floor()) % 2 > 0
-    along, side = torch.where(upright, up, across), torch.where(upright, across, up)
-    strip = lattice(along, side, 0.3, 0.075)
-    fibre = noise(torch.stack([side / 0.01875, along / 0.15, 0 * up], -1))[:, 0]
-    edge = torch.minimum((0.5 - strip.x.abs()) * 0.3, (0.5 - strip.y.abs()) * 0.075)
-    tone = 0.78 + 0.42 * strip.random[:, 0] + 0.3 * (fibre - 0.5)
-    return shaded(style.first, tone * (0.35 + 0.65 * step(0.005, 0.008, edge)))
+    square = lattice(across, up, 0.3, 0.3, shift=0.5)
+    upright = square.random[:, 0] > 0.5
+    gap = torch.minimum(0.5 - square.x.abs(), 0.5 - square.y.abs()) * 0.3
+    strip = distance_to_line(torch.where(upright, across, up) / 0.075) * 0.075
+    fibre = strands(points, normals, 0.0375)[:, 0]
+    grain = torch.where(upright, fibre, noise(points / 0.075)[:, 1])
+    tone = (0.72 + 0.4 * square.random[:, 0]) * (0.8 + 0.4 * grain)
+    return shaded(style.first, tone * (0.35 + 0.65 * step(0.007, 0.01, torch.minimum(gap, strip))))
 
 
 def cork(points: Tensor, normals: Tensor, style: Style) -> Tensor:

@@ -11,13 +11,13 @@ from texcsd.embedded.patterns import Style, distance_to_line, lattice, planar, r
 
 
 def camouflage(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Patches of four muted colours."""
-    patch = fractal(points / 0.3, 2)
-    color = mix(
-        rgb(points, 0.30, 0.35, 0.18), rgb(points, 0.62, 0.56, 0.38), step(0.55, 0.015, patch[:, 0])
-    )
-    color = mix(color, rgb(points, 0.29, 0.20, 0.12), step(0.58, 0.015, patch[:, 1]))
-    return mix(color, rgb(points, 0.09, 0.11, 0.08), step(0.63, 0.015, patch[:, 2]))
+    """Bold patches with hard edges: tan, brown and black on dark green."""
+    tan, black = fractal(points / 0.6, 3)[:, 0], fractal(points / 0.3, 4)[:, 0]
+    brown = noise(points / 0.3)[:, 2]
+    color = rgb(points, 0.23, 0.31, 0.14)
+    color = mix(color, rgb(points, 0.70, 0.62, 0.43), step(0.54, 0.04, tan))
+    color = mix(color, rgb(points, 0.34, 0.21, 0.11), step(0.60, 0.05, brown))
+    return mix(color, rgb(points, 0.06, 0.07, 0.06), step(0.59, 0.03, black))
 
 
 def rainbow(points: Tensor, normals: Tensor, style: Style) -> Tensor:

@@ -10,7 +10,6 @@ from texcsd.embedded.noise import fractal, mix, noise, ramp, step, warped_cells
 from texcsd.embedded.patterns import (
     Style,
     bent,
-    distance_to_line,
     lattice,
     overlapping,
     planar,
@@ -121,25 +120,23 @@ def peacock(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def snake(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Small diamond scales coloured in large dark-rimmed diamonds."""
+    """Small diamond scales, coloured in large dark-rimmed diamonds."""
     across, up = planar(points, normals)
-    cell = lattice(across + up, across - up, 0.075, 0.075)
-    edge = 0.5 - torch.maximum(cell.x.abs(), cell.y.abs())
-    # Whole scales take the colour that their centre has in the large pattern.
-    side, height = across - 0.0375 * (cell.x + cell.y), up - 0.0375 * (cell.x - cell.y)
-    large = distance_to_line(side / 0.6) + distance_to_line(height / 0.6)
+    # Sums of two cosines: their contours at zero are diamonds.
+    scale = 0.5 * (wave(across + 0.0375, 0.15) + wave(up + 0.0375, 0.15)).abs()
+    large = 0.5 * (wave(across + 0.15, 0.6) + wave(up + 0.15, 0.6))
     color = ramp(
         large,
         [
-            (0.20, (0.55, 0.38, 0.17)),
-            (0.24, (0.16, 0.10, 0.05)),
-            (0.36, (0.16, 0.10, 0.05)),
-            (0.40, (0.80, 0.70, 0.46)),
-            (0.70, (0.62, 0.52, 0.30)),
+            (-0.36, (0.55, 0.38, 0.17)),
+            (-0.28, (0.14, 0.09, 0.05)),
+            (-0.06, (0.14, 0.09, 0.05)),
+            (0.02, (0.84, 0.74, 0.50)),
+            (0.80, (0.62, 0.52, 0.30)),
         ],
     )
-    shade = (0.40 + 0.70 * step(0.13, 0.22, edge)) * (0.85 + 0.3 * cell.random[:, 0])
-    return shaded(color, shade)
+    tone = 0.9 + 0.4 * (noise(points / 0.075)[:, 0] - 0.5)
+    return shaded(color, tone * (0.40 + 0.65 * step(0.16, 0.3, scale)))
 
 
 def crocodile(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -155,10 +152,10 @@ def crocodile(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def feathers(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Rows of overlapping rounded feathers with pale shafts and fine barbs."""
-    side, depth, tone = overlapping(*planar(points, normals), 0.15, 0.15)
-    shaft = 1 - step(0.03, 0.03, side.abs())
-    barb = wave(depth * 0.15 - 0.1 * side.abs(), 0.01875)
-    shade = 0.62 + 0.5 * step(0.10, 0.25, depth) - 0.22 * depth.clamp(0, 1.4) + 0.06 * barb
-    color = shaded(style.first, shade + 0.35 * (tone - 0.5))
+    """Rows of overlapping rounded feathers with pale shafts and barbs."""
+    side, depth, tone = overlapping(*planar(points, normals), 0.3, 0.3)
+    shaft = 1 - step(0.035, 0.03, side.abs())
+    barb = wave(depth * 0.3 - 0.2 * side.abs(), 0.0375)
+    shade = 0.62 + 0.5 * step(0.06, 0.15, depth) - 0.26 * depth.clamp(0, 1.4) + 0.07 * barb
+    color = shaded(style.first, shade + 0.25 * (tone - 0.5))
     return mix(color, style.second, 0.55 * shaft)

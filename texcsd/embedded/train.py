@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from texcsd.embedded.model import TextToImage, build_scheduler, load_pipeline, save_pipeline
 from texcsd.embedded.place import GEOMETRY_CHANNELS
-from texcsd.embedded.scenes import FAR_DEPTH, Scenes, random_scenes, spoil
+from texcsd.embedded.scenes import FAR_DEPTH, IMAGE_SIZE, Scenes, random_scenes, spoil
 
 LOOKS_PER_SHAPE = 6
 VALIDATION_SHAPES = 8
@@ -79,9 +79,10 @@ class Replay:
             raise ValueError(f"replay is {capacity}; choose a multiple of {LOOKS_PER_SHAPE}")
         self.capacity, self.added = capacity, 0
         shapes = capacity // LOOKS_PER_SHAPE
-        self.pixels = torch.empty(capacity, 3, 64, 64, dtype=torch.uint8, device=device)
+        image = (IMAGE_SIZE, IMAGE_SIZE)
+        self.pixels = torch.empty(capacity, 3, *image, dtype=torch.uint8, device=device)
         self.geometry = torch.empty(
-            shapes, GEOMETRY_CHANNELS, 64, 64, dtype=torch.uint8, device=device
+            shapes, GEOMETRY_CHANNELS, *image, dtype=torch.uint8, device=device
         )
         self.view_width = torch.empty(capacity, device=device)
         self.captions = [""] * capacity
@@ -100,7 +101,7 @@ class Replay:
         self.added += len(scenes.captions)
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, list]:
-        """Images float[count, 3, 64, 64] and geometry in [-1, 1], view widths, captions."""
+        """Images float[count, 3, size, size] and geometry in [-1, 1], view widths, captions."""
         slots = torch.randint(min(self.added, self.capacity), (count,), generator=generator)
         dropped = torch.rand(count, generator=generator) < CAPTION_DROPOUT
         on_device = slots.to(self.pixels.device, non_blocking=True)
@@ -174,7 +175,8 @@ def sample_sheet(model: TextToImage, scenes: Scenes, guidance_scale: float = 3.0
     widths = scenes.view_width[::LOOKS_PER_SHAPE][:columns].repeat(len(SHEET_PROMPTS))
     captions = [prompt for prompt in SHEET_PROMPTS for _ in range(columns)]
     count = len(captions)
-    x = torch.randn(count, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(geometry)
+    size, generator = IMAGE_SIZE, torch.Generator().manual_seed(0)
+    x = torch.randn(count, 3, size, size, generator=generator).to(geometry)
     for timestep in scheduler.timesteps:
         at = torch.full((2 * count,), int(timestep), device=x.device)
         with torch.autocast(x.device.type, torch.bfloat16):
@@ -188,8 +190,8 @@ def sample_sheet(model: TextToImage, scenes: Scenes, guidance_scale: float = 3.0
         conditional, unconditional = both.chunk(2)
         guided = unconditional + guidance_scale * (conditional - unconditional)
         (x,) = scheduler.step(guided, int(timestep), x, return_dict=False)[:1]
-    rows = (x.clamp(-1, 1) + 1).view(len(SHEET_PROMPTS), columns, 3, 64, 64)
-    pixels = rows.permute(0, 3, 1, 4, 2).reshape(64 * len(SHEET_PROMPTS), 64 * columns, 3)
+    rows = (x.clamp(-1, 1) + 1).view(len(SHEET_PROMPTS), columns, 3, size, size)
+    pixels = rows.permute(0, 3, 1, 4, 2).reshape(size * len(SHEET_PROMPTS), size * columns, 3)
     return Image.fromarray((pixels * 127.5).round().to(torch.uint8).cpu().numpy())
 
 
@@ -205,9 +207,11 @@ class Run:
         if arguments.start_from:
             load_pipeline(self.model, Path(arguments.start_from))
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True
-        )
+        groups = [
+            {"params": self.model.text_encoder.parameters(), "rate": arguments.text_rate},
+            {"params": self.model.unet.parameters(), "rate": 1.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
         if arguments.compile:
             self.model.unet.compile()
         self.step = self.chunks = 0
@@ -291,7 +295,7 @@ def train(arguments: argparse.Namespace) -> None:
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
         rate = arguments.learning_rate * learning_rate_factor(run.step, done, arguments.cooldown)
         for group in run.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate"]
         run.optimizer.step()
         run.optimizer.zero_grad()
         run.update_average(arguments.average)
@@ -318,8 +322,8 @@ def train(arguments: argparse.Namespace) -> None:
             sample_sheet(run.average, validation).save(run.folder / f"sheet-{run.step:07}.png")
 
 
-def main() -> None:
-    """Parse the command line and train."""
+def main(command: list[str] | None = None) -> None:
+    """Parse a command line, that of the process unless given, and train."""
     parser = argparse.ArgumentParser(description="Train the embedded model on random scenes.")
     parser.add_argument("--run", required=True, help="folder for checkpoints, weights and sheets")
     parser.add_argument("--start-from", help="weights folder a new run begins with, or none")
@@ -327,6 +331,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="end after so many")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=8e-4)
+    parser.add_argument(
+        "--text-rate", type=float, default=1.0, help="the text encoder's rate, beside the UNet's"
+    )
     parser.add_argument("--cooldown", type=float, default=0.5, help="share of falling rate")
     parser.add_argument("--average", type=float, default=0.999, help="decay of the mean weights")
     parser.add_argument("--replay", type=int, default=16_380, help="scenes kept for reuse")
@@ -341,7 +348,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="about 1.5 times as fast; needs gcc")
     parser.add_argument("--log-every", type=int, default=100)
     parser.add_argument("--save-every", type=int, default=500)
-    train(parser.parse_args())
+    train(parser.parse_args(command))
 
 
 if __name__ == "__main__":
