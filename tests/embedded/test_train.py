@@ -17,6 +17,7 @@ def arguments(run, **options):
         "minutes": 60.0,
         "batch": 2,
         "learning_rate": 1e-3,
+        "text_rate": 1.0,
         "cooldown": 0.5,
         "average": 0.9,
         "replay": 66,
@@ -111,3 +112,15 @@ def test_a_run_ends_when_its_minutes_are_over_and_saves_what_it_has(tmp_path, mo
     train.train(arguments(tmp_path, steps=10_000, minutes=1e-6, workers=0))
     notes = json.loads((tmp_path / "weights" / "training.json").read_text())
     assert notes["step"] == 1
+
+
+def test_a_text_rate_of_0_leaves_the_text_encoder_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "SHEET_PROMPTS", ("gold",))
+    monkeypatch.setattr(train, "VALIDATION_TIMESTEPS", (500,))
+    begun, ended = TextToImage(), TextToImage()
+    save_pipeline(begun, tmp_path / "begun", {})
+    train.train(arguments(tmp_path, start_from=str(tmp_path / "begun"), workers=0, text_rate=0.0))
+    load_pipeline(ended, tmp_path / "weights")
+    for part, same in (("text_encoder", True), ("unet", False)):
+        before, after = (getattr(model, part).half().state_dict() for model in (begun, ended))
+        assert all(torch.equal(before[name], after[name]) for name in before) is same
