@@ -192,8 +192,8 @@ def choose_negative_prompt(settings: PaintSettings, denoiser: Denoiser) -> str:
         return settings.source_prompt
     negative_prompt = settings.negative_prompt or denoiser.default_negative_prompt
     what = "weights" if settings.weights else f"guidance {settings.guidance}"
-    # CSD goes without.
-    needed = takes_negative_prompt(settings) and what != "guidance csd"
+    can_do_without = settings.guidance == "csd" and not settings.weights
+    needed = takes_negative_prompt(settings) and not can_do_without
     if needed and not negative_prompt:
         raise TexcsdError(
             f"{what} needs a negative prompt, and the model has none of its own; give one with "

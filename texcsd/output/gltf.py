@@ -86,8 +86,8 @@ def new_gltf(
         shown = mesh.uv_faces[mesh.texture_numbers() == number].unique().cpu().numpy()
         texture = buffer.append_texture(picture, uv[shown])
         named = {"name": (material_names or {}).get(number, name), "doubleSided": True}
-        if number in (normal_maps or {}):
-            relief = buffer.append_texture((normal_maps or {})[number], uv[shown], NORMAL_MAP)
+        if normal_maps and number in normal_maps:
+            relief = buffer.append_texture(normal_maps[number], uv[shown], NORMAL_MAP)
             named |= {"normalTexture": {"index": relief}}
         materials.append(painted_material(named, {"index": texture}))
     for part, part_name in zip(mesh.parts, names, strict=True):
