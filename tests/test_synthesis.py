@@ -92,12 +92,12 @@ def sphere_mesh(rings=16, segments=24):
     )
 
 
-def paint(tmp_path, progress=None, mesh=None, watch=None, **options):
+def paint(tmp_path, progress=None, mesh=None, watch=None, denoiser=None, **options):
     defaults = {"prompt": "red", "steps": 20, "views": 3, "texture_size": 32, "learning_rate": 0.1}
     settings = PaintSettings(**defaults | options)
     tmp_path.mkdir(exist_ok=True)
     progress = progress or Progress(settings.steps, quiet=True)
-    mesh, denoiser = mesh or sphere_mesh(), ColorDenoiser()
+    mesh, denoiser = mesh or sphere_mesh(), denoiser or ColorDenoiser()
     return synthesis.synthesize(mesh, denoiser, settings, tmp_path, progress, watch=watch)
 
 
@@ -131,6 +131,39 @@ def test_each_side_takes_the_colour_of_its_own_prompt(tmp_path, monkeypatch, fro
     # The azimuth of the sphere goes around the texture once.
     around = image.roll(4 - column, 1).unflatten(1, (4, 8)).mean((0, 2))
     assert around.argmax(1).tolist() == [0, 1, 2, 1]
+
+
+class PlaceDenoiser(ColorDenoiser):
+    """Knows where it is on the pattern: red where x is greater than there, blue elsewhere."""
+
+    takes_positions = True
+
+    def __init__(self, middle):
+        self.middle = middle
+
+    def encode_geometry(self, geometry):
+        return geometry.positions.permute(0, 3, 1, 2)[..., ::2, ::2] - self.middle
+
+    def predict_noise(self, noisy, timestep, embeddings, condition, view_width):
+        right = condition[:, :1] > 0
+        wanted = torch.cat([right, right & ~right, ~right], 1) * 2.0 - 1
+        alpha = self.alphas_cumprod[timestep].view(-1, 1, 1, 1)
+        wanted = torch.where(embeddings[:, 0, 0].view(-1, 1, 1, 1) == 0, 0.0, wanted)
+        return (noisy - alpha.sqrt() * wanted) / (1 - alpha).sqrt()
+
+
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_parts_that_share_a_texture_do_not_ask_for_different_colours(tmp_path, texture):
+    mesh, settings = sphere_mesh(), PaintSettings(prompt="red")
+    assert mesh.uv is not None
+    u = mesh.uv[:, :1]
+    mirrored = replace(mesh, uv=torch.cat([2 * torch.minimum(u, 1 - u), mesh.uv[:, 1:]], 1))
+    offset = torch.rand(3, generator=synthesis.step_generator(settings.seed, -2))
+    denoiser = PlaceDenoiser(synthesis.PATTERN_OFFSET * float(offset[0]))
+    image = paint(tmp_path, mesh=mirrored, denoiser=denoiser, texture=texture, steps=60)
+    red, _, blue = image.base_color_maps[0][0, 4:28, 2:30].mean((0, 1))
+    # Half of the views see the other half of the sphere, which would be blue by itself.
+    assert red > 0.8 and blue < 0.2
 
 
 def test_a_colour_field_takes_the_colour_of_the_prompt_too(tmp_path):

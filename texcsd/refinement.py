@@ -35,6 +35,7 @@ from texcsd.synthesis import (
     random_backgrounds,
     step_cameras,
     step_generator,
+    told_geometry,
 )
 
 FIRST_STEP = -1000
@@ -224,8 +225,9 @@ def _take_step(
     view = shape.render(cameras, SUPERSAMPLING * denoiser.image_size)
     images = _images(view, shape.color(view), cameras, denoiser, generator)
     images = downsample(images, SUPERSAMPLING)
+    geometry = told_geometry(view.surface, settings)
     clean, direction = guide(
-        images, view.surface, cameras, denoiser, prompts, settings, generator, done
+        images, geometry, cameras, denoiser, prompts, settings, generator, done
     )
     # As heavy as if every pixel had a part in it.
     loss = surrogate_loss(clean, direction) + clean[0].numel() * shape.regularization()

@@ -39,6 +39,7 @@ from texcsd.rendering.cameras import Cameras, random_cameras
 from texcsd.rendering.color_field import ColorField, bake_field
 from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh
 from texcsd.rendering.shading import downsample, random_lights, shade
+from texcsd.rendering.shared_texels import SharedTexels, find_shared_texels, places_of_pixels
 from texcsd.rendering.texture import (
     Material,
     TexelPyramid,
@@ -65,6 +66,8 @@ FINEST_LEVEL_FROM = 0.6
 it to hold, and an update costs less than half as much without it."""
 LARGEST_PIXEL_MAP = 512
 """Texels per side; the views' pixels are seldom smaller than its texels, so they leave no holes."""
+LARGEST_PLACE_MAP = 1024
+"""Texels per side; a texel of it is far smaller than the details of any pattern."""
 HARDLY_SEEN = 0.05
 """Of the mean number of pixels. What fewer have shown, in a crevice, still has its first colour."""
 TYPICAL_GRADIENT = 10.0
@@ -133,12 +136,18 @@ def synthesize(
     whole = mesh.to("cpu")
     painted = with_faces(whole, whole.texture_numbers() >= 0)
     sampler = SurfaceSampler(painted if original is None else changing_part(painted, original))
+    shared = None
+    if denoiser.takes_positions or settings.texture == "field":
+        shared = find_shared_texels(whole, min(settings.texture_size, LARGEST_PLACE_MAP))
+        shared = shared and shared.to(mesh.vertices.device)
     saved_at = time.monotonic()
     progress.update(painting.step)
     try:
         while painting.step < settings.steps:
             with enough_memory(settings):
-                _take_step(painting, mesh, sampler, denoiser, prompts, settings, looks or {})
+                _take_step(
+                    painting, mesh, shared, sampler, denoiser, prompts, settings, looks or {}
+                )
             progress.update(painting.step)
             if watch is not None:
                 watch(painting.step, lambda size: painting.maps(mesh, size))
@@ -391,6 +400,7 @@ def _reduced(
 def _take_step(
     painting: Painting,
     mesh: Mesh,
+    shared: SharedTexels | None,
     sampler: SurfaceSampler,
     denoiser: Denoiser,
     prompts: PromptEmbeddings,
@@ -405,11 +415,13 @@ def _take_step(
         size = SUPERSAMPLING * denoiser.image_size
         surface = rasterize_mesh(mesh, cameras, size, size)
         textures = textures_of_pixels(mesh, surface)
-        material = painting.sample(surface, textures, looks, done)
+        places = None if shared is None else places_of_pixels(surface, shared, textures)
+        material = painting.sample(places or surface, textures, looks, done)
         images = _render(surface, cameras, material, generator)
     with timed("denoise"):
+        geometry = told_geometry(surface, settings, places)
         clean, direction = guide(
-            images, surface, cameras, denoiser, prompts, settings, generator, done
+            images, geometry, cameras, denoiser, prompts, settings, generator, done
         )
     with timed("update"):
         surrogate_loss(clean, direction).backward()
@@ -426,7 +438,7 @@ def _painted_in_view(textures: Tensor | None) -> list[int]:
 
 def guide(
     images: Tensor,
-    surface: Surface,
+    geometry: Geometry,
     cameras: Cameras,
     denoiser: Denoiser,
     prompts: PromptEmbeddings,
@@ -438,7 +450,7 @@ def guide(
 
     Args:
         images: float[view, size, size, 3], sRGB, of the denoiser's size.
-        surface: What they show, at the same size or a multiple.
+        geometry: Of what they show, at the same size or a multiple.
         cameras: One per view.
         denoiser: Decides what matches the prompt.
         prompts: Embeddings of the prompts.
@@ -453,7 +465,7 @@ def guide(
     scales = settings.controlnet_scale_start, settings.controlnet_scale_end
     denoiser.controlnet_scale = scheduled("linear", *scales, done)
     clean = denoiser.encode_images(images)
-    condition = denoiser.encode_geometry(_geometry(surface, settings))
+    condition = denoiser.encode_geometry(geometry)
     noisiest = scheduled(
         settings.timestep_schedule,
         settings.timestep_max_start,
@@ -584,14 +596,24 @@ def _render(
     return downsample(images, SUPERSAMPLING)
 
 
-def _geometry(surface: Surface, settings: PaintSettings) -> Geometry:
-    """What the denoiser may know of the surface; the seed decides where patterns begin."""
+def told_geometry(
+    surface: Surface, settings: PaintSettings, places: Surface | None = None
+) -> Geometry:
+    """What the denoiser may know of a surface; the seed decides where patterns begin.
+
+    Args:
+        surface: That is seen.
+        settings: Of the axes and patterns.
+        places: Of `places_of_pixels`, if texels are shared.
+    """
     device = surface.positions.device
     offset = torch.rand(3, generator=step_generator(settings.seed, -2))
     rotation = send(upright_rotation(*settings.axes), device)
-    positions, normals = (vectors @ rotation.T for vectors in (surface.positions, surface.normals))
+    positions = (places or surface).positions @ rotation.T
     positions = positions / settings.pattern_scale + send(PATTERN_OFFSET * offset, device)
-    return Geometry(normalized_depth(surface), normals, positions)
+    pattern_normals = None if places is None else places.normals @ rotation.T
+    depth, normals = normalized_depth(surface), surface.normals @ rotation.T
+    return Geometry(depth, normals, positions, pattern_normals)
 
 
 def random_backgrounds(count: int, generator: torch.Generator) -> Tensor:

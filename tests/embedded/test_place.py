@@ -48,6 +48,14 @@ def test_a_pixel_is_told_the_mean_of_the_place_it_covers():
     )
 
 
+def test_patterns_follow_the_normals_of_the_place_and_shading_those_that_are_seen():
+    depth, normals, positions = random_surface()
+    others = normals.roll(1, -1)
+    told = place.geometry_channels(depth, normals, positions, 8, others)
+    assert torch.equal(told[:, :4], place.geometry_channels(depth, normals, positions, 8)[:, :4])
+    assert torch.equal(told[:, 4:], place.geometry_channels(depth, others, positions, 8)[:, 4:])
+
+
 def test_the_noises_and_cells_that_patterns_are_made_of_are_told():
     depth, normals, positions = random_surface()
     depth = depth + 0.1

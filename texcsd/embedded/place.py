@@ -39,7 +39,13 @@ MIXING_WEIGHTS = MIXED * (FIELDS + 1)
 MODEL_CHANNELS = 4 + 6 * POSITION_OCTAVES + MIXED
 
 
-def geometry_channels(depth: Tensor, normals: Tensor, positions: Tensor, size: int) -> Tensor:
+def geometry_channels(
+    depth: Tensor,
+    normals: Tensor,
+    positions: Tensor,
+    size: int,
+    pattern_normals: Tensor | None = None,
+) -> Tensor:
     """All that is told, zero in the background.
 
     Each pixel of the model stands for the mean of the rendered pixels it covers.
@@ -49,18 +55,22 @@ def geometry_channels(depth: Tensor, normals: Tensor, positions: Tensor, size: i
         normals: float[n, height, width, 3], unit, in world space.
         positions: float[n, height, width, 3], in pattern space.
         size: Pixels of the model per side.
+        pattern_normals: As the normals, of the surface where the positions are, if that is another.
 
     Returns:
         float[n, 4 + 6 * POSITION_OCTAVES + FIELDS, size, size]: depth, normal, sine and cosine of
         the position by octave, fields; in [-1, 1].
     """
     seen = (depth > 0).to(depth)
-    given = torch.cat([seen, depth, normals * seen, positions * seen], -1).permute(0, 3, 1, 2)
-    means = functional.adaptive_avg_pool2d(given, size).permute(0, 2, 3, 1)
+    vectors = [normals, positions, *([] if pattern_normals is None else [pattern_normals])]
+    given = torch.cat([seen, depth, *(vector * seen for vector in vectors)], -1)
+    means = functional.adaptive_avg_pool2d(given.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
     seen = means[..., 0] > 0
-    coverage, depth, normals, positions = means[seen].split([1, 1, 3, 3], -1)
+    sizes = [1, 1, *[3] * len(vectors)]
+    coverage, depth, normals, positions, *others = means[seen].split(sizes, -1)
     positions = positions / coverage
-    told = torch.cat([_position_waves(positions), _fields(positions, normals)], -1) * coverage
+    fields = _fields(positions, *(others or [normals]))
+    told = torch.cat([_position_waves(positions), fields], -1) * coverage
     channels = means.new_zeros(*seen.shape, GEOMETRY_CHANNELS)
     channels[seen] = torch.cat([depth, normals, told], -1)
     return channels.permute(0, 3, 1, 2)

@@ -66,7 +66,7 @@ class PixelDenoiser(DiffusersDenoiser):
         """Averaged over the pixels of the model, float[view, channels, image_size, image_size]."""
         if self.takes_positions:
             surface = (geometry.depth, geometry.normals, geometry.positions)
-            return geometry_channels(*surface, self.image_size)
+            return geometry_channels(*surface, self.image_size, geometry.pattern_normals)
         depth = geometry.depth.permute(0, 3, 1, 2)[:, : self.condition_channels]
         return functional.adaptive_avg_pool2d(depth, self.image_size)
 

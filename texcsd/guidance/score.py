@@ -193,6 +193,8 @@ class Geometry:
     """float[view, height, width, 3], unit, in world space."""
     positions: Tensor
     """float[view, height, width, 3], in pattern space: where on the material a point lies."""
+    pattern_normals: Tensor | None = None
+    """float[view, height, width, 3], unit, of the surface there, if it is another than is seen."""
 
 
 class Denoiser(Protocol):

@@ -16,6 +16,9 @@ from texcsd.geometry.mesh import Mesh
 from texcsd.rendering import operations
 from texcsd.rendering.cameras import Cameras
 
+ON_TOP = (0.80, 0.50, 0.33)
+"""A direction of no mesh's symmetry, about as long as 1."""
+
 
 @dataclass(frozen=True)
 class Surface:
@@ -53,15 +56,31 @@ def rasterize_mesh(mesh: Mesh, cameras: Cameras, height: int, width: int) -> Sur
     return _surface(mesh, clip_positions, mesh.faces, (height, width), turn_normals=True)
 
 
-def rasterize_uv(mesh: Mesh, height: int, width: int) -> Surface:
+def rasterize_uv(mesh: Mesh, height: int, width: int, lowest: bool = False) -> Surface:
     """The mesh spread out in its texture: one view, one pixel per texel, row 0 at v near 1.
 
     Depth is 0, and normals are the front's, whatever the orientation of a face in the texture.
+    Where faces overlap, the one farthest along ON_TOP is on top: so of a mirrored pair of parts, or
+    of many that are repeated, the texture shows one as a whole.
+
+    Args:
+        mesh: Has uv.
+        height: Texels.
+        width: Texels.
+        lowest: The other way round.
     """
     uv, uv_faces = _uv_of(mesh)
-    ones = torch.ones_like(uv[:, :1])
-    clip_positions = row_0_on_top(torch.cat([2 * uv - 1, 0 * ones, ones], 1)[None])
-    surface = _surface(mesh, clip_positions, uv_faces, (height, width), turn_normals=False)
+    # In the texture every face has corners of its own: others may share its uv.
+    uv_corners = uv[uv_faces].flatten(0, 1)
+    heights = mesh.vertices.float()[mesh.faces].flatten(0, 1) @ uv.new_tensor(ON_TOP)
+    closeness = heights / (2 * heights.abs().max().clamp(min=1e-30) if len(heights) else 1)
+    z = closeness if lowest else -closeness
+    clip_positions = torch.cat([2 * uv_corners - 1, z[:, None], torch.ones_like(z)[:, None]], 1)
+    corners = torch.arange(len(z), device=uv.device).view(-1, 3).to(uv_faces)
+    resolution = height, width
+    surface = _surface(
+        mesh, row_0_on_top(clip_positions[None]), corners, resolution, turn_normals=False
+    )
     return replace(surface, depth=torch.zeros_like(surface.depth))
 
 
