@@ -133,10 +133,16 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def views_of(mesh: Mesh, base_color: Tensor) -> Tensor:
-    """The mesh from eight sides, half of them near, on grey; float[view, 3, 64, 64]."""
+    """The mesh from eight sides, half of them as near as it fits, half nearer, on grey.
+
+    Returns:
+        float[view, 3, 64, 64].
+    """
     images = []
     for width, elevation in ((2.2, 20), (1.2, 35)):
         cameras = orbit_cameras(VIEWS // 2, elevation_degrees=elevation, view_width=width)
+        if width > 2:
+            cameras = cameras.zoomed_to(mesh.vertices, 0.9)
         surface = rasterize_mesh(mesh, cameras, 2 * SIZE, 2 * SIZE)
         background = torch.full((1, 1, 1, 3), 0.5)
         shaded = shade(sample_map(base_color, surface), surface, camera_lights(cameras), background)

@@ -77,6 +77,14 @@ def test_the_whole_mesh_is_inside_each_view(cube):
         assert (cell.max(2) < 50).mean() > 0.1
 
 
+def test_an_oblong_mesh_fills_the_views_from_its_ends_too(cube):
+    rod = replace(cube, vertices=cube.vertices * torch.tensor([1.0, 0.1, 0.1]))
+    _, cells = views(preview_png(rod, {0: np.zeros((4, 4, 3), np.uint8)}, {0: "base_color"}))
+    for cell in cells:
+        columns = (cell[:-30].max(2) < 50).any(0).nonzero()[0]
+        assert 0.8 * 384 < columns[-1] - columns[0] < 0.97 * 384
+
+
 def label_of(picture):
     """bool[rows, columns], where the lower left corner has the colour of a label."""
     return (picture[-30:, :160] == preview.LABEL_COLOR).all(-1)

@@ -169,3 +169,15 @@ def test_turned_cameras_see_of_a_mesh_what_others_see_of_it_turned(generator):
     expected = cameras.clip_positions(points @ rotation.T)
     torch.testing.assert_close(turned.clip_positions(points), expected)
     assert torch.equal(turned.azimuth_degrees, cameras.azimuth_degrees)
+
+
+def test_zoomed_cameras_stand_where_they_were_and_show_the_points_as_large_as_they_fit():
+    cameras = orbit_cameras(5, elevation_degrees=20)
+    rod = torch.tensor([[-1.0, 0.0, 0.0], [0.2, 0.3, 0.0], [1.0, 0.0, 0.0]])
+    zoomed = cameras.zoomed_to(rod, 0.9)
+    assert torch.equal(zoomed.camera_to_world, cameras.camera_to_world)
+    clip = zoomed.clip_positions(rod)
+    reach = (clip[..., :2] / clip[..., 3:]).abs().amax((1, 2))
+    assert torch.allclose(reach, torch.full((5,), 0.9), atol=1e-5)
+    half = zoomed.eyes.norm(dim=1) * torch.tan(torch.deg2rad(zoomed.fov_degrees) / 2)
+    assert torch.allclose(2 * half, zoomed.view_width, atol=1e-4)

@@ -34,6 +34,8 @@ SHAPE_VIEWS = 3
 FRAMES, FRAME_SIZE, FRAME_MILLISECONDS = 30, 320, 90
 VIEW_WIDTH = 2.12
 """Just enough for the unit sphere in perspective."""
+VIEW_SHARE = 0.94
+"""Of a view on the contact sheet, what the mesh takes up between opposite borders."""
 SUPERSAMPLING = 2
 LARGEST_TEXTURE = 1024
 """Textures are reduced to about this size first; previews could not show more."""
@@ -51,6 +53,8 @@ def preview_png(
 ) -> bytes:
     """Render a contact sheet: six views around the mesh, and to their right the painted textures.
 
+    Each view is as near as the mesh fits into it.
+
     Args:
         mesh: Fitted to the unit sphere; has uv.
         base_colors: Those whose number is negative were not painted.
@@ -61,6 +65,7 @@ def preview_png(
         A PNG file.
     """
     cameras = orbit_cameras(len(VIEW_LABELS), elevation_degrees=20, view_width=VIEW_WIDTH)
+    cameras = cameras.zoomed_to(mesh.vertices.cpu()[mesh.faces.cpu().unique()], VIEW_SHARE)
     background = _grey_gradient(VIEW_SIZE, 0.97, 0.84)
     views = _render_views(mesh, base_colors, cameras, background, normal_maps)
     cell, columns = VIEW_SIZE + MARGIN, len(VIEW_LABELS) // 2

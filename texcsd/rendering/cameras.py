@@ -96,6 +96,19 @@ class Cameras:
         matrices[:, 3, 2] = -1
         return matrices
 
+    def zoomed_to(self, points: Tensor, share: float) -> Cameras:
+        """The same cameras with other lenses: of square images, what they see takes up a share.
+
+        Args:
+            points: float[point, 3], all of them in front of the cameras.
+            share: Of half the image, that from its centre to the outermost point.
+        """
+        clip = self.clip_positions(points)
+        reach = (clip[..., :2].abs() / clip[..., 3:]).amax((1, 2)) / share
+        tangent = reach * torch.tan(torch.deg2rad(self.fov_degrees) / 2)
+        fov_degrees = 2 * torch.rad2deg(torch.atan(tangent))
+        return replace(self, fov_degrees=fov_degrees, view_width=self.view_width * reach)
+
     def clip_positions(self, vertices: Tensor, aspect: float = 1.0) -> Tensor:
         """Projects float[vertex, 3] to float32[view, vertex, 4]; w is distance along the view axis.
 
