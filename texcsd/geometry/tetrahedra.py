@@ -59,8 +59,9 @@ def lattice(cells: Tensor, cell_size: float) -> TetrahedralGrid:
     # In half cells, of which there may be twice as many.
     vertex_keys, indices = place_keys(torch.cat(tetrahedra)).unique(return_inverse=True)
     places = key_places(vertex_keys)
-    pairs = indices[:, torch.tensor(EDGES, device=cells.device)].sort(-1).values
-    edge_keys, edges_of = (pairs[..., 0] * len(places) + pairs[..., 1]).unique(return_inverse=True)
+    first, second = indices[:, torch.tensor(EDGES, device=cells.device)].unbind(-1)
+    pairs = torch.minimum(first, second) * len(places) + torch.maximum(first, second)
+    edge_keys, edges_of = pairs.unique(return_inverse=True)
     edges = torch.stack([edge_keys // len(places), edge_keys % len(places)], 1)
     vertices = (places.double() * (cell_size / 2)).float()
     return TetrahedralGrid(vertices, places, indices, edges, edges_of)
