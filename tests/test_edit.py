@@ -13,7 +13,7 @@ import torch
 import trimesh
 from PIL import Image
 from test_job import FakeDenoiser, contents
-from textured_meshes import SIZE, gltf_tree, picture, write_glb, write_gltf, write_obj
+from textured_meshes import SIZE, gltf_tree, picture, png, write_glb, write_gltf, write_obj
 
 import texcsd
 from texcsd import job
@@ -159,6 +159,28 @@ def test_an_obj_comes_back_as_obj_and_glb(tmp_path, folder, synthesis) -> None:
     texture = written(result)
     np.testing.assert_array_equal(texture[:, SIZE // 2 :], np.asarray(picture())[:, SIZE // 2 :])
     assert (texture[:, : SIZE // 2] == BLUE).all()
+
+
+def test_an_edited_obj_keeps_all_of_its_materials_but_the_image(
+    tmp_path, folder, synthesis
+) -> None:
+    path = write_obj(tmp_path / "mesh.obj", "Ns 90\nmap_Bump -bm 0.5 relief.png\nmap_Kd skin.png")
+    relief = picture(8)
+    (tmp_path / "relief.png").write_bytes(png(relief))
+    result = edit(path, folder)
+    library = (folder / "mesh.mtl").read_text()
+    for name in ("left stuff", "right stuff"):
+        block = library.partition(f"newmtl {name}\n")[2].partition("\n\n")[0].splitlines()
+        assert block == [
+            "Ns 90",
+            "map_Bump -bm 0.5 original/relief.png",
+            "map_Kd textures/base_color.png",
+        ]
+    assert (folder / "original" / "relief.png").read_bytes() == (
+        tmp_path / "relief.png"
+    ).read_bytes()
+    assert not (folder / "original" / "skin.png").exists()
+    assert (written(result) == BLUE).all()
 
 
 def test_one_of_several_textures_of_an_obj_is_edited_and_the_others_come_along(

@@ -40,7 +40,8 @@ class Canvas:
     look_names: dict[int, str]
     """By these numbers, what the materials of the input are called."""
     kept_files: dict[str, Path]
-    """Images of the input that an OBJ painted in part goes on showing, by their names there."""
+    """Images of the input that an OBJ that is painted in part, or edited, goes on showing, by their
+    names there."""
     warnings: list[str]
 
     @property
@@ -113,22 +114,24 @@ def _edited_slot(original: Original) -> TextureSlot:
     return TextureSlot(name or BASE_COLOR, original.materials, "input", 0.0, 0.0)
 
 
-def make_canvas(mesh_path: Path, mesh: Mesh, unfinished: Unfinished) -> Canvas:
+def make_canvas(mesh_path: Path, mesh: Mesh, unfinished: Unfinished, edited: bool) -> Canvas:
     """Put together what `lay_out` found with what the file shows besides.
 
     Args:
         mesh_path: The input.
         mesh: As given to `lay_out`.
         unfinished: What it returned, perhaps some time ago.
+        edited: Whether materials keep all but their base colour.
     """
     mesh = replace(mesh, **unfinished.atlas)
     slots = [TextureSlot(**slot) for slot in unfinished.notes["slots"]]
     warnings = unfinished.notes["warnings"]
-    if not (mesh.texture_numbers() < 0).any():
-        return Canvas(mesh, slots, {}, {}, {}, warnings)
+    obj, in_part = mesh_path.suffix.lower() == ".obj", bool((mesh.texture_numbers() < 0).any())
+    base_colors = {name: "" for slot in slots for name in slot.materials} if edited else {}
+    files = kept_materials(mesh_path, base_colors).files if obj and (edited or in_part) else {}
+    if not in_part:
+        return Canvas(mesh, slots, {}, {}, files, warnings)
     materials = read_any_materials(mesh_path, mesh)
     looks, notes = read_looks(mesh_path, mesh, materials)
     names = {number: materials.names[-2 - number] for number in looks if number < -1}
-    obj = mesh_path.suffix.lower() == ".obj"
-    files = kept_materials(mesh_path).files if obj else {}
     return Canvas(mesh, slots, looks, names, files, warnings + notes)

@@ -329,7 +329,7 @@ def _paint(
         unfinished = memory.recall(
             "atlas", made_from, lambda: lay_out(source, mesh, settings, original)
         )
-    canvas = make_canvas(source, mesh, unfinished)
+    canvas = make_canvas(source, mesh, unfinished, edited=original is not None)
     mesh = canvas.mesh
     fitted = fit_to_unit_sphere(mesh) if reshaped is None else in_frame_of(whole_mesh, mesh)
     relief = plan_relief(source, canvas, fitted, settings) if settings.displace else None

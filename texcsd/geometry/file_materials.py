@@ -6,7 +6,7 @@ import base64
 import binascii
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,10 @@ GLTF_SUFFIXES = (".glb", ".gltf")
 WHITE = (1.0, 1.0, 1.0)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 IMAGE_STATEMENT = re.compile(r"(map_|bump$|disp$|decal$|refl$|norm$)", re.IGNORECASE)
+BASE_COLOR_STATEMENTS = ("map_kd", "map_ka")
+"""Exporters repeat the image of the first in the second."""
 ORIGINALS = "original"
-"""Folder for images of the input beside a mesh that was painted in part."""
+"""Folder for images of the input beside a mesh that was painted in part, or edited."""
 MOST_NAMES = 12
 """Named in a message."""
 
@@ -127,8 +129,14 @@ class KeptMaterials:
     """The images by the name they are to have there."""
 
 
-def kept_materials(path: Path) -> KeptMaterials:
-    """Read all materials of an OBJ, to be passed on as they are."""
+def kept_materials(path: Path, base_colors: Mapping[str, str] | None = None) -> KeptMaterials:
+    """Read all materials of an OBJ, to be passed on as they are.
+
+    Args:
+        path: The OBJ.
+        base_colors: By name, the images that those which were edited have instead of theirs.
+    """
+    base_colors = base_colors or {}
     blocks: dict[str, str] = {}
     files: dict[str, Path] = {}
     for library in _libraries(path, _obj_lines(path)):
@@ -143,7 +151,9 @@ def kept_materials(path: Path) -> KeptMaterials:
             if IMAGE_STATEMENT.match(keyword):
                 options, image = _split_statement(path, folder, rest.strip())
                 file = _beside(path, f"{folder}/{image}")
-                if file is not None:
+                if name in base_colors and keyword.lower() in BASE_COLOR_STATEMENTS:
+                    line = " ".join(filter(None, [keyword, options, base_colors[name]]))
+                elif file is not None:
                     place = file.relative_to(path.parent.resolve()).as_posix()
                     files[f"{ORIGINALS}/{place}"] = file
                     line = " ".join(filter(None, [keyword, options, f"{ORIGINALS}/{place}"]))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texcsd.errors import TexcsdError
-from texcsd.geometry.file_materials import kept_materials
+from texcsd.geometry.file_materials import kept_materials, read_any_materials
 from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.mesh import Mesh, bounding_sphere
@@ -100,7 +100,7 @@ def mesh_file_contents(
         pictures: The base colour by the number of the texture, row 0 on top; a negative number is
             that of one that was not painted.
         outputs: Names of all files of the result; see `texture_key` for those of the textures.
-        keep_materials: Of a glTF, leave all but the texture as it is.
+        keep_materials: Leave all of a material but the texture as it is.
         shape: The same mesh with its vertices displaced, if they are to be.
         material_names: Of new materials, by the number of the texture.
         normal_maps: As pictures, of the textures that have one; see `normal_key` for the files.
@@ -121,7 +121,7 @@ def mesh_file_contents(
         material = re.sub(r"\s", "_", mesh_path.stem)
         images = {n: outputs[texture_key(n)] for n in pictures if n >= 0}
         reliefs = {n: outputs[normal_key(n)] for n in normal_maps or {}}
-        rest = kept_materials(mesh_path).blocks if any(n < 0 for n in pictures) else {}
+        rest = _kept_blocks(mesh_path, mesh, images if keep_materials else {})
         text = mesh_path.read_bytes()
         files = patch_obj(text, mesh, uv_kept, outputs["mtl"], images, material, rest, reliefs)
         has_normals = bool(reliefs) or re.search(rb"^\s*vn\s", text, re.MULTILINE) is not None
@@ -129,6 +129,23 @@ def mesh_file_contents(
         obj = reshape_obj(files.obj, _rounded(mesh, shape), normals=normals) if shape else files.obj
         contents |= {"obj": obj, "mtl": files.mtl}
     return {wanted[suffix]: content for suffix, content in contents.items() if suffix in wanted}
+
+
+def _kept_blocks(mesh_path: Path, mesh: Mesh, edited: Mapping[int, str]) -> dict[str, str]:
+    """What the MTL says of materials that are not painted, and of those whose image is edited.
+
+    Args:
+        mesh_path: An OBJ.
+        mesh: With the numbers of the textures.
+        edited: The paths of edited images by these numbers.
+    """
+    materials, numbers = read_any_materials(mesh_path, mesh), mesh.texture_numbers().tolist()
+    pairs = set(zip(materials.of_faces.tolist(), numbers, strict=True))
+    named = [(materials.names[material], number) for material, number in pairs if material >= 0]
+    base_colors = {name: edited[number] for name, number in named if number in edited}
+    blocks = kept_materials(mesh_path, base_colors).blocks
+    kept = base_colors.keys() | {name for name, number in named if number < 0}
+    return {name: block for name, block in blocks.items() if name in kept}
 
 
 def _rounded(mesh: Mesh, shape: Mesh) -> NDArray[np.float64]:

@@ -57,7 +57,7 @@ def patch_obj(
         mtl_name: Name of the MTL file, without whitespace.
         images: Paths of the textures from there, by number.
         material: Name without whitespace.
-        rest: By name, what to write into the MTL for materials that are not painted.
+        rest: By name, what to write into the MTL for materials that are not painted, or edited.
         normal_maps: Paths likewise, of the textures that have one.
     """
     # Whatever is not UTF-8 comes back as the bytes it was.
@@ -72,7 +72,7 @@ def patch_obj(
         lines = _with_uv(lines, _painted_uv(text, mesh), end)
     blocks = [
         (rest or {}).get(name, "")
-        if number < 0
+        if number < 0 or name in (rest or {})
         else _material(name, images[number], (normal_maps or {}).get(number), end)
         for name, number in textures.items()
     ]
