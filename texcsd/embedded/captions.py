@@ -152,8 +152,8 @@ def _sentence(words: str, generator: torch.Generator) -> str:
 def look_of(material: Material, generator: torch.Generator) -> Look:
     """The material with random colours, finish and caption."""
     first, second, color_words = _colors(material, generator)
-    finish = _choose([*FINISHES], generator) if _chance(generator, 0.2) else ""
-    density = _choose([*SCALES], generator) if not finish and _chance(generator, 0.08) else 1.0
+    finish = _choose([*FINISHES], generator) if _chance(generator, 0.25) else ""
+    density = _choose([*SCALES], generator) if not finish and _chance(generator, 0.12) else 1.0
     extra_words = FINISHES.get(finish) or SCALES.get(density)
     extra_word = _choose(extra_words, generator) if extra_words else ""
     material_word = _choose(material.words, generator)

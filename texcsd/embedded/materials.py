@@ -167,19 +167,19 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("stripes", "striped", "stripe"),
         patterns.stripes,
-        (((0.80, 0.10, 0.10), _WHITE), ((0.10, 0.22, 0.70), _WHITE), (_BLACK, _WHITE)),
+        (((0.80, 0.10, 0.10), _WHITE),),
         colors=2,
         weight=3.0,
-        usual=0.2,
+        usual=0.3,
         contrast=("white",),
     ),
     Material(
         ("polka dots", "dots", "dotted", "polka dot"),
         patterns.dots,
-        ((_WHITE, (0.80, 0.10, 0.10)), ((0.10, 0.22, 0.70), _WHITE)),
+        ((_WHITE, (0.80, 0.10, 0.10)),),
         colors=2,
         weight=1.5,
-        usual=0.2,
+        usual=0.3,
         contrast=("white",),
     ),
     Material(
@@ -194,11 +194,7 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("tiles", "tile", "tiled"),
         masonry.tiles,
-        (
-            ((0.25, 0.55, 0.62), _WHITE),
-            ((0.12, 0.28, 0.62), _WHITE),
-            ((0.86, 0.84, 0.80), (0.5, 0.5, 0.5)),
-        ),
+        (((0.25, 0.55, 0.62), _WHITE),),
         colors=1,
         shine=0.3,
     ),
@@ -220,7 +216,7 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("granite",),
         minerals.granite,
-        (((0.62, 0.58, 0.57), (0.10, 0.10, 0.10)), ((0.66, 0.50, 0.46), _BLACK)),
+        (((0.62, 0.58, 0.57), (0.10, 0.10, 0.10)),),
     ),
     Material(("concrete", "cement"), minerals.concrete, (((0.64, 0.63, 0.61), _BLACK),)),
     Material(("camouflage", "camo"), prints.camouflage, ((_BLACK, _WHITE),)),
@@ -230,13 +226,16 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("wool", "knitted wool", "woolen", "knitted"),
         fabrics.wool,
-        (((0.80, 0.72, 0.60), _BLACK), ((0.72, 0.70, 0.66), _BLACK)),
+        (((0.80, 0.72, 0.60), _BLACK),),
         colors=1,
     ),
     Material(
         ("fur", "furry"),
         skins.fur,
-        (((0.48, 0.31, 0.18), _BLACK), ((0.55, 0.40, 0.25), _BLACK)),
+        (
+            ((0.60, 0.47, 0.32), _BLACK),
+            ((0.50, 0.38, 0.27), _BLACK),
+        ),
         colors=1,
     ),
     Material(("sand", "sandy"), minerals.sand, (((0.87, 0.74, 0.52), _BLACK),)),
@@ -244,7 +243,7 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("plastic", "paint", "painted", "ceramic", ""),
         patterns.plain,
-        (((0.90, 0.90, 0.90), _BLACK), ((0.80, 0.10, 0.10), _BLACK), ((0.10, 0.30, 0.80), _BLACK)),
+        (((0.90, 0.90, 0.90), _BLACK),),
         colors=1,
         shine=0.35,
         weight=3.0,
@@ -254,19 +253,19 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("gingham", "picnic cloth"),
         fabrics.gingham,
-        (((0.80, 0.10, 0.10), _WHITE), ((0.15, 0.35, 0.75), _WHITE)),
+        (((0.80, 0.10, 0.10), _WHITE),),
         colors=1,
     ),
     Material(
         ("velvet",),
         fabrics.velvet,
-        (((0.62, 0.04, 0.10), _BLACK), ((0.32, 0.08, 0.48), _BLACK)),
+        (((0.62, 0.04, 0.10), _BLACK),),
         colors=1,
     ),
     Material(
         ("silk", "satin", "silky"),
         fabrics.silk,
-        (((0.78, 0.62, 0.68), _WHITE), ((0.66, 0.06, 0.14), _WHITE)),
+        (((0.78, 0.62, 0.68), _WHITE),),
         colors=1,
         shine=0.3,
     ),
@@ -278,14 +277,14 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("quilted", "quilt", "padded"),
         fabrics.quilted,
-        (((0.80, 0.76, 0.70), _WHITE), ((0.20, 0.26, 0.42), _WHITE)),
+        (((0.80, 0.76, 0.70), _WHITE),),
         colors=1,
     ),
     Material(("houndstooth",), fabrics.houndstooth, ((_WHITE, _BLACK),)),
     Material(
         ("argyle", "diamonds", "harlequin"),
         fabrics.argyle,
-        (((0.12, 0.25, 0.45), (0.62, 0.12, 0.16)), ((0.15, 0.38, 0.22), (0.85, 0.78, 0.60))),
+        (((0.12, 0.25, 0.45), (0.62, 0.12, 0.16)),),
         colors=2,
         contrast=("white", "black", "beige"),
     ),
@@ -303,11 +302,7 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("scales", "scaly", "reptile", "mermaid"),
         skins.scales,
-        (
-            ((0.16, 0.50, 0.34), (0.62, 0.82, 0.42)),
-            ((0.14, 0.46, 0.60), (0.62, 0.88, 0.84)),
-            ((0.56, 0.12, 0.10), (0.90, 0.55, 0.20)),
-        ),
+        (((0.16, 0.50, 0.34), (0.62, 0.82, 0.42)),),
         colors=1,
         shine=0.3,
     ),
@@ -318,7 +313,7 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("crocodile", "alligator", "crocodile skin"),
         skins.crocodile,
-        (((0.34, 0.38, 0.19), _BLACK), ((0.30, 0.22, 0.13), _BLACK)),
+        (((0.34, 0.38, 0.19), _BLACK),),
         shine=0.15,
     ),
     # Ground, rocks and gems.
@@ -365,7 +360,7 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("floral", "flowers", "flowery"),
         plants.floral,
-        (((0.90, 0.25, 0.42), (0.95, 0.92, 0.84)), ((0.95, 0.95, 0.95), (0.20, 0.40, 0.60))),
+        (((0.90, 0.25, 0.42), (0.95, 0.92, 0.84)),),
         colors=1,
     ),
     # Built and technical.
@@ -411,7 +406,7 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("neon grid", "neon", "tron"),
         metals.neon_grid,
-        (((0.05, 0.85, 0.95), _BLACK), ((0.95, 0.10, 0.75), _BLACK)),
+        (((0.05, 0.85, 0.95), _BLACK),),
         colors=1,
     ),
     Material(
@@ -428,21 +423,21 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("sprinkles", "donut", "icing"),
         foods.sprinkles,
-        (((0.97, 0.66, 0.78), _WHITE), ((0.95, 0.92, 0.88), _WHITE)),
+        (((0.97, 0.66, 0.78), _WHITE),),
         colors=1,
     ),
     Material(("strawberry",), foods.strawberry, ((_BLACK, _WHITE),), shine=0.3),
     Material(
         ("candy cane", "candy"),
         patterns.candy_cane,
-        (((0.84, 0.06, 0.08), _WHITE), ((0.10, 0.55, 0.20), _WHITE)),
+        (((0.84, 0.06, 0.08), _WHITE),),
         shine=0.3,
     ),
     # Prints and sheets.
     Material(
         ("zigzag", "chevron", "zigzags"),
         patterns.zigzag,
-        (((0.10, 0.22, 0.60), _WHITE), ((0.92, 0.72, 0.12), (0.25, 0.25, 0.28))),
+        (((0.10, 0.22, 0.60), _WHITE),),
         colors=2,
         usual=0.3,
         contrast=("white",),
@@ -451,14 +446,14 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("hearts", "heart"),
         prints.hearts,
-        (((0.88, 0.08, 0.18), (0.97, 0.90, 0.91)), ((0.96, 0.52, 0.70), _WHITE)),
+        (((0.88, 0.08, 0.18), (0.97, 0.90, 0.91)),),
         colors=2,
         contrast=("white",),
     ),
     Material(
         ("stars", "star"),
         prints.stars,
-        (((0.97, 0.84, 0.20), (0.08, 0.14, 0.42)), ((0.80, 0.10, 0.12), _WHITE)),
+        (((0.97, 0.84, 0.20), (0.08, 0.14, 0.42)),),
         colors=2,
         contrast=("white", "blue"),
     ),
@@ -473,7 +468,7 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("terrazzo",),
         minerals.terrazzo,
-        (((0.90, 0.88, 0.84), _BLACK), ((0.62, 0.60, 0.58), _BLACK)),
+        (((0.90, 0.88, 0.84), _BLACK),),
         shine=0.25,
     ),
     Material(("asphalt", "tarmac"), minerals.asphalt, (((0.22, 0.22, 0.23), (0.70, 0.70, 0.68)),)),
@@ -483,21 +478,21 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("plaster", "stucco"),
         minerals.plaster,
-        (((0.93, 0.91, 0.86), _BLACK), ((0.90, 0.80, 0.62), _BLACK)),
+        (((0.93, 0.91, 0.86), _BLACK),),
         colors=1,
         usual=0.7,
     ),
     Material(
         ("mosaic",),
         masonry.mosaic,
-        (((0.12, 0.34, 0.62), (0.20, 0.62, 0.62)), ((0.60, 0.16, 0.12), (0.16, 0.24, 0.48))),
+        (((0.12, 0.34, 0.62), (0.20, 0.62, 0.62)),),
         colors=1,
         shine=0.25,
     ),
     Material(
         ("peeling paint", "chipped paint"),
         masonry.peeling,
-        (((0.30, 0.56, 0.60), _BLACK), ((0.86, 0.84, 0.76), _BLACK)),
+        (((0.30, 0.56, 0.60), _BLACK),),
         colors=1,
     ),
     Material(("parquet",), plants.parquet, (((0.66, 0.44, 0.24), _BLACK),), shine=0.25),
@@ -506,7 +501,7 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("corduroy",),
         fabrics.corduroy,
-        (((0.56, 0.36, 0.18), _BLACK), ((0.24, 0.30, 0.24), _BLACK)),
+        (((0.56, 0.36, 0.18), _BLACK),),
         colors=1,
     ),
     Material(
@@ -516,7 +511,7 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("feathers", "feathered"),
         skins.feathers,
-        (((0.92, 0.90, 0.86), (0.99, 0.98, 0.95)), ((0.42, 0.30, 0.20), (0.86, 0.78, 0.64))),
+        (((0.92, 0.90, 0.86), (0.99, 0.98, 0.95)),),
         colors=1,
     ),
     Material(("brass",), metals.metal, (((0.72, 0.58, 0.26), (0.97, 0.90, 0.62)),), shine=0.7),

@@ -17,8 +17,11 @@ def marble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     vein = (1 - step(0.025, 0.04, (bold - 0.52).abs())) * step(0.36, 0.3, fades)
     thread = 1 - step(0.016, 0.03, (fine - 0.52).abs())
     halo = 1 - step(0.06, 0.20, (bold - 0.52).abs())
-    amount = torch.maximum(0.9 * vein, 0.45 * thread) + 0.25 * halo
-    return mix(style.first, style.second, amount.clamp(0, 1))
+    amount = torch.maximum(0.9 * vein, 0.55 * thread) + 0.25 * halo
+    # Dark marbles have light veins.
+    light = style.first.mean() > 0.55
+    veins = torch.where(light, style.second, 0.25 * style.first + rgb(points, 0.68, 0.67, 0.63))
+    return mix(style.first, veins, amount.clamp(0, 1))
 
 
 def stone(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -237,12 +240,20 @@ def gravel(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def malachite(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Polished green stone banded light and dark around its kernels."""
-    kernels = fractal(points / 0.6, 3)[:, 0]
-    band = 0.5 + 0.35 * wave(kernels, 0.14) + 0.15 * wave(kernels, 0.07)
+    """Polished green stone, banded light and dark around its kernels."""
+    kernels, flow = warped_cells(points, 0.3), noise(points / 0.3)[:, 0]
     return ramp(
-        band,
-        [(0.0, (0.01, 0.16, 0.10)), (0.5, (0.03, 0.42, 0.27)), (1.0, (0.42, 0.78, 0.58))],
+        kernels.nearest + 0.25 * (flow - 0.5),
+        [
+            (0.06, (0.01, 0.17, 0.10)),
+            (0.14, (0.42, 0.78, 0.58)),
+            (0.24, (0.02, 0.30, 0.18)),
+            (0.33, (0.30, 0.68, 0.48)),
+            (0.42, (0.01, 0.17, 0.10)),
+            (0.52, (0.42, 0.78, 0.58)),
+            (0.62, (0.02, 0.34, 0.21)),
+            (0.74, (0.20, 0.58, 0.40)),
+        ],
     )
 
 
@@ -256,9 +267,10 @@ def jade(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def plaster(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Rough trowelled coat: raised flakes over a finely pitted ground."""
-    flakes = fractal(points / 0.3, 4)[:, 0]
+    """Rough trowelled coat: smooth raised flakes with a shadow below, over a pitted ground."""
+    flakes = fractal(points / 0.3, 3)[:, 0]
     raised = step(0.52, 0.05, flakes)
-    rim = raised - step(0.56, 0.05, flakes)
+    shadow = step(0.46, 0.06, flakes) - raised
     pits = noise(points / 0.0375)[:, 0]
-    return shaded(style.first, 0.78 + 0.20 * raised - 0.40 * rim + 0.16 * (pits - 0.5))
+    ground = (1 - raised) * (0.22 * (pits - 0.5) - 0.06)
+    return shaded(style.first, 0.98 + ground - 0.25 * shadow)

@@ -66,17 +66,17 @@ def bamboo(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def grass(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Upright blades over one another, dark at the roots and light at the tips."""
-    tone = noise(points / 0.3)[:, 0]
-    fine, tall = strands(points, normals, 0.0375), strands(points, normals, 0.075)
-    height = 0.7 * torch.maximum(fine[:, 0], fine[:, 1]) + 0.3 * torch.maximum(tall[:, 2], tone)
+    """A lawn: short blades close together, dark at the roots and light at the tips."""
+    blades, short = strands(points, normals, 0.0375), noise(points / 0.0375)
+    height = torch.maximum(torch.maximum(blades[:, 0], blades[:, 1]), short[:, 0])
+    gap = 1 - step(0.1, 0.2, (blades[:, 2] - short[:, 1]).abs())
     return ramp(
-        height + 0.2 * (tall[:, 3] - 0.5),
+        height - 0.16 * gap + 0.2 * (noise(points / 0.075)[:, 0] - 0.5),
         [
-            (0.40, (0.02, 0.09, 0.01)),
-            (0.52, (0.09, 0.28, 0.04)),
-            (0.63, (0.24, 0.50, 0.09)),
-            (0.80, (0.58, 0.74, 0.28)),
+            (0.40, (0.05, 0.19, 0.02)),
+            (0.53, (0.15, 0.40, 0.05)),
+            (0.66, (0.30, 0.58, 0.11)),
+            (0.82, (0.60, 0.78, 0.28)),
         ],
     )
 

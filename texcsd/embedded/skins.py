@@ -84,11 +84,14 @@ def dalmatian(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def fur(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Soft hair hanging down: fine strands on coarser tufts, dark between them."""
-    fine, tufts = strands(points, normals, 0.0375), strands(points, normals, 0.075)
-    hair = torch.maximum(fine[:, 0], fine[:, 1])
-    shade = 0.45 + 0.8 * step(0.52, 0.6, hair) + 1.1 * (tufts[:, 0] - 0.5)
-    return shaded(style.first, shade + 0.4 * (noise(points / 0.3)[:, 1] - 0.5))
+    """Shaggy coat: ragged layers of locks, light above and dark below, with dark and pale hairs."""
+    hairs, locks = strands(points, normals, 0.0375), strands(points, normals, 0.075)
+    _, up = bent(points, normals)
+    layer = 0.5 + 0.5 * wave(up + 0.15 * (locks[:, 0] - 0.5), 0.15)
+    dark = 1 - step(0.06, 0.12, (hairs[:, 0] - hairs[:, 1]).abs())
+    pale = 1 - step(0.06, 0.12, (hairs[:, 1] - hairs[:, 3]).abs())
+    color = shaded(style.first, 0.66 + 0.40 * layer - 0.24 * dark)
+    return mix(color, 0.5 * style.first + rgb(points, 0.47, 0.44, 0.40), 0.6 * pale * layer)
 
 
 def scales(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -152,10 +155,10 @@ def crocodile(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def feathers(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Rows of overlapping rounded feathers with pale shafts and barbs."""
+    """Rows of overlapping rounded feathers: pale shafts and rims, dark where they vanish below."""
     side, depth, tone = overlapping(*planar(points, normals), 0.3, 0.3)
-    shaft = 1 - step(0.035, 0.03, side.abs())
-    barb = wave(depth * 0.3 - 0.2 * side.abs(), 0.0375)
-    shade = 0.62 + 0.5 * step(0.06, 0.15, depth) - 0.26 * depth.clamp(0, 1.4) + 0.07 * barb
-    color = shaded(style.first, shade + 0.25 * (tone - 0.5))
-    return mix(color, style.second, 0.55 * shaft)
+    shaft = 1 - step(0.03, 0.04, side.abs())
+    barbs = strands(points, normals, 0.0375)[:, 0]
+    shade = 1.05 - 0.60 * step(0.45, 0.9, depth) + 0.5 * (barbs - 0.5) + 0.3 * (tone - 0.5)
+    rim = 1 - step(0.10, 0.10, depth)
+    return mix(shaded(style.first, shade), style.second, torch.maximum(0.8 * shaft, 0.7 * rim))
