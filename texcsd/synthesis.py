@@ -39,7 +39,7 @@ from texcsd.rendering.cameras import Cameras, random_cameras
 from texcsd.rendering.color_field import ColorField, bake_field
 from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh
 from texcsd.rendering.shading import downsample, random_lights, shade
-from texcsd.rendering.shared_texels import SharedTexels, find_shared_texels, places_of_pixels
+from texcsd.rendering.shared_texels import TexelPlaces, find_shared_texels, places_of_pixels
 from texcsd.rendering.texture import (
     Material,
     TexelPyramid,
@@ -136,10 +136,10 @@ def synthesize(
     whole = mesh.to("cpu")
     painted = with_faces(whole, whole.texture_numbers() >= 0)
     sampler = SurfaceSampler(painted if original is None else changing_part(painted, original))
-    shared = None
+    shared: dict[int, TexelPlaces] = {}
     if denoiser.takes_positions or settings.texture == "field":
-        shared = find_shared_texels(whole, min(settings.texture_size, LARGEST_PLACE_MAP))
-        shared = shared and shared.to(mesh.vertices.device)
+        found = find_shared_texels(whole, min(settings.texture_size, LARGEST_PLACE_MAP))
+        shared = {number: places.to(mesh.vertices.device) for number, places in found.items()}
     saved_at = time.monotonic()
     progress.update(painting.step)
     try:
@@ -400,7 +400,7 @@ def _reduced(
 def _take_step(
     painting: Painting,
     mesh: Mesh,
-    shared: SharedTexels | None,
+    shared: Mapping[int, TexelPlaces],
     sampler: SurfaceSampler,
     denoiser: Denoiser,
     prompts: PromptEmbeddings,
@@ -415,7 +415,7 @@ def _take_step(
         size = SUPERSAMPLING * denoiser.image_size
         surface = rasterize_mesh(mesh, cameras, size, size)
         textures = textures_of_pixels(mesh, surface)
-        places = None if shared is None else places_of_pixels(surface, shared, textures)
+        places = places_of_pixels(surface, shared, textures) if shared else None
         material = painting.sample(places or surface, textures, looks, done)
         images = _render(surface, cameras, material, generator)
     with timed("denoise"):

@@ -37,17 +37,17 @@ def seen(mesh, size=SIZE):
     """A view from z, and the places that stand for its pixels."""
     surface = rasterize_mesh(mesh, orbit_cameras(1, 0, 2.2), 96, 96)
     texels = find_shared_texels(mesh, size)
-    assert texels is not None
+    assert texels
     return surface, places_of_pixels(surface, texels, textures_of_pixels(mesh, surface))
 
 
 def test_a_mesh_whose_parts_have_texels_of_their_own_shares_none():
     mesh = squares([LEFT, RIGHT], [upright(0, 0.5), upright(0.5, 1)])
-    assert find_shared_texels(mesh, SIZE) is None
+    assert not find_shared_texels(mesh, SIZE)
 
 
 def test_equal_copies_of_a_face_lie_at_the_same_place_and_share_nothing():
-    assert find_shared_texels(squares([LEFT, LEFT], [upright(), upright()]), SIZE) is None
+    assert not find_shared_texels(squares([LEFT, LEFT], [upright(), upright()]), SIZE)
 
 
 @pytest.mark.parametrize("low", [0.0, 0.25])
@@ -93,7 +93,7 @@ def test_the_background_and_texels_that_are_not_shared_keep_their_own_places():
 def test_parts_with_textures_of_their_own_share_nothing_and_unpainted_ones_do_not_count():
     mesh = squares([LEFT, RIGHT, (0.0, 0.6, 0.0)], [upright(), upright(), upright()], 0.2)
     apart = replace(mesh, textures=torch.tensor([0, 0, 1, 1, -2, -2]))
-    assert find_shared_texels(apart, SIZE) is None
+    assert not find_shared_texels(apart, SIZE)
     shared = replace(mesh, textures=torch.tensor([0, 0, 1, 1, 1, 1]))
     surface, places = seen(shared)
     first = (surface.triangle_ids >= 0) & (surface.positions[..., 0] < -0.25)

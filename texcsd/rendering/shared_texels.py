@@ -7,6 +7,7 @@ them: else each part asks for other colours, and the texture is their mean.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,29 +17,30 @@ from torch import Tensor
 from texcsd.geometry.mesh import Mesh, with_faces
 from texcsd.geometry.uv_wrapping import wrap_uv
 from texcsd.rendering.rasterize import Surface, rasterize_uv
+from texcsd.rendering.texture import only_ids
 
 APART = 1e-3
 """Radii between two points of a texel that are different places; below, faces are equal copies."""
 
 
 @dataclass(frozen=True)
-class SharedTexels:
-    """The place of every texel that parts share; row 0 on top."""
+class TexelPlaces:
+    """The places that stand for the texels of a texture; row 0 on top."""
 
     shared: Tensor
-    """bool[texture, size, size], those whose place is not simply where a pixel shows them."""
+    """bool[size, size], the texels that are seen at other places, too."""
     positions: Tensor
-    """float32[texture, size, size, 3]."""
+    """float32[size, size, 3]."""
     normals: Tensor
-    """float32[texture, size, size, 3], unit."""
+    """float32[size, size, 3], unit."""
 
-    def to(self, device: torch.device) -> SharedTexels:
+    def to(self, device: torch.device) -> TexelPlaces:
         """The same on another device."""
         maps = self.shared, self.positions, self.normals
-        return SharedTexels(*(image.to(device) for image in maps))
+        return TexelPlaces(*(image.to(device) for image in maps))
 
 
-def find_shared_texels(mesh: Mesh, size: int) -> SharedTexels | None:
+def find_shared_texels(mesh: Mesh, size: int) -> dict[int, TexelPlaces]:
     """Find the texels that a mesh shows in several places, and choose a place for each.
 
     Args:
@@ -46,33 +48,31 @@ def find_shared_texels(mesh: Mesh, size: int) -> SharedTexels | None:
         size: Texels per side; fewer than the texture has will do.
 
     Returns:
-        Of every painted texture, on the CPU; None if no texel is shared.
+        By the numbers of the painted textures that have such texels, on the CPU.
     """
     mesh, numbers = mesh.to("cpu"), mesh.texture_numbers().cpu()
-    textures = [
-        _of_texture(with_faces(mesh, numbers == number), size)
-        for number in range(int(numbers.max()) + 1)
-    ]
-    found = SharedTexels(*(torch.stack(maps) for maps in zip(*textures, strict=True)))
-    return found if found.shared.any() else None
+    parts = ((n, with_faces(mesh, numbers == n)) for n in numbers.unique().tolist() if n >= 0)
+    found = ((number, _of_texture(part, size)) for number, part in parts)
+    return {number: places for number, places in found if places.shared.any()}
 
 
-def _of_texture(part: Mesh, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The maps of the faces that show one texture."""
+def _of_texture(part: Mesh, size: int) -> TexelPlaces:
     wrapped = wrap_uv(part)
     top, bottom = (rasterize_uv(wrapped, size, size, lowest) for lowest in (False, True))
-    apart = torch.linalg.vector_norm(top.positions[0] - bottom.positions[0], dim=-1) > APART
     positions, normals, uncovered = top.positions[0], top.normals[0], top.triangle_ids[0] < 0
+    apart = torch.linalg.vector_norm(positions - bottom.positions[0], dim=-1) > APART
     if not apart.any() or not uncovered.any():
-        return apart, positions, normals
+        return TexelPlaces(apart, positions, normals)
     # A pixel at the border of a chart may lie over a texel whose centre is outside it.
     found = distance_transform_edt(uncovered.numpy(), return_distances=False, return_indices=True)
     assert found is not None
     row, column = torch.from_numpy(found).long()
-    return apart[row, column], positions[row, column], normals[row, column]
+    return TexelPlaces(apart[row, column], positions[row, column], normals[row, column])
 
 
-def places_of_pixels(surface: Surface, texels: SharedTexels, textures: Tensor | None) -> Surface:
+def places_of_pixels(
+    surface: Surface, texels: Mapping[int, TexelPlaces], textures: Tensor | None
+) -> Surface:
     """The surface with positions and normals of the places that stand for what its pixels show.
 
     Args:
@@ -80,16 +80,13 @@ def places_of_pixels(surface: Surface, texels: SharedTexels, textures: Tensor | 
         texels: Of `find_shared_texels`, on the same device.
         textures: Of `textures_of_pixels`.
     """
-    size = texels.shared.shape[1]
-    column, row = (surface.uv * surface.uv.new_tensor([size, -size])).floor().long().unbind(-1)
-    number = 0 if textures is None else textures.clamp(min=0)
-    texel = (number * size + row.remainder(size)) * size + column.remainder(size)
-    shared = texels.shared.flatten()[texel] & (surface.triangle_ids >= 0)
-    if textures is not None:
-        shared &= textures >= 0
-
-    def choose(image: Tensor, places: Tensor) -> Tensor:
-        return torch.where(shared[..., None], places.view(-1, 3)[texel], image)
-
-    positions = choose(surface.positions, texels.positions)
-    return replace(surface, positions=positions, normals=choose(surface.normals, texels.normals))
+    positions, normals = surface.positions, surface.normals
+    for number, places in texels.items():
+        size = len(places.shared)
+        column, row = (surface.uv * surface.uv.new_tensor([size, -size])).floor().long().unbind(-1)
+        texel = row.remainder(size) * size + column.remainder(size)
+        seen = only_ids(surface, textures, number) >= 0
+        shared = (places.shared.flatten()[texel] & seen)[..., None]
+        positions = torch.where(shared, places.positions.view(-1, 3)[texel], positions)
+        normals = torch.where(shared, places.normals.view(-1, 3)[texel], normals)
+    return replace(surface, positions=positions, normals=normals)
