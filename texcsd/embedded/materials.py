@@ -232,10 +232,7 @@ MATERIALS: tuple[Material, ...] = (
     Material(
         ("fur", "furry"),
         skins.fur,
-        (
-            ((0.60, 0.47, 0.32), _BLACK),
-            ((0.50, 0.38, 0.27), _BLACK),
-        ),
+        (((0.84, 0.68, 0.46), _BLACK), ((0.78, 0.60, 0.38), _BLACK)),
         colors=1,
     ),
     Material(("sand", "sandy"), minerals.sand, (((0.87, 0.74, 0.52), _BLACK),)),

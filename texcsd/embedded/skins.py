@@ -90,8 +90,8 @@ def fur(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     layer = 0.5 + 0.5 * wave(up + 0.15 * (locks[:, 0] - 0.5), 0.15)
     dark = 1 - step(0.06, 0.12, (hairs[:, 0] - hairs[:, 1]).abs())
     pale = 1 - step(0.06, 0.12, (hairs[:, 1] - hairs[:, 3]).abs())
-    color = shaded(style.first, 0.66 + 0.40 * layer - 0.24 * dark)
-    return mix(color, 0.5 * style.first + rgb(points, 0.47, 0.44, 0.40), 0.6 * pale * layer)
+    color = shaded(style.first, 0.78 + 0.28 * layer - 0.22 * dark)
+    return mix(color, 0.5 * style.first + rgb(points, 0.49, 0.46, 0.41), 0.7 * pale)
 
 
 def scales(points: Tensor, normals: Tensor, style: Style) -> Tensor:
