@@ -103,8 +103,9 @@ class Cameras:
             points: float[point, 3], all of them in front of the cameras.
             share: Of half the image, that from its centre to the outermost point.
         """
-        clip = self.clip_positions(points)
-        reach = (clip[..., :2].abs() / clip[..., 3:]).amax((1, 2)) / share
+        # One after another: of large meshes, six times all vertices would be much.
+        clip = (self.one(index).clip_positions(points)[0] for index in range(len(self)))
+        reach = torch.stack([(seen[:, :2].abs() / seen[:, 3:]).amax() for seen in clip]) / share
         tangent = reach * torch.tan(torch.deg2rad(self.fov_degrees) / 2)
         fov_degrees = 2 * torch.rad2deg(torch.atan(tangent))
         return replace(self, fov_degrees=fov_degrees, view_width=self.view_width * reach)
