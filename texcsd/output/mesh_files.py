@@ -121,7 +121,8 @@ def mesh_file_contents(
         material = re.sub(r"\s", "_", mesh_path.stem)
         images = {n: outputs[texture_key(n)] for n in pictures if n >= 0}
         reliefs = {n: outputs[normal_key(n)] for n in normal_maps or {}}
-        rest = _kept_blocks(mesh_path, mesh, images if keep_materials else {})
+        edited, in_part = images if keep_materials else {}, any(n < 0 for n in pictures)
+        rest = _kept_blocks(mesh_path, mesh, edited) if edited or in_part else {}
         text = mesh_path.read_bytes()
         files = patch_obj(text, mesh, uv_kept, outputs["mtl"], images, material, rest, reliefs)
         has_normals = bool(reliefs) or re.search(rb"^\s*vn\s", text, re.MULTILINE) is not None

@@ -18,6 +18,7 @@ from texcsd.geometry.mesh import Mesh, with_faces
 from texcsd.geometry.uv_wrapping import wrap_uv
 from texcsd.rendering.rasterize import Surface, rasterize_uv
 from texcsd.rendering.texture import only_ids
+from texcsd.rendering.torch_operations import texel_indices
 
 APART = 1e-3
 """Radii between two points of a texel that are different places; below, faces are equal copies."""
@@ -82,9 +83,7 @@ def places_of_pixels(
     """
     positions, normals = surface.positions, surface.normals
     for number, places in texels.items():
-        size = len(places.shared)
-        column, row = (surface.uv * surface.uv.new_tensor([size, -size])).floor().long().unbind(-1)
-        texel = row.remainder(size) * size + column.remainder(size)
+        texel = texel_indices(surface.uv, len(places.shared))
         seen = only_ids(surface, textures, number) >= 0
         shared = (places.shared.flatten()[texel] & seen)[..., None]
         positions = torch.where(shared, places.positions.view(-1, 3)[texel], positions)

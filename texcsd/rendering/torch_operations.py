@@ -224,15 +224,23 @@ def _area_matrix(size: int) -> Tensor:
     return covered.diff(dim=1).float()
 
 
+def texel_indices(uv: Tensor, size: int) -> Tensor:
+    """The texels that float32[..., 2], v up, lie in, int64[...]; the texture repeats.
+
+    They are counted along the rows, from the top, of a texture of size x size.
+    """
+    column = (uv[..., 0] * size).floor().long() % size
+    row = ((1 - uv[..., 1]) * size).floor().long() % size
+    return row * size + column
+
+
 def count_pixels(ids: Tensor, uv: Tensor, counts: Tensor) -> None:
     """`texture.count_pixels` of ids int64[...] and uv float32[..., 2], without waiting for a GPU.
 
     Selecting pixels, or counting them with bincount, would be to wait.
     """
     seen, size = (ids >= 0).flatten(), len(counts)
-    column = (uv[..., 0] * size).floor().long() % size
-    row = ((1 - uv[..., 1]) * size).floor().long() % size
     # Background counts 0, each pixel somewhere else: additions to one place wait for each other.
     elsewhere = torch.arange(len(seen), device=seen.device) % size**2
-    place = torch.where(seen, (row * size + column).flatten(), elsewhere)
+    place = torch.where(seen, texel_indices(uv, size).flatten(), elsewhere)
     counts.view(-1).index_add_(0, place, seen.int())
