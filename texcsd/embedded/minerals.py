@@ -65,22 +65,21 @@ def terracotta(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def sandstone(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Level wavy layers of reds, ochres and cream, as in a canyon."""
-    warp = fractal(points / 0.6, 2)[:, 0]
-    height = points[:, 1] + 0.35 * (warp - 0.5)
-    layer = noise(torch.stack([0 * height, height / 0.15, 0 * height], -1))[:, 0]
-    fine = noise(torch.stack([0 * height, height / 0.0375, 0 * height], -1))[:, 1]
-    grain = noise(points / 0.01875)[:, 0]
+    """Level wavy layers of reds, ochres and cream, as in a canyon, with thin dark beds."""
+    _, up = bent(points, normals)
+    rough, uneven, grain = noise(points / 0.15), noise(points / 0.6), noise(points / 0.0375)
+    layer = 0.5 + 0.22 * wave(up, 0.3) + 0.14 * wave(up + 0.05, 0.15) + 0.6 * (uneven[:, 2] - 0.5)
     color = ramp(
         layer,
         [
-            (0.20, (0.56, 0.24, 0.14)),
-            (0.42, (0.78, 0.43, 0.24)),
-            (0.58, (0.87, 0.62, 0.38)),
-            (0.75, (0.94, 0.83, 0.66)),
+            (0.15, (0.62, 0.30, 0.18)),
+            (0.42, (0.78, 0.46, 0.27)),
+            (0.60, (0.87, 0.64, 0.41)),
+            (0.85, (0.94, 0.82, 0.63)),
         ],
     )
-    return shaded(color, 0.85 + 0.25 * (fine - 0.2) + 0.12 * (grain - 0.5))
+    bed = step(0.55, 0.5, wave(up + 0.03 * (rough[:, 0] - 0.5), 0.15))
+    return shaded(color, 1.0 - 0.20 * bed + 0.22 * (grain[:, 0] - 0.5) + 0.16 * (rough[:, 1] - 0.5))
 
 
 def mud(points: Tensor, normals: Tensor, style: Style) -> Tensor:

@@ -66,19 +66,16 @@ def bamboo(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def grass(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """A lawn: short blades close together, dark at the roots and light at the tips."""
+    """A lawn: thin light blades in two layers, brightest at the tips, over dark roots."""
     blades, short = strands(points, normals, 0.0375), noise(points / 0.0375)
-    height = torch.maximum(torch.maximum(blades[:, 0], blades[:, 1]), short[:, 0])
-    gap = 1 - step(0.1, 0.2, (blades[:, 2] - short[:, 1]).abs())
-    return ramp(
-        height - 0.16 * gap + 0.2 * (noise(points / 0.075)[:, 0] - 0.5),
-        [
-            (0.38, (0.12, 0.30, 0.04)),
-            (0.52, (0.23, 0.46, 0.07)),
-            (0.66, (0.36, 0.60, 0.12)),
-            (0.84, (0.66, 0.76, 0.30)),
-        ],
+    behind = 1 - step(0.06, 0.10, (blades[:, 0] - blades[:, 1]).abs())
+    before = 1 - step(0.06, 0.10, (blades[:, 2] - blades[:, 3]).abs())
+    tips = 0.3 + 0.7 * step(0.5, 0.3, short)
+    ground = mix(
+        rgb(points, 0.13, 0.32, 0.04), rgb(points, 0.27, 0.50, 0.08), step(0.5, 0.5, short[:, 3])
     )
+    color = mix(ground, rgb(points, 0.40, 0.63, 0.14), behind * tips[:, 0])
+    return mix(color, rgb(points, 0.66, 0.80, 0.30), before * tips[:, 1])
 
 
 def straw(points: Tensor, normals: Tensor, style: Style) -> Tensor:

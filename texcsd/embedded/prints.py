@@ -6,7 +6,7 @@ See `patterns` for the rules.
 import torch
 from torch import Tensor
 
-from texcsd.embedded.noise import fractal, mix, noise, step, warped_cells
+from texcsd.embedded.noise import fractal, mix, noise, ramp, step, warped_cells
 from texcsd.embedded.patterns import Style, distance_to_line, lattice, planar, rgb, shaded
 
 
@@ -64,8 +64,16 @@ def porcelain(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 def glass(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Church window: panes of many bright colours between black leads."""
     panes = warped_cells(points, 0.3)
-    hue = panes.random[:, None] * 1.9 + torch.tensor([0.0, 0.33, 0.67], device=points.device)
-    color = (0.44 + 0.42 * torch.cos(2 * torch.pi * hue)).clamp(0.04, 1)
+    color = ramp(
+        panes.random,
+        [
+            (0.10, (0.80, 0.06, 0.08)),
+            (0.30, (0.93, 0.62, 0.06)),
+            (0.50, (0.08, 0.55, 0.22)),
+            (0.70, (0.06, 0.20, 0.70)),
+            (0.90, (0.50, 0.12, 0.62)),
+        ],
+    )
     streak = 0.85 + 0.3 * noise(points / 0.15)[:, 0]
     return shaded(color, streak * step(0.07, 0.03, panes.border))
 
@@ -80,8 +88,9 @@ def iridescent(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def paper(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Crumpled and smoothed again: flat facets, light and dark, between sharp creases."""
+    """Crumpled and smoothed again: flat facets, light and dark, between sharp white creases."""
     facets, finer = warped_cells(points, 0.3), warped_cells(points, 0.15)
-    crease = (1 - step(0.03, 0.05, facets.border)) + 0.5 * (1 - step(0.03, 0.05, finer.border))
-    tone = 0.92 + 0.18 * (facets.random - 0.5) + 0.10 * (finer.random - 0.5)
-    return shaded(style.first, tone - 0.16 * crease)
+    crease = (1 - step(0.02, 0.05, facets.border)) + 0.4 * (1 - step(0.02, 0.05, finer.border))
+    tone = 0.90 + 0.26 * (facets.random - 0.5) + 0.16 * (finer.random - 0.5)
+    color = shaded(style.first, tone)
+    return mix(color, 0.3 * style.first + rgb(points, 0.7, 0.7, 0.7), (0.7 * crease).clamp(0, 1))
