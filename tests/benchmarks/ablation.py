@@ -2,7 +2,8 @@
 
     python tests/benchmarks/ablation.py "steps=150" "steps=300" "steps=300 learning_rate=0.05"
 
-Each argument is one variant: settings as name=value. Prints a Markdown table (distance to the
+Each argument is one variant: settings as name=value, and lights=camera or lights=none instead of
+those of painting, which are other ones in every view. Prints a Markdown table (distance to the
 prompt's material, smaller is better; paintings recognised; wall time; share of rendering) and
 leaves a sheet of pictures.
 """
@@ -12,8 +13,11 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import torch
 from fidelity import (
@@ -31,7 +35,9 @@ from texcsd.geometry.uv_atlas import ensure_uv
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.score import Denoiser
 from texcsd.progress import Progress
+from texcsd.rendering.cameras import Cameras
 from texcsd.rendering.rasterize import Surface
+from texcsd.rendering.shading import Lights, camera_lights
 from texcsd.settings import PaintSettings, options
 from texcsd.synthesis import synthesize
 
@@ -40,9 +46,26 @@ ASSETS = Path(__file__).parent.parent.parent / "assets"
 
 def parse_variant(text: str) -> dict:
     """Settings from "name=value name=value", in the types of the settings."""
-    kinds = {option.name: option.kind for option in options()}
+    kinds = {option.name: option.kind for option in options()} | {"lights": str}
     pairs = (item.split("=", 1) for item in text.split())
     return {name: kinds[name](value) for name, value in pairs}
+
+
+def lit_by(lights: str | None) -> AbstractContextManager[object]:
+    """Inside, views are painted in the light of previews ("camera") or in none ("none")."""
+    if lights is None:
+        return nullcontext()
+    chosen = {"camera": _preview_light, "none": _no_light}[lights]
+    return patch("texcsd.synthesis.random_lights", chosen)
+
+
+def _preview_light(cameras: Cameras, generator: torch.Generator) -> Lights:
+    return camera_lights(cameras)
+
+
+def _no_light(cameras: Cameras, generator: torch.Generator) -> Lights:
+    lights = camera_lights(cameras)
+    return replace(lights, ambient=torch.ones_like(lights.ambient))
 
 
 class Subject(NamedTuple):
@@ -86,11 +109,12 @@ def paint_all(
 ) -> Outcome:
     """Paint every mesh with every prompt, and compare with the materials themselves."""
     distances, recognised, pictures, seconds, share = [], 0, [], [], []
+    given = {name: value for name, value in variant.items() if name != "lights"}
     for mesh, surface, lights, references in subjects:
         for prompt in prompts:
-            settings = PaintSettings(prompt=prompt, **variant)
+            settings = PaintSettings(prompt=prompt, **given)
             started = time.perf_counter()
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory() as folder, lit_by(variant.get("lights")):
                 quiet = Progress(settings.steps, quiet=True)
                 result = synthesize(mesh, denoiser, settings, Path(folder), quiet)
             seconds.append(time.perf_counter() - started)
