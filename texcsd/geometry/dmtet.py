@@ -19,6 +19,9 @@ from texcsd.geometry.mesh import SurfaceSampler
 from texcsd.geometry.signed_distance import SignedDistance
 from texcsd.geometry.tetrahedra import (
     TetrahedralGrid,
+    X,
+    Y,
+    Z,
     key_places,
     lattice,
     marching_tetrahedra,
@@ -101,10 +104,9 @@ class DeepMarchingTetrahedra:
         self.grid = lattice(cells, self.cell_size)
         keys = self._cell_keys = place_keys(cells)
         inner = torch.ones(len(keys), dtype=torch.bool, device=keys.device)
-        neighbours = torch.cartesian_prod(*(torch.arange(-1, 2, device=keys.device),) * 3)
-        for shift in neighbours:
-            shifted = place_keys(cells + shift)
-            inner &= keys[torch.searchsorted(keys, shifted).clamp(max=len(keys) - 1)] == shifted
+        # Axis after axis: of a cell's neighbours, too, all neighbours along the axes before count.
+        for step in (X, Y, Z):
+            inner = inner & _of(inner, keys, keys - step) & _of(inner, keys, keys + step)
         self._inner = inner
         """bool[cell], whether there are cells all around it."""
 
@@ -197,8 +199,7 @@ class DeepMarchingTetrahedra:
     def _band_holds(self, vertices: Tensor) -> bool:
         """Whether there is at least one cell more on either side of the surface."""
         keys = place_keys(torch.floor(vertices.detach() / self.cell_size).long())
-        cell = torch.searchsorted(self._cell_keys, keys).clamp(max=len(self._cell_keys) - 1)
-        return bool(((self._cell_keys[cell] == keys) & self._inner[cell]).all())
+        return bool(_of(self._inner, self._cell_keys, keys).all())
 
     @torch.no_grad()
     def _lay_around(self, vertices: Tensor) -> None:
@@ -243,11 +244,15 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     return functional.normalize(sums, dim=1, eps=1e-20)
 
 
+def _of(flags: Tensor, keys: Tensor, wanted: Tensor) -> Tensor:
+    """The flag bool[key] of each wanted key; none if it is not among the keys, which ascend."""
+    found = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+    return (keys[found] == wanted) & flags[found]
+
+
 def _grown(cells: Tensor, layers: int) -> Tensor:
     """The cells and those up to so many layers around them, distinct and in order."""
-    for axis in range(3):
-        shift = torch.zeros(3, dtype=torch.int64, device=cells.device)
-        shift[axis] = 1
-        shifted = torch.cat([cells + step * shift for step in range(-layers, layers + 1)])
-        cells = key_places(place_keys(shifted).unique())
-    return cells
+    keys = place_keys(cells)
+    for step in (X, Y, Z):
+        keys = torch.cat([keys + count * step for count in range(-layers, layers + 1)]).unique()
+    return key_places(keys)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import torch
+from scipy.sparse import coo_array
 from torch import Tensor
 
 GRADIENT_MEMORY, SIZE_MEMORY = 0.9, 0.99
@@ -31,17 +33,21 @@ class LargeSteps:
             columns: Numbers to optimise per vertex.
             smoothness: Factor of the Laplacian; its root is about how many edges a step spreads.
         """
-        both = torch.cat([edges, edges.flip(1)])
-        order = (both[:, 0] * count + both[:, 1]).argsort()
-        degree = torch.bincount(both[:, 0], minlength=count)
-        self._diagonal = (1 + smoothness * degree.float())[:, None]
-        weights = torch.full((len(both),), smoothness, device=edges.device)
-        row_starts = torch.cat([degree.new_zeros(1), degree.cumsum(0)])
+        # With narrow indices products take two thirds of the time.
+        first, second = edges.cpu().int().numpy().T
+        ends = np.concatenate([first, second]), np.concatenate([second, first])
+        weights = np.full(2 * len(edges), smoothness, np.float32)
+        links = coo_array((weights, ends), (count, count)).tocsr()
+        row_starts, columns_of, values = (
+            torch.from_numpy(part).to(edges.device)
+            for part in (links.indptr, links.indices, links.data)
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # PyTorch calls this format a beta
             self._links = torch.sparse_csr_tensor(
-                row_starts, both[order, 1], weights, (count, count), check_invariants=False
+                row_starts, columns_of, values, (count, count), check_invariants=False
             )
+        self._diagonal = (1 + smoothness * row_starts.diff().float())[:, None]
         self.steps = 0
         self.moments = {
             name: torch.zeros(count, columns, device=edges.device) for name in ("m", "v")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -21,6 +20,10 @@ EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 
 KEY_BITS = 20
 """Of each of a place's coordinates; lattices have at most a few hundred layers."""
+X, Y, Z = 1 << 2 * KEY_BITS, 1 << KEY_BITS, 1
+"""What a step along an axis adds to the key of a place."""
+WAYS = 2 * Z, 2 * Y, X - Y - Z, X - Y + Z, X + Y - Z, X + Y + Z, 2 * X
+"""Likewise from a vertex to its neighbours that come after it, in half cells; in order."""
 
 
 @dataclass(frozen=True)
@@ -48,38 +51,58 @@ def lattice(cells: Tensor, cell_size: float) -> TetrahedralGrid:
             to keep half a cell away from where the cells end.
         cell_size: Length of their edges.
     """
-    keys, order = place_keys(cells).sort()
-    tetrahedra = []
-    for axis in range(3):
-        step = torch.zeros(3, dtype=torch.int64, device=cells.device)
-        step[axis] = 1
-        above = place_keys(cells[order] + step)
-        found = torch.searchsorted(keys, above).clamp(max=len(keys) - 1)
-        tetrahedra.append(_around_faces(cells[order][keys[found] == above], axis))
-    # In half cells, of which there may be twice as many.
-    vertex_keys, indices = place_keys(torch.cat(tetrahedra)).unique(return_inverse=True)
-    places = key_places(vertex_keys)
-    first, second = indices[:, torch.tensor(EDGES, device=cells.device)].unbind(-1)
-    pairs = torch.minimum(first, second) * len(places) + torch.maximum(first, second)
-    edge_keys, edges_of = pairs.unique(return_inverse=True)
-    edges = torch.stack([edge_keys // len(places), edge_keys % len(places)], 1)
-    vertices = (places.double() * (cell_size / 2)).float()
-    return TetrahedralGrid(vertices, places, indices, edges, edges_of)
-
-
-def _around_faces(lower: Tensor, axis: int) -> Tensor:
-    """The four tetrahedra at the upper face of each cell, int64[4 * cell, 4, 3], in half cells."""
-    unit = 2 * torch.eye(3, dtype=torch.int64, device=lower.device)
-    along, right, up = (unit[(axis + turn) % 3] for turn in range(3))
-    middle = 2 * lower + 1
-    corner = 2 * lower + along
-    ring = [corner, corner + right, corner + right + up, corner + up, corner]
-    return torch.cat(
-        [
-            torch.stack([middle, middle + along, first, second], 1)
-            for first, second in pairwise(ring)
-        ]
+    middles = place_keys(2 * cells + 1).sort().values
+    faces = (_shared_faces(middles, axis) for axis in range(3))
+    lower, upper, rings = (torch.cat(parts) for parts in zip(*faces, strict=True))
+    corner_keys, corners = rings.unique(return_inverse=True)
+    vertex_keys, order = torch.cat([middles, corner_keys]).sort()
+    number = torch.empty_like(order)
+    number[order] = torch.arange(len(order), device=order.device)
+    below, above, ring = number[lower], number[upper], number[len(middles) + corners]
+    tetrahedra = torch.cat(
+        [torch.stack([below, above, ring[:, k], ring[:, (k + 1) % 4]], 1) for k in range(4)]
     )
+    places = key_places(vertex_keys)
+    vertices = (places.double() * (cell_size / 2)).float()
+    return TetrahedralGrid(vertices, places, tetrahedra, *_edges(tetrahedra, vertex_keys))
+
+
+def _shared_faces(middles: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The faces between cells that follow one another along an axis.
+
+    Args:
+        middles: int64[cell], keys of the middles of cells, in order.
+        axis: 0, 1 or 2.
+
+    Returns:
+        The cells below and above, int64[face] each, and the keys of the four corners, int64[face,
+        4], in half cells.
+    """
+    along, right, up = (X, Y, Z)[axis:] + (X, Y, Z)[:axis]
+    found = torch.searchsorted(middles, middles + 2 * along).clamp(max=len(middles) - 1)
+    below = (middles[found] == middles + 2 * along).nonzero()[:, 0]
+    corner = middles[below] + along - right - up
+    ring = [corner, corner + 2 * right, corner + 2 * right + 2 * up, corner + 2 * up]
+    return below, found[below], torch.stack(ring, 1)
+
+
+def _edges(tetrahedra: Tensor, vertex_keys: Tensor) -> tuple[Tensor, Tensor]:
+    """All edges and those of each tetrahedron, as in TetrahedralGrid.
+
+    Each vertex begins at most one edge for each of WAYS, so that none has to be sorted.
+    """
+    one, other = tetrahedra[:, torch.tensor(EDGES, device=tetrahedra.device)].unbind(-1)
+    first, second = torch.minimum(one, other), torch.maximum(one, other)
+    way = torch.bucketize(
+        vertex_keys[second] - vertex_keys[first], torch.tensor(WAYS, device=first.device)
+    )
+    slot = first * len(WAYS) + way
+    ends = first.new_full((len(vertex_keys) * len(WAYS),), -1)
+    ends[slot] = second
+    used = (ends >= 0).nonzero()[:, 0]
+    number = torch.empty_like(ends)
+    number[used] = torch.arange(len(used), device=used.device)
+    return torch.stack([used // len(WAYS), ends[used]], 1), number[slot]
 
 
 def marching_tetrahedra(
@@ -142,7 +165,7 @@ def _triangles() -> Tensor:
 def place_keys(places: Tensor) -> Tensor:
     """One integer for each int64[..., 3], in the same order."""
     x, y, z = (places + (1 << KEY_BITS - 1)).unbind(-1)
-    return (x << 2 * KEY_BITS) + (y << KEY_BITS) + z
+    return X * x + Y * y + Z * z
 
 
 def key_places(keys: Tensor) -> Tensor:
