@@ -101,8 +101,7 @@ def reshape(
     mesh = scaled(sphere(), 0.9)
     state = Reshaping(hold(mesh, resolution, limit), path / "shape.safetensors")
     denoiser, progress = StripesDenoiser(knows_sides), progress or Progress(8, quiet=True)
-    sampler = SurfaceSampler(mesh)
-    refinement.optimize_shape(state, settings.dmtet_steps, sampler, denoiser, settings, progress)
+    refinement.optimize_shape(state, settings.dmtet_steps, mesh, denoiser, settings, progress)
     return state
 
 

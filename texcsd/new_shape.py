@@ -60,7 +60,6 @@ class Start:
     mesh: Mesh
     """As loaded."""
     fitted: Mesh
-    sampler: SurfaceSampler
     model: Model
     """To compare with."""
     tetrahedra: DeepMarchingTetrahedra
@@ -99,10 +98,9 @@ def hold(mesh: Mesh, settings: PaintSettings, device: str) -> Start:
     fitted, size = fit_to_unit_sphere(mesh), cell_size(settings.dmtet_resolution)
     thinnest = THINNEST_FOR_CUBES if isosurface == "flexicubes" else THINNEST
     distance = SignedDistance(fitted, thinnest * size)
-    sampler = SurfaceSampler(fitted)
     tetrahedra = DeepMarchingTetrahedra(
         distance,
-        sampler,
+        SurfaceSampler(fitted),
         settings.dmtet_resolution,
         settings.dmtet_strength,
         settings.displace_detail,
@@ -115,9 +113,7 @@ def hold(mesh: Mesh, settings: PaintSettings, device: str) -> Start:
     if settings.strict and warnings:
         raise TexcsdError(f"{warnings[0]} (refused because of --strict)")
     seconds = time.perf_counter() - started
-    return Start(
-        mesh, fitted, sampler, model, tetrahedra, shape, likeness, isosurface, warnings, seconds
-    )
+    return Start(mesh, fitted, model, tetrahedra, shape, likeness, isosurface, warnings, seconds)
 
 
 def make_new_shape(
@@ -146,7 +142,7 @@ def make_new_shape(
     started = time.perf_counter()
     reshaping = Reshaping(start.tetrahedra, checkpoint)
     with progress.of_another_stage(settings.dmtet_steps) as own:
-        optimize_shape(reshaping, settings.dmtet_steps, start.sampler, denoiser, settings, own)
+        optimize_shape(reshaping, settings.dmtet_steps, start.fitted, denoiser, settings, own)
     finer = _extracted(start.tetrahedra)
     shape = _reduced(finer, settings.target_faces)
     likeness = start.model.compare(shape, near=start.tetrahedra.cell_size)

@@ -17,13 +17,14 @@ from torch import Tensor
 
 from texcsd.checkpoint import load_tensors, save_tensors
 from texcsd.geometry.displacement import Displacement
-from texcsd.geometry.mesh import Mesh, SurfaceSampler
+from texcsd.geometry.mesh import Mesh
 from texcsd.guidance.score import Denoiser, PromptEmbeddings, scheduled, surrogate_loss
 from texcsd.progress import Progress, StepListener
 from texcsd.rendering.cameras import Cameras
 from texcsd.rendering.shading import downsample, random_lights
 from texcsd.rendering.shape import Shape, ShapeView, normal_maps, render_shape, shade_shape
 from texcsd.rendering.transfer import send
+from texcsd.rendering.viewpoints import Viewpoints
 from texcsd.settings import PaintSettings
 from texcsd.synthesis import (
     FINAL_RATE,
@@ -31,6 +32,7 @@ from texcsd.synthesis import (
     SUPERSAMPLING,
     encode_prompts,
     enough_memory,
+    find_viewpoints,
     guide,
     random_backgrounds,
     step_cameras,
@@ -159,15 +161,14 @@ def refine(
         TexcsdError: The method needs a negative prompt, or the GPU more memory.
     """
     refinement = Refinement(mesh, settings, path)
-    sampler, steps = SurfaceSampler(mesh.to("cpu")), settings.displace_steps
-    optimize_shape(refinement, steps, sampler, denoiser, settings, progress)
+    optimize_shape(refinement, settings.displace_steps, mesh, denoiser, settings, progress)
     return refinement.displacement
 
 
 def optimize_shape(
     shape: ChangingShape,
     steps: int,
-    sampler: SurfaceSampler,
+    mesh: Mesh,
     denoiser: Denoiser,
     settings: PaintSettings,
     progress: Progress | StepListener,
@@ -177,7 +178,7 @@ def optimize_shape(
     Args:
         shape: As it is to begin, or go on.
         steps: Of the whole run.
-        sampler: Of the surface that cameras look at; best on the CPU.
+        mesh: As it was, fitted to the unit sphere: what close-ups look at.
         denoiser: Decides what matches the prompt.
         settings: Everything the user chose.
         progress: Told after every step.
@@ -188,12 +189,13 @@ def optimize_shape(
     """
     with enough_memory(settings):
         prompts = encode_prompts(settings, denoiser)
+    viewpoints = find_viewpoints(mesh, mesh, settings)
     saved_at = time.monotonic()
     progress.update(shape.step)
     while shape.step < steps:
         done = shape.step / max(1, steps - 1)
         with deterministic_sums(shape.device), enough_memory(settings):
-            _take_step(shape, done, sampler, denoiser, prompts, settings)
+            _take_step(shape, done, viewpoints, denoiser, prompts, settings)
         progress.update(shape.step)
         if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             shape.save()
@@ -215,13 +217,13 @@ def deterministic_sums(device: torch.device) -> Iterator[None]:
 def _take_step(
     shape: ChangingShape,
     done: float,
-    sampler: SurfaceSampler,
+    viewpoints: Viewpoints,
     denoiser: Denoiser,
     prompts: PromptEmbeddings,
     settings: PaintSettings,
 ) -> None:
     generator = step_generator(settings.seed, FIRST_STEP - shape.step)
-    cameras = step_cameras(sampler, settings, generator, shape.device)
+    cameras = step_cameras(viewpoints, settings, generator, shape.device)
     view = shape.render(cameras, SUPERSAMPLING * denoiser.image_size)
     images = _images(view, shape.color(view), cameras, denoiser, generator)
     images = downsample(images, SUPERSAMPLING)

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
-from texcsd.geometry.mesh import Mesh, SurfaceSampler, with_faces
-from texcsd.geometry.upright import upright_rotation
+from texcsd.geometry.mesh import Mesh, with_faces
+from texcsd.geometry.upright import turn_mesh, upright_rotation
 from texcsd.guidance.prompts import FRONT, SIDE, perp_neg_weights, side_prompts, side_weights
 from texcsd.guidance.score import (
     NEED_NEGATIVE_PROMPT,
@@ -49,6 +49,7 @@ from texcsd.rendering.texture import (
     textures_of_pixels,
 )
 from texcsd.rendering.transfer import send
+from texcsd.rendering.viewpoints import Viewpoints
 from texcsd.settings import WEIGHT_NAMES, EditSettings, PaintSettings, parse_weights
 from texcsd.stopwatch import Stopwatch
 
@@ -135,7 +136,8 @@ def synthesize(
     # Small computations are quickest on the CPU, and there they need not wait for a GPU.
     whole = mesh.to("cpu")
     painted = with_faces(whole, whole.texture_numbers() >= 0)
-    sampler = SurfaceSampler(painted if original is None else changing_part(painted, original))
+    part = painted if original is None else changing_part(painted, original)
+    viewpoints = find_viewpoints(whole, part, settings)
     shared: dict[int, TexelPlaces] = {}
     if denoiser.takes_positions or settings.texture == "field":
         found = find_shared_texels(whole, min(settings.texture_size, LARGEST_PLACE_MAP))
@@ -146,7 +148,7 @@ def synthesize(
         while painting.step < settings.steps:
             with enough_memory(settings):
                 _take_step(
-                    painting, mesh, shared, sampler, denoiser, prompts, settings, looks or {}
+                    painting, mesh, shared, viewpoints, denoiser, prompts, settings, looks or {}
                 )
             progress.update(painting.step)
             if watch is not None:
@@ -401,7 +403,7 @@ def _take_step(
     painting: Painting,
     mesh: Mesh,
     shared: Mapping[int, TexelPlaces],
-    sampler: SurfaceSampler,
+    viewpoints: Viewpoints,
     denoiser: Denoiser,
     prompts: PromptEmbeddings,
     settings: PaintSettings,
@@ -411,7 +413,7 @@ def _take_step(
     generator = step_generator(settings.seed, painting.step)
     done, timed = painting.step / max(1, settings.steps - 1), painting.stopwatch.timed
     with timed("render"):
-        cameras = step_cameras(sampler, settings, generator, mesh.vertices.device)
+        cameras = step_cameras(viewpoints, settings, generator, mesh.vertices.device)
         size = SUPERSAMPLING * denoiser.image_size
         surface = rasterize_mesh(mesh, cameras, size, size)
         textures = textures_of_pixels(mesh, surface)
@@ -564,27 +566,40 @@ def _weights(
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
-    """The only source of randomness of a step; -1: the initial texture, -2: the pattern's place."""
+    """The only source of randomness of a step.
+
+    Step -1 is the initial texture, -2 the pattern's place, -3 what close-ups look at.
+    """
     # An odd multiplier keeps neighbouring seeds from sharing steps.
     return torch.Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + step + 2) % 2**63)
 
 
+def find_viewpoints(mesh: Mesh, part: Mesh, settings: PaintSettings) -> Viewpoints:
+    """What close-ups of a whole run look at.
+
+    Args:
+        mesh: As it lies, fits the unit sphere; what is seen is found out on the CPU.
+        part: The faces of it to look at.
+        settings: Of the axes and the seed.
+    """
+    rotation = upright_rotation(*settings.axes)
+    whole, looked_at = (turn_mesh(one.to("cpu"), rotation) for one in (mesh, part))
+    return Viewpoints(whole, looked_at, step_generator(settings.seed, -3))
+
+
 def step_cameras(
-    sampler: SurfaceSampler,
+    viewpoints: Viewpoints,
     settings: PaintSettings,
     generator: torch.Generator,
     device: torch.device,
 ) -> Cameras:
-    """The random views of a step, on the device; the sampler's mesh is best on the CPU.
+    """The random views of a step, on the device.
 
     They are drawn around the object as it stands, and then turned to the mesh as it lies.
     """
-    rotation = upright_rotation(*settings.axes)
-    points, normals = (
-        vectors @ rotation.T.to(vectors) for vectors in sampler.draw(settings.views, generator)
-    )
-    cameras = random_cameras(points, normals, generator, settings.close_up_fraction)
-    return cameras.turned(rotation).to(device)
+    looked_at = viewpoints.draw(settings.views, generator)
+    cameras = random_cameras(*looked_at, generator, settings.close_up_fraction)
+    return cameras.turned(upright_rotation(*settings.axes)).to(device)
 
 
 def _render(

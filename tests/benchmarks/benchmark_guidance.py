@@ -41,7 +41,7 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from texcsd import synthesis
-from texcsd.geometry.mesh import Mesh, SurfaceSampler, fit_to_unit_sphere, load_mesh
+from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
 from texcsd.guidance.diffusers_denoiser import Pipeline
 from texcsd.guidance.latent_denoiser import LatentDenoiser
 from texcsd.guidance.text_encoders import PromptEncoder
@@ -414,13 +414,11 @@ class Bench:
         """A function that takes a step, two of which were taken, and the painting it changes."""
         with tempfile.TemporaryDirectory() as folder:
             painting = TimedPainting(settings, self.device, Path(folder))
-        prompts, sampler = (
-            synthesis.encode_prompts(settings, denoiser),
-            SurfaceSampler(self.mesh.to("cpu")),
-        )
+        prompts = synthesis.encode_prompts(settings, denoiser)
+        seen = synthesis.find_viewpoints(self.mesh, self.mesh, settings)
 
         def step() -> None:
-            synthesis._take_step(painting, self.mesh, sampler, denoiser, prompts, settings, {})
+            synthesis._take_step(painting, self.mesh, {}, seen, denoiser, prompts, settings, {})
 
         for _ in range(2):
             step()

@@ -33,7 +33,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from texcsd.embedded.scenes import PATTERN_OFFSET, random_scenes
-from texcsd.geometry.mesh import Mesh, SurfaceSampler, fit_to_unit_sphere, load_mesh
+from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
 from texcsd.guidance.score import (
     PromptEmbeddings,
     csd_weights,
@@ -46,11 +46,13 @@ from texcsd.rendering.rasterize import rasterize_mesh
 from texcsd.rendering.shading import downsample, random_lights, shade
 from texcsd.rendering.texels import surface_of_texels
 from texcsd.rendering.texture import Material
+from texcsd.rendering.viewpoints import Viewpoints
 from texcsd.settings import PaintSettings
 from texcsd.synthesis import (
     FINAL_RATE,
     SUPERSAMPLING,
     Painting,
+    find_viewpoints,
     random_backgrounds,
     step_cameras,
     step_generator,
@@ -197,12 +199,14 @@ def paint(
         steps=arguments.steps,
         views=VIEWS,
     )
-    denoiser, sampler = KnowingDenoiser(), SurfaceSampler(mesh)
+    denoiser, viewpoints = KnowingDenoiser(), find_viewpoints(mesh, mesh, settings)
     with tempfile.TemporaryDirectory() as folder, levels_of(kind):
         painting = Painting(settings, mesh.vertices.device, Path(folder))
     while painting.step < settings.steps:
-        take_step(painting, mesh, sampler, look, encode, denoiser, settings)
-    return painting.finished_maps(mesh)[0][0].numpy(), painting.seen_texels()[0].numpy()
+        take_step(painting, mesh, viewpoints, look, encode, denoiser, settings)
+    return painting.maps(mesh, settings.texture_size)[0][0].numpy(), painting.seen_texels()[
+        0
+    ].numpy()
 
 
 @contextmanager
@@ -218,7 +222,7 @@ def levels_of(kind: str) -> Iterator[None]:
 def take_step(
     painting: Painting,
     mesh: Mesh,
-    sampler: SurfaceSampler,
+    viewpoints: Viewpoints,
     look: Paint,
     encode: Encoder,
     denoiser: KnowingDenoiser,
@@ -227,7 +231,7 @@ def take_step(
     """One step of `texcsd paint`, with a denoiser that is told what each view should show."""
     generator = step_generator(settings.seed, painting.step)
     done = painting.step / (settings.steps - 1)
-    cameras = step_cameras(sampler, settings, generator, mesh.vertices.device)
+    cameras = step_cameras(viewpoints, settings, generator, mesh.vertices.device)
     surface = rasterize_mesh(mesh, cameras, *[SUPERSAMPLING * IMAGE_SIZE] * 2)
     background, lights = random_backgrounds(VIEWS, generator), random_lights(cameras, generator)
     true = torch.zeros_like(surface.positions)

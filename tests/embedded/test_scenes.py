@@ -1,6 +1,7 @@
 """The training world, and that it is the world the painter renders."""
 
 import torch
+from rendering_shapes import make_sphere
 
 from texcsd.embedded import materials, place, scenes
 from texcsd.embedded.captions import DEFECTS, Look
@@ -8,6 +9,7 @@ from texcsd.embedded.patterns import Style
 from texcsd.rendering.cameras import random_cameras
 from texcsd.rendering.rasterize import Surface, normalized_depth
 from texcsd.rendering.shading import linear_to_srgb, random_lights, srgb_to_linear
+from texcsd.rendering.viewpoints import Viewpoints
 from texcsd.synthesis import PATTERN_OFFSET, random_backgrounds
 
 
@@ -96,8 +98,9 @@ def test_views_and_light_follow_the_distributions_the_painter_draws_from():
     count = 1500
     shapes = scenes.random_shapes(count, generator(11))
     views = scenes.random_views(shapes, generator(12))
-    points = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator(13)), dim=-1)
-    cameras = random_cameras(0.6 * points, points, generator(14))
+    ball = make_sphere(24, 0.6)
+    looked_at = Viewpoints(ball, ball, generator(13)).draw(count, generator(13))
+    cameras = random_cameras(*looked_at, generator(14))
     close, expected_close = views.view_width < 1.8, cameras.view_width < 1.8
     assert 0.4 < close.float().mean() < 0.6
     compare(views.view_width[close], cameras.view_width[expected_close], 0.08)

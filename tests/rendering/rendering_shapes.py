@@ -38,6 +38,14 @@ def make_square(size: float = 1.0) -> Mesh:
     return make_mesh(vertices, torch.tensor([[0, 1, 2], [0, 2, 3]]), corners, normals)
 
 
+def merge(*meshes: Mesh) -> Mesh:
+    """One mesh of all faces, in order."""
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
+    faces = torch.cat([m.faces + int(start) for m, start in zip(meshes, starts, strict=True)])
+    vertices = torch.cat([mesh.vertices for mesh in meshes])
+    return make_mesh(vertices, faces, vertices[:, :2], vertices)
+
+
 def random_lookup(random: np.random.Generator, samples: int, spread: float = 1.0):
     """uv float32[1, 1, sample, 2] on and around the texture, and derivatives of all sizes."""
     uv = torch.as_tensor(random.uniform(-spread, 1 + spread, (1, 1, samples, 2))).float()

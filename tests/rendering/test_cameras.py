@@ -3,7 +3,13 @@ import math
 import pytest
 import torch
 
-from texcsd.rendering.cameras import Cameras, look_at, orbit_cameras, random_cameras
+from texcsd.rendering.cameras import (
+    Cameras,
+    look_at,
+    orbit_cameras,
+    random_cameras,
+    random_directions,
+)
 
 VIEWS = 400
 
@@ -113,15 +119,23 @@ def test_close_ups_use_a_longer_lens_where_the_eye_would_be_too_near(generator):
     assert (torch.linalg.vector_norm(cameras.eyes, dim=1) > 1.05).all()
 
 
-def test_close_ups_see_their_point_from_the_side_of_its_normal(generator):
-    points, normals = sphere_points(VIEWS, generator)
-    cameras = random_cameras(points, normals, generator, close_up_fraction=1.0)
-    facing = (cameras.camera_to_world[:, :3, 2] * normals).sum(1)
-    # An elevation of -20..75 degrees is within 60 degrees of every normal above -80.
-    reachable = normals[:, 1] > -0.2
-    assert (facing[reachable] > math.cos(math.radians(65))).all()
-    straight_down = normals[:, 1] < -0.9
-    assert (cameras.elevation_degrees[straight_down] < 0).all()
+def test_close_ups_see_their_point_from_the_direction_asked_for(generator):
+    points, _ = sphere_points(VIEWS, generator)
+    directions = random_directions(VIEWS, generator)
+    cameras = random_cameras(points, directions, generator, close_up_fraction=1.0)
+    towards = torch.nn.functional.normalize(cameras.eyes - points, dim=1)
+    torch.testing.assert_close(towards, directions, atol=1e-5, rtol=0)
+
+
+def test_random_directions_are_at_the_elevations_of_painting_uniform_in_area(generator):
+    directions = random_directions(4000, generator)
+    torch.testing.assert_close(directions.norm(dim=1), torch.ones(4000))
+    low, high = math.sin(math.radians(-20)), math.sin(math.radians(75))
+    assert directions[:, 1].min() >= low - 1e-5 and directions[:, 1].max() <= high + 1e-5
+    tolerance = 4 * (high - low) / math.sqrt(12 * 4000)
+    assert abs(directions[:, 1].mean().item() - (low + high) / 2) < tolerance
+    azimuth = torch.atan2(directions[:, 0], directions[:, 2])
+    assert abs(azimuth.mean().item()) < 4 * 2 * math.pi / math.sqrt(12 * 4000)
 
 
 def test_the_same_seed_gives_the_same_cameras_and_another_seed_others():

@@ -3,20 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from rendering_shapes import make_mesh, make_sphere, make_square
+from rendering_shapes import make_mesh, make_sphere, make_square, merge
 
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.normals import face_normals
 from texcsd.rendering.cameras import orbit_cameras, surrounding_cameras
 from texcsd.rendering.visibility import count_views
-
-
-def merge(*meshes: Mesh) -> Mesh:
-    """One mesh of all faces, in order."""
-    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
-    faces = torch.cat([m.faces + int(start) for m, start in zip(meshes, starts, strict=True)])
-    vertices = torch.cat([mesh.vertices for mesh in meshes])
-    return make_mesh(vertices, faces, vertices[:, :2], vertices)
 
 
 def has_area(mesh: Mesh) -> np.ndarray:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from texcsd.geometry.file_materials import read_any_materials
 from texcsd.geometry.file_summary import FileSummary, summarize_file
 from texcsd.geometry.instances import without_repeats
-from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh, sample_surface
+from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
 from texcsd.geometry.mesh_inspection import SurfaceReport, inspect_surface
 from texcsd.geometry.normals import face_normals
 from texcsd.geometry.orientation import Orientation, guess_orientation
@@ -20,6 +20,7 @@ from texcsd.geometry.texture_layout import TexturePlan, plan_textures
 from texcsd.geometry.uv_atlas import UvReport, inspect_uv
 from texcsd.geometry.uv_distortion import UvDistortion, measure_distortion
 from texcsd.rendering.cameras import random_cameras, surrounding_cameras
+from texcsd.rendering.viewpoints import Viewpoints
 from texcsd.rendering.visibility import count_views
 
 PAINTING_VIEWS, PAINTING_VIEW_SIZE = 96, 128
@@ -112,8 +113,8 @@ def _bounds(mesh: Mesh) -> Bounds:
 def _look(mesh: Mesh, close_up_fraction: float) -> tuple[Visibility, NDArray[np.float64]]:
     """See what cameras see of a fitted mesh."""
     generator = torch.Generator().manual_seed(0)
-    points, normals = sample_surface(mesh, PAINTING_VIEWS, generator)
-    cameras = random_cameras(points, normals, generator, close_up_fraction)
+    looked_at = Viewpoints(mesh, mesh, generator).draw(PAINTING_VIEWS, generator)
+    cameras = random_cameras(*looked_at, generator, close_up_fraction)
     counts = count_views(mesh, cameras, PAINTING_VIEW_SIZE)
     around = count_views(mesh, surrounding_cameras(SURROUNDING_VIEWS), SURROUNDING_VIEW_SIZE)
     areas = face_normals(mesh.vertices.double().numpy(), mesh.faces.numpy())[1]

@@ -82,7 +82,7 @@ class DeepMarchingTetrahedra:
         self.largest_offset = min(LARGEST_OFFSET * self.cell_size, limit)
         self._smoothness = (detail / self.cell_size) ** 2
         self._distance, self._extract = distance, extract
-        area = float(sampler.cumulative_areas[-1]) / 2
+        area = float(sampler.cumulative_areas[-1])
         count = int(SAMPLES_PER_CELL * area / self.cell_size**2) + 1
         points, _ = sampler.draw(count, torch.Generator().manual_seed(0))
         self._lay(_grown(self._cells_at(points.to(device)), BAND))

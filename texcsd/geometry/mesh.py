@@ -144,70 +144,51 @@ def enclosed_volume(mesh: Mesh) -> float:
 
 
 class SurfaceSampler:
-    """Draws points of a mesh, uniformly by area; what that takes is computed once.
-
-    The normals are interpolated; on a mesh that is inside-out as a whole they are turned, so that
-    they point outwards.
-    """
+    """Draws points of a mesh, uniformly by area; what that takes is computed once."""
 
     def __init__(self, mesh: Mesh) -> None:
-        """Takes a mesh of any scale; the points have the dtype of its vertices."""
-        corners = mesh.vertices.double()[mesh.faces]
-        crosses = _crosses(corners)
-        doubled_areas = torch.linalg.vector_norm(crosses, dim=1)
+        """Takes a mesh of any scale on the CPU; the points have the dtype of its vertices."""
         self.mesh = mesh
-        self.cumulative_areas = doubled_areas.cumsum(0)
-        """float64[face], twice the area of each face and all before it."""
-        self.side = -1 if _is_inside_out(corners, crosses, doubled_areas) else 1
-        """Where normals point to, outwards (1) or inwards (-1)."""
+        normals, areas = face_normals(mesh.vertices.double().numpy(), mesh.faces.numpy())
+        self.normals = torch.from_numpy(normals)
+        """float64[face, 3], unit."""
+        self.cumulative_areas = torch.from_numpy(areas.cumsum())
+        """float64[face], the area of each face and all before it."""
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draws points.
 
         Args:
             count: Number of points.
-            generator: Source of all randomness, on the CPU.
+            generator: Source of all randomness.
 
         Returns:
-            Positions float[count, 3] and unit normals float[count, 3].
+            Positions float[count, 3] and unit normals of their faces float[count, 3].
         """
         mesh, cumulative = self.mesh, self.cumulative_areas
         numbers = torch.rand(count, 3, generator=generator, dtype=torch.float64)
-        numbers = numbers.to(cumulative.device)
         chosen = torch.searchsorted(cumulative, numbers[:, 0] * cumulative[-1], right=True)
         chosen = chosen.clamp(max=len(cumulative) - 1)
         root = numbers[:, 1].sqrt()
         weights = torch.stack([1 - root, root * (1 - numbers[:, 2]), root * numbers[:, 2]], dim=1)
         positions = (mesh.vertices[mesh.faces[chosen]].double() * weights[:, :, None]).sum(1)
-        corner_normals = mesh.normals[mesh.normal_faces[chosen]].double()
-        normals = (corner_normals * weights[:, :, None]).sum(1)
-        length = torch.linalg.vector_norm(normals, dim=1, keepdim=True)
-        normals = torch.where(length > 1e-6, normals / length.clamp(min=1e-6), corner_normals[:, 0])
-        return positions.to(mesh.vertices.dtype), (self.side * normals).to(mesh.vertices.dtype)
-
-
-def sample_surface(mesh: Mesh, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draws points once, as `SurfaceSampler` does."""
-    return SurfaceSampler(mesh).draw(count, generator)
+        return positions.to(mesh.vertices.dtype), self.normals[chosen].to(mesh.vertices.dtype)
 
 
 def is_inside_out(mesh: Mesh) -> bool:
     """Tell whether the front sides of the mesh as a whole look inwards."""
     corners = mesh.vertices.double()[mesh.faces]
     crosses = _crosses(corners)
-    return _is_inside_out(corners, crosses, torch.linalg.vector_norm(crosses, dim=1))
+    doubled_areas = torch.linalg.vector_norm(crosses, dim=1)
+    # Whether they enclose a clearly negative volume about their centre of area.
+    centre = (corners.mean(1) * doubled_areas[:, None]).sum(0) / doubled_areas.sum()
+    six_volumes = ((corners[:, 0] - centre) * crosses).sum()
+    return bool(six_volumes < -1e-3 * doubled_areas.sum() ** 1.5)
 
 
 def _crosses(corners: Tensor) -> Tensor:
     """Normals float[face, 3] of float[face, 3, 3], as long as twice the area."""
     return torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-
-
-def _is_inside_out(corners: Tensor, crosses: Tensor, doubled_areas: Tensor) -> bool:
-    """Tell whether the faces enclose a clearly negative volume about their centre of area."""
-    centre = (corners.mean(1) * doubled_areas[:, None]).sum(0) / doubled_areas.sum()
-    six_volumes = ((corners[:, 0] - centre) * crosses).sum()
-    return bool(six_volumes < -1e-3 * doubled_areas.sum() ** 1.5)
 
 
 def _join(

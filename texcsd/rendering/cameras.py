@@ -19,9 +19,6 @@ CLOSEST_EYE = 1.1
 """Distance of the nearest eye from the origin; the mesh fits into the unit sphere."""
 NEAREST_PLANE = 0.05
 """Distance of the nearest near plane; nothing on the sphere in view of such an eye is nearer."""
-WIDEST_CLOSE_UP_ANGLE = 65.0
-"""Degrees between the normal of the point looked at and the direction to the eye."""
-DIRECTION_CANDIDATES = 64
 GOLDEN_ANGLE = 180 * (3 - math.sqrt(5))
 """Degrees."""
 
@@ -140,31 +137,33 @@ def look_at(eye: Tensor, target: Tensor) -> Tensor:
 
 
 def random_cameras(
-    surface_positions: Tensor,
-    surface_normals: Tensor,
+    points: Tensor,
+    directions: Tensor,
     generator: torch.Generator,
     close_up_fraction: float = 0.5,
 ) -> Cameras:
-    """One camera per surface point: whole-object views first, then close-ups of the given points.
+    """One camera per point: whole-object views first, then close-ups of the given points.
 
-    Elevations are -20..75 degrees, uniform in area. Whole-object views have stratified azimuths and
-    ignore the points. Close-ups look at their point at most 65 degrees off its normal where the
-    elevations allow it, as frontally as they allow where not.
+    Elevations of whole-object views are -20..75 degrees, uniform in area; their azimuths are
+    stratified, and they ignore the points.
 
     Args:
-        surface_positions: float[view, 3], inside the unit sphere.
-        surface_normals: float[view, 3], unit.
+        points: float[view, 3], inside the unit sphere.
+        directions: float[view, 3], unit, in which the eyes of close-ups lie, seen from the points.
         generator: The only source of randomness.
         close_up_fraction: Share of close-ups in [0, 1].
     """
-    views = len(surface_positions)
-    whole = round((1 - close_up_fraction) * views)
-    device = surface_positions.device
-    points, normals = surface_positions[whole:].float(), surface_normals[whole:].float()
-    overview = _whole_object_cameras(whole, generator, device)
-    close_ups = _close_up_cameras(points, normals, generator)
+    whole = round((1 - close_up_fraction) * len(points))
+    overview = _whole_object_cameras(whole, generator, points.device)
+    close_ups = _close_up_cameras(points[whole:].float(), directions[whole:].float(), generator)
     pairs = ((getattr(overview, f.name), getattr(close_ups, f.name)) for f in fields(Cameras))
     return Cameras(*(torch.cat(pair) for pair in pairs))
+
+
+def random_directions(count: int, generator: torch.Generator) -> Tensor:
+    """Unit vectors float[count, 3] towards eyes, uniform over the elevations of painting."""
+    azimuth = _uniform(0, 360, (count,), generator, torch.device("cpu"))
+    return _directions(azimuth, _random_elevations((count,), generator, azimuth.device))
 
 
 def orbit_cameras(
@@ -209,17 +208,11 @@ def _whole_object_cameras(count: int, generator: torch.Generator, device: torch.
     return _aimed_cameras(targets, azimuth, elevation, fov, width)
 
 
-def _close_up_cameras(points: Tensor, normals: Tensor, generator: torch.Generator) -> Cameras:
-    count, device = len(points), points.device
-    azimuths = _uniform(0, 360, (count, DIRECTION_CANDIDATES), generator, device)
-    elevations = _random_elevations((count, DIRECTION_CANDIDATES), generator, device)
-    facing = (_directions(azimuths, elevations) * normals[:, None]).sum(2)
-    frontal = facing > math.cos(math.radians(WIDEST_CLOSE_UP_ANGLE))
-    # The first candidate that is frontal enough, else the most frontal one.
-    chosen = torch.where(frontal.any(1), frontal.int().argmax(1), facing.argmax(1))[:, None]
-    azimuth, elevation = azimuths.gather(1, chosen)[:, 0], elevations.gather(1, chosen)[:, 0]
-    fov = _uniform(25, 50, (count,), generator, device)
-    width = 0.4 * (1.6 / 0.4) ** _uniform(0, 1, (count,), generator, device)
+def _close_up_cameras(points: Tensor, directions: Tensor, generator: torch.Generator) -> Cameras:
+    azimuth = torch.rad2deg(torch.atan2(directions[:, 0], directions[:, 2])).remainder(360)
+    elevation = torch.rad2deg(torch.asin(directions[:, 1].clamp(-1, 1)))
+    fov = _uniform(25, 50, (len(points),), generator, points.device)
+    width = 0.4 * (1.6 / 0.4) ** _uniform(0, 1, (len(points),), generator, points.device)
     return _aimed_cameras(points, azimuth, elevation, fov, width)
 
 

@@ -1,4 +1,4 @@
-"""Which faces cameras see: how often each, and so which ones never. On the CPU."""
+"""What of a mesh is seen: its faces by cameras, and points from afar. On the CPU."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from texcsd.geometry.mesh import Mesh
-from texcsd.geometry.normals import weld_vertices
+from texcsd.geometry.normals import face_normals, weld_vertices
 from texcsd.rendering import operations
-from texcsd.rendering.cameras import Cameras
+from texcsd.rendering.cameras import Cameras, look_at
 from texcsd.rendering.numba_kernel import kernel
 
 FEW_PIXELS = 8.0
 """A face that covers fewer may lie between the pixel centres, and is judged by its middle."""
 DEPTH_TOLERANCE = 0.5
-"""In pixels: how far a face's middle may lie behind the plane of the face that its pixel shows.
-On a finely meshed bulge the neighbour's plane passes above it by about that."""
+"""In pixels: how far what is seen may lie behind the plane of the face that its pixel shows. On a
+finely meshed bulge the neighbour's plane passes above it by about that."""
 
 
 def count_views(mesh: Mesh, cameras: Cameras, size: int) -> NDArray[np.int64]:
@@ -39,6 +39,39 @@ def count_views(mesh: Mesh, cameras: Cameras, size: int) -> NDArray[np.int64]:
     for index in range(len(cameras)):
         counts += _seen(mesh, middles, crosses, cameras.one(index), size)
     return _with_repeats(mesh, counts)
+
+
+def seen_from_afar(mesh: Mesh, points: Tensor, directions: Tensor, size: int) -> Tensor:
+    """Tell which points of a mesh are not hidden by it, bool[point, direction].
+
+    Both sides of a face can be seen, and hide what is behind them.
+
+    Args:
+        mesh: Fits the unit sphere, is on the CPU; needs no uv.
+        points: float[point, 3], of its surface.
+        directions: float[direction, 3], unit, towards an eye far away.
+        size: Side of the views that decide, in pixels.
+    """
+    normals, _ = face_normals(mesh.vertices.double().numpy(), mesh.faces.numpy())
+    planes = torch.from_numpy(normals).float(), mesh.vertices.float()[mesh.faces[:, 0]]
+    seen = [_in_front(mesh, planes, points.float(), one, size) for one in directions.float()]
+    return torch.stack(seen, 1)
+
+
+def _in_front(
+    mesh: Mesh, planes: tuple[Tensor, Tensor], points: Tensor, direction: Tensor, size: int
+) -> Tensor:
+    """bool[point]: those that no face, given by unit normal and a point, hides from a direction."""
+    rotation = look_at(direction[None], torch.zeros(1, 3))[0, :3, :3]
+    x, y, towards = (mesh.vertices.float() @ rotation).unbind(1)
+    clip_positions = torch.stack([x, y, -towards, torch.ones_like(x)], 1)
+    ids = operations.rasterize(clip_positions[None], mesh.faces, (size, size)).triangle_ids[0]
+    column, row = ((points @ rotation[:, :2] + 1) / 2 * size).long().clamp(0, size - 1).unbind(1)
+    shown = ids[row, column].long()
+    normals, places = (of_faces[shown.clamp(min=0)] for of_faces in planes)
+    facing = normals @ direction
+    depth = torch.linalg.vecdot(normals, places - points) * facing.sign()
+    return (shown < 0) | (depth <= DEPTH_TOLERANCE * 2 / size * facing.abs())
 
 
 def _with_repeats(mesh: Mesh, counts: NDArray[np.int64]) -> NDArray[np.int64]:
