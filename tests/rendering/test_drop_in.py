@@ -3,14 +3,16 @@
 import inspect
 import logging
 
+import numpy as np
 import pytest
 import torch
 from rendering_shapes import make_sphere, visible_scene
+from trimesh.creation import icosphere
 
 import texcsd.rendering.drop_in as dr
 from texcsd.errors import TexcsdError
 from texcsd.geometry.edges import find_edges
-from texcsd.rendering import operations
+from texcsd.rendering import cube_maps, operations
 from texcsd.rendering.antialias import antialias
 from texcsd.rendering.cameras import orbit_cameras
 
@@ -28,12 +30,14 @@ SIGNATURES = {
     "RasterizeCudaContext": "device",
     "RasterizeGLContext": "device",
 }
+ADDED = {"antialias": " ranges"}
+"""Arguments behind those, which nvdiffrast has not."""
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_names_and_order_of_arguments_are_those_of_nvdiffrast(name):
     parameters = inspect.signature(getattr(dr, name)).parameters
-    assert " ".join(parameters) == SIGNATURES[name]
+    assert " ".join(parameters) == SIGNATURES[name] + ADDED.get(name, "")
 
 
 def test_one_triangle_with_colours_at_its_corners():
@@ -154,11 +158,116 @@ def test_triangles_of_a_range_are_interpolated_by_view_with_slopes_of_chosen_att
     assert torch.autograd.grad(every.sum(), positions)[0][:, 2].abs().max() == 0
 
 
-def test_what_there_is_not_is_said():
-    image, uv = torch.rand(1, 6, 8, 8, 3), torch.rand(1, 4, 4, 3)
-    with pytest.raises(TexcsdError, match="no cube maps"):
-        dr.texture(image, uv, boundary_mode="cube")
-    with pytest.raises(TexcsdError, match="no cube maps"):
-        dr.texture_construct_mip(image, cube_mode=True)
-    with pytest.raises(TexcsdError, match=r"\[view, vertex, 4\]"):
-        dr.antialias(uv, torch.zeros(1, 4, 4, 4), torch.zeros(3, 4), torch.tensor([[0, 1, 2]]))
+def bodies():
+    """Three balls of their own sizes, in one tensor of positions, and each alone.
+
+    Returns:
+        Clip positions float32[vertex, 4], int32[triangle, 3], ranges int32[3, 2] that show the
+        third, first and second, and for each view its clip positions, triangles and first vertex.
+    """
+    balls = [icosphere(subdivisions=k, radius=0.6 + 0.2 * k) for k in (1, 2, 3)]
+    cameras = orbit_cameras(3)
+    faces = [torch.tensor(np.array(ball.faces)) for ball in balls]
+    points = [torch.tensor(np.array(ball.vertices)).float() for ball in balls]
+    clip = [cameras.clip_positions(vertices)[view] for view, vertices in enumerate(points)]
+    starts = np.cumsum([0, len(points[0]), len(points[1])]).tolist()
+    tri = torch.cat([own + start for own, start in zip(faces, starts, strict=True)])
+    counts = torch.tensor([len(own) for own in faces])
+    order = [2, 0, 1]
+    ranges = torch.stack([counts.cumsum(0) - counts, counts], 1)[order]
+    alone = [(clip[k], faces[k], starts[k]) for k in order]
+    return torch.cat(clip), tri.int(), ranges.int(), alone
+
+
+@pytest.mark.parametrize("how", ["from what is seen", "with the topology", "from the ranges"])
+def test_silhouettes_of_ranges_are_those_of_each_mesh_alone(how):
+    pos, tri, ranges, alone = bodies()
+    pos.requires_grad_()
+    rast, _ = dr.rasterize(None, pos, tri, (40, 40), ranges)
+    color = torch.rand(3, 40, 40, 2, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    topology = dr.antialias_construct_topology_hash(tri) if how == "with the topology" else None
+    given = ranges if how == "from the ranges" else None
+    smooth = dr.antialias(color, rast, pos, tri, topology, ranges=given)
+    upstream = torch.rand(smooth.shape, generator=torch.Generator().manual_seed(2))
+    to_pos, to_color = torch.autograd.grad(smooth, [pos, color], upstream)
+    expected, expected_to_pos = [], torch.zeros_like(pos)
+    for view, (vertices, faces, start) in enumerate(alone):
+        instanced, own = vertices[None].requires_grad_(), color.detach()[view : view + 1]
+        rast, _ = dr.rasterize(None, instanced, faces, (40, 40))
+        image = dr.antialias(own, rast, instanced, faces)
+        (gradient,) = torch.autograd.grad(image, instanced, upstream[view : view + 1])
+        expected.append(image)
+        expected_to_pos[start : start + len(vertices)] += gradient[0]
+        assert not torch.equal(image, own) and gradient.abs().max() > 0
+    assert torch.equal(smooth, torch.cat(expected))
+    torch.testing.assert_close(to_pos, expected_to_pos)
+    assert to_color.abs().max() > 0
+
+
+def test_the_gradient_of_shared_positions_is_the_sum_over_the_views():
+    """The same range twice, and a view of nothing between; the boost multiplies it, too."""
+    pos, tri, ranges, _ = bodies()
+    pos.requires_grad_()
+    ranges = torch.stack([ranges[0], ranges[0] * 0, ranges[0]])
+    rast, _ = dr.rasterize(None, pos, tri, (32, 32), ranges)
+    color = torch.rand(1, 32, 32, 1).expand(3, -1, -1, -1)
+
+    def gradient(views, boost=1.0):
+        smooth = dr.antialias(color[views], rast[views], pos, tri, None, boost, ranges[views])
+        return torch.autograd.grad(smooth.square().sum(), pos)[0]
+
+    one = gradient(slice(0, 1))
+    assert one.abs().max() > 0
+    torch.testing.assert_close(gradient(slice(0, 3)), 2 * one)
+    torch.testing.assert_close(gradient(slice(0, 3), 3.0), 6 * one)
+    assert torch.equal(dr.antialias(color, rast, pos, tri)[1], color[1])
+
+
+def test_a_range_that_ends_within_a_mesh_has_a_silhouette_there_if_the_ranges_are_given():
+    """One half of a square: its diagonal is an inner edge of all triangles, as in nvdiffrast."""
+    pos = torch.tensor([[-0.8, -0.8, 0, 1], [0.8, -0.8, 0, 1], [0.8, 0.7, 0, 1], [-0.8, 0.7, 0, 1]])
+    tri, ranges = torch.tensor([[0, 1, 2], [0, 2, 3]]), torch.tensor([[1, 1]])
+    rast, _ = dr.rasterize(None, pos, tri, (32, 32), ranges)
+    white = (rast[..., 3:] > 0).float()
+    alone = dr.antialias(
+        white, dr.rasterize(None, pos[None], tri[1:], (32, 32))[0], pos[None], tri[1:]
+    )
+    assert torch.equal(dr.antialias(white, rast, pos, tri, ranges=ranges), alone)
+    plain = dr.antialias(white, rast, pos, tri)
+    assert (alone != white).sum() > (plain != white).sum() > 0
+
+
+def test_a_cube_map_is_looked_up_along_directions_in_every_filter_mode():
+    cube = torch.rand(1, 6, 16, 16, 3).requires_grad_()
+    sphere = make_sphere(8)
+    pos = orbit_cameras(2).clip_positions(sphere.vertices)
+    rast, rast_db = dr.rasterize(None, pos, sphere.faces.int(), (24, 24))
+    place, change = dr.interpolate(sphere.vertices, rast, sphere.faces.int(), rast_db, "all")
+    stack = dr.texture_construct_mip(cube, cube_mode=True)
+    assert [tuple(mip.shape) for mip in stack] == [(1, 6, n, n, 3) for n in (8, 4, 2, 1)]
+    assert len(dr.texture_construct_mip(cube, 2, cube_mode=True)) == 2
+    bias = torch.rand(2, 24, 24)
+    for mode in ("nearest", "linear", "linear-mipmap-nearest", "linear-mipmap-linear", "auto"):
+        options = {"filter_mode": mode, "boundary_mode": "cube"}
+        expected = cube_maps.texture(cube, place, change, bias, filter_mode=mode)
+        found = dr.texture(cube, place, change, bias, **options)
+        with_stack = dr.texture(cube, place, change, bias, stack, **options)
+        assert torch.equal(found, expected) and torch.equal(with_stack, expected)
+        assert (found[rast[..., 3] == 0] == 0).all() and found.abs().max() > 0
+        one, other = (
+            torch.autograd.grad(colors.square().sum(), cube, retain_graph=True)[0]
+            for colors in (found, with_stack)
+        )
+        torch.testing.assert_close(one, other)
+    plain = dr.texture(cube, place, boundary_mode="cube")
+    assert torch.equal(plain, cube_maps.texture(cube, place, filter_mode="linear"))
+
+
+def test_a_cube_map_must_be_called_one():
+    cube, uv = torch.rand(1, 6, 8, 8, 3), torch.rand(1, 4, 4, 3)
+    with pytest.raises(TexcsdError, match="must be cube"):
+        dr.texture(cube, uv)
+    with pytest.raises(TexcsdError, match="cube_mode is False"):
+        dr.texture_construct_mip(cube)
+    with pytest.raises(ValueError, match="6, size, size"):
+        dr.texture(cube[0], uv, boundary_mode="cube")

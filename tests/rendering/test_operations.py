@@ -482,10 +482,10 @@ def test_without_nvdiffrast_it_is_said_once_that_the_cpu_rasterizes(
 ):
     monkeypatch.setitem(sys.modules, "nvdiffrast", None)
     operations.select_rasterizer("auto", torch.device("cuda"))
-    assert not operations._takes_nvdiffrast() and not operations._takes_nvdiffrast()
+    assert not operations.takes_nvdiffrast() and not operations.takes_nvdiffrast()
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     operations.select_rasterizer("numba", torch.device("cuda"))
-    assert not operations._takes_nvdiffrast() and len(caplog.records) == 1
+    assert not operations.takes_nvdiffrast() and len(caplog.records) == 1
 
 
 def step_with(device, rasterize, interpolate, texture):

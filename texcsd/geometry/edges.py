@@ -18,6 +18,14 @@ class Edges:
     """int64[edge, 2], the third vertices of two of its faces, or twice that of its only one."""
     paired: Tensor
     """bool[edge], whether it has exactly two faces; false on borders and where more meet."""
+    faces: Tensor
+    """int64[edge, 2], the faces that `opposite` has its vertices from."""
+
+    def of_faces(self, first: int, last: int) -> Edges:
+        """The edges of faces first to last - 1; those at the border of them stay paired."""
+        chosen = ((self.faces >= first) & (self.faces < last)).any(1)
+        values = self.vertices, self.opposite, self.paired, self.faces
+        return Edges(*(value[chosen] for value in values))
 
 
 def find_edges(faces: Tensor) -> Edges:
@@ -33,9 +41,10 @@ def find_edges(faces: Tensor) -> Edges:
     keys, order = (low * count + high).sort(stable=True)
     keys, sizes = keys.unique_consecutive(return_counts=True)
     last = sizes.cumsum(0) - 1
-    third = third[real][order]
+    sides = order[torch.stack([last - sizes + 1, last], 1)]
     return Edges(
         vertices=torch.stack([keys // count, keys % count], 1),
-        opposite=torch.stack([third[last - sizes + 1], third[last]], 1),
+        opposite=third[real][sides],
         paired=sizes == 2,
+        faces=real.nonzero().squeeze(1)[sides] // 3,
     )

@@ -11,6 +11,7 @@ that a pixel shows: so the gradient is the true one also where triangles are sma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -80,6 +81,28 @@ def antialias(
     colors = images.reshape(-1, images.shape[3])
     blend = lacking.abs()[:, None].to(colors) * (colors[source] - colors[changed])
     return colors.index_add(0, changed, blend).view(images.shape)
+
+
+def antialias_ranges(
+    images: Tensor,
+    rasterization: Rasterization,
+    clip_positions: Tensor,
+    edges: Sequence[Edges],
+) -> Tensor:
+    """`antialias` of views that show ranges of triangles, with the positions of all of them.
+
+    Args:
+        images: float[view, height, width, channel].
+        rasterization: Of the same positions and ranges.
+        clip_positions: float[vertex, 4]; the gradient is the sum over the views.
+        edges: For each view those of the triangles it shows.
+    """
+    views = zip(images.split(1), *(image.split(1) for image in rasterization), edges, strict=True)
+    smooth = [
+        antialias(image, Rasterization(*found), clip_positions[None], own)
+        for image, *found, own in views
+    ]
+    return torch.cat(smooth)
 
 
 def _find_crossings(clip_positions: Tensor, edges: Edges, height: int, width: int) -> _Crossings:

@@ -11,9 +11,9 @@ Code written for nvdiffrast runs with another import:
 
 Every tensor has nvdiffrast's layout (https://nvlabs.github.io/nvdiffrast), row 0 at the bottom;
 what is computed is described in `operations` and `antialias`. Differences: textures may have any
-size, indices any integer type, and tensors need not be contiguous; there are no cube maps;
-silhouettes are antialiased however small their triangles are, and `antialias` needs positions of
-every view. Ids of triangles come as floats here, so 2**24 triangles are the most.
+size, indices any integer type, and tensors need not be contiguous; silhouettes are antialiased
+however small their triangles are, for which `antialias` may be told the ranges. Ids of triangles
+come as floats here, so 2**24 triangles are the most.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from torch import Tensor
 
 from texcsd.errors import TexcsdError
 from texcsd.geometry.edges import Edges, find_edges
-from texcsd.rendering import operations, torch_operations
+from texcsd.rendering import cube_maps, operations, torch_operations
 from texcsd.rendering.antialias import antialias as antialias_edges
+from texcsd.rendering.antialias import antialias_ranges
 
 _logger = logging.getLogger("texcsd")
 _LOG_LEVELS = logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL
@@ -127,15 +128,26 @@ def texture(
 ) -> Tensor:
     """Looks colours up, float32[view, height, width, channel].
 
+    Args:
+        tex: float32[view or 1, height, width, channel], or float32[view or 1, 6, size, size,
+            channel]: a cube map, for boundary_mode "cube".
+        uv: float32[view, height, width, 2], or directions float32[view, height, width, 3].
+        uv_da: Their change with pixels, twice as many channels.
+        mip_level_bias: float32[view, height, width].
+        mip: Mip levels from 1 on, like tex.
+        filter_mode: As in `operations.texture`.
+        boundary_mode: What lies beyond [0, 1]; "cube" for the other faces, see `cube_maps`.
+        max_mip_level: The coarsest level to use.
+
     Raises:
-        TexcsdError: A cube map is wanted.
+        TexcsdError: A cube map comes with another boundary_mode.
     """
+    options = {"mips": mip, "filter_mode": filter_mode, "max_mip_level": max_mip_level}
     if boundary_mode == "cube":
-        raise TexcsdError("there are no cube maps here; boundary_mode is wrap, clamp or zero.")
-    return operations.texture(
-        tex, uv, uv_da, mip_level_bias, mips=mip, filter_mode=filter_mode, boundary=boundary_mode,
-        max_mip_level=max_mip_level,
-    )  # fmt: skip
+        return cube_maps.texture(tex, uv, uv_da, mip_level_bias, **options)
+    if tex.ndim == 5:
+        raise TexcsdError(f"boundary_mode is {boundary_mode}; it must be cube for a cube map.")
+    return operations.texture(tex, uv, uv_da, mip_level_bias, boundary=boundary_mode, **options)
 
 
 def texture_construct_mip(
@@ -144,10 +156,12 @@ def texture_construct_mip(
     """Mip levels from 1 on, for `texture`; the gradient goes through them to the texture.
 
     Raises:
-        TexcsdError: A cube map is wanted.
+        TexcsdError: A cube map comes without cube_mode.
     """
     if cube_mode:
-        raise TexcsdError("there are no cube maps here.")
+        return cube_maps.mip_levels(tex, None, max_mip_level)[1:]
+    if tex.ndim == 5:
+        raise TexcsdError("cube_mode is False; it must be True for a cube map.")
     return torch_operations.mip_levels(tex, None, max_mip_level)[1:]
 
 
@@ -158,27 +172,35 @@ def antialias(
     tri: Tensor,
     topology_hash: Edges | None = None,
     pos_gradient_boost: float = 1.0,
+    ranges: Tensor | None = None,
 ) -> Tensor:
     """Smooths silhouettes, with gradients to positions, which are multiplied by a factor.
+
+    A view of ranges has the silhouettes of its range alone. Without `ranges`, which nvdiffrast has
+    not, the range is taken to reach from the first to the last triangle that the view shows. So
+    what is missing are edges beyond, whose triangles are all smaller than pixels, and those where
+    a range ends within a mesh.
 
     Args:
         color: float32[view, height, width, channel].
         rast: From `rasterize`.
-        pos: float32[view, vertex, 4].
+        pos: float32[view, vertex, 4], or float32[vertex, 4] of ranges.
         tri: int[triangle, 3]; edges are shared by index.
         topology_hash: From `antialias_construct_topology_hash`, or found anew each time.
         pos_gradient_boost: The factor.
-
-    Raises:
-        TexcsdError: The positions are those of ranges.
+        ranges: int[view, 2], those of `rasterize`; the topology is found anew for each.
     """
-    if pos.ndim != 3:
-        raise TexcsdError("antialias needs positions [view, vertex, 4], not [vertex, 4].")
     if pos_gradient_boost != 1 and pos.requires_grad:
         pos = pos.clone()
         pos.register_hook(lambda gradient: pos_gradient_boost * gradient)
     found = operations.Rasterization(rast, torch.zeros_like(rast), rast[..., 3].detach().int() - 1)
-    return antialias_edges(color, found, pos, topology_hash or find_edges(tri.long()))
+    if pos.ndim == 3:
+        return antialias_edges(color, found, pos, topology_hash or find_edges(tri.long()))
+    if ranges is not None:
+        edges = _edges_of_ranges(tri.long(), ranges)
+    else:
+        edges = _edges_in_view(topology_hash or find_edges(tri.long()), found.triangle_ids)
+    return antialias_ranges(color, found, pos, edges)
 
 
 def antialias_construct_topology_hash(tri: Tensor) -> Edges:
@@ -211,3 +233,17 @@ def _pair(resolution: Sequence[int]) -> tuple[int, int]:
 def _ranges(pos: Tensor, ranges: Tensor | None) -> Tensor | None:
     """Instanced positions have none, whatever is given: so it is in nvdiffrast."""
     return None if pos.ndim == 3 else ranges
+
+
+def _edges_of_ranges(tri: Tensor, ranges: Tensor) -> list[Edges]:
+    spans = [(first, count) for first, count in ranges.tolist()]
+    edges = {span: find_edges(tri[span[0] : sum(span)]) for span in {*spans}}
+    return [edges[span] for span in spans]
+
+
+def _edges_in_view(edges: Edges, ids: Tensor) -> list[Edges]:
+    """Those of the triangles from the first to the last one in each view."""
+    ids = ids.flatten(1)
+    last = ids.amax(1)
+    first = torch.where(ids < 0, last[:, None], ids).amin(1)
+    return [edges.of_faces(a, b + 1) for a, b in zip(first.tolist(), last.tolist(), strict=True)]

@@ -136,3 +136,24 @@ def texture(
         )
         colors = colors + share[..., None] * lookup
     return colors
+
+
+def cube_texture(
+    cube: Tensor,
+    directions: Tensor,
+    derivatives: Tensor | None,
+    bias: Tensor | None,
+    mips: Sequence[Tensor] | None,
+    filter_mode: str,
+    max_mip_level: int | None,
+) -> Tensor:
+    """The lookup of nvdiffrast in a cube map; sizes must be powers of two."""
+    how: dict[str, Any] = {"filter_mode": filter_mode, "boundary_mode": "cube"}
+    if "mipmap" in filter_mode and derivatives is None and bias is None:
+        how["filter_mode"] = "linear"  # level 0, but nvdiffrast wants to be told
+    elif "mipmap" in filter_mode:
+        how["uv_da"] = None if derivatives is None else derivatives.contiguous()
+        how["mip_level_bias"] = None if bias is None else bias.contiguous()
+        how["mip"] = None if mips is None else [mip.contiguous() for mip in mips[:max_mip_level]]
+        how["max_mip_level"] = max_mip_level
+    return load().texture(cube.contiguous(), directions.contiguous(), **how)

@@ -70,7 +70,7 @@ def rasterize(
     """
     _check_ranges(clip_positions, triangles, ranges)
     arguments = clip_positions, triangles, resolution, ranges, grad_db
-    if clip_positions.device.type == "cpu" or not _takes_nvdiffrast():
+    if clip_positions.device.type == "cpu" or not takes_nvdiffrast():
         return _rasterize(*arguments)[0]
     rast, rast_db = nvdiffrast_operations.rasterize(*arguments)
     return Rasterization(rast, rast_db, rast[..., 3].int() - 1)
@@ -103,7 +103,7 @@ def rasterize_layers(
     """
     _check_ranges(clip_positions, triangles, ranges)
     arguments = clip_positions, triangles, resolution, ranges, grad_db
-    if clip_positions.device.type != "cpu" and _takes_nvdiffrast():
+    if clip_positions.device.type != "cpu" and takes_nvdiffrast():
         images = nvdiffrast_operations.rasterize_layers(*arguments, layers)
         return [Rasterization(*pair, pair[0][..., 3].int() - 1) for pair in images]
     return _rasterize(*arguments, layers)
@@ -138,7 +138,7 @@ def interpolate(
             attributes, rast, rast_db, triangle_ids, triangles, channels
         )
         return values, derivatives if channels else None
-    if not _takes_nvdiffrast():
+    if not takes_nvdiffrast():
         return _torch_interpolate(attributes, rasterization, triangles, channels)
     return nvdiffrast_operations.interpolate(attributes, rast, rast_db, triangles, channels)
 
@@ -192,7 +192,7 @@ def texture(
             image, uv, uv_derivatives, mip_level_bias, mask, mips,
             filter_mode, boundary, max_mip_level,
         )  # fmt: skip
-    colors = (nvdiffrast_operations.texture if _takes_nvdiffrast() else _torch_texture)(
+    colors = (nvdiffrast_operations.texture if takes_nvdiffrast() else _torch_texture)(
         image, uv, uv_derivatives, mip_level_bias, mips, filter_mode, boundary, max_mip_level
     )
     return colors if mask is None else torch.where(mask[..., None], colors, 0.0)
@@ -249,14 +249,14 @@ def select_rasterizer(name: Rasterizer, device: torch.device) -> None:
     if name == "nvdiffrast":
         nvdiffrast_operations.load()
     _chosen["rasterizer"] = name
-    _takes_nvdiffrast.cache_clear()
+    takes_nvdiffrast.cache_clear()
 
 
 _chosen: dict[str, Rasterizer] = {"rasterizer": "auto"}
 
 
 @cache
-def _takes_nvdiffrast() -> bool:
+def takes_nvdiffrast() -> bool:
     """Whether CUDA tensors go to nvdiffrast; says once what that means."""
     if _chosen["rasterizer"] == "numba":
         return False

@@ -6,7 +6,7 @@ See `operations` for their meaning.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -99,19 +99,34 @@ def texture(
         boundary: Likewise.
     """
     finite = uv.isfinite().all(-1, keepdim=True)
-    uv, chain = torch.where(finite, uv, 0.0), _join(levels)
-    if "mipmap" not in filter_mode:
-        finest = torch.zeros_like(uv[..., 0], dtype=torch.long)
-        colors = _look_up(chain, finest, uv, boundary, filter_mode == "nearest")
-        return torch.where(finite, colors, 0.0)
-    detail = detail_within(levels, uv, uv_derivatives, mip_level_bias)
+    uv, chain = torch.where(finite, uv, 0.0), join_levels(levels)
+    detail = torch.zeros_like(uv[..., 0])
+    if "mipmap" in filter_mode:
+        detail = detail_within(levels, uv, uv_derivatives, mip_level_bias)
+
+    def look_up(level: Tensor) -> Tensor:
+        return _look_up(chain, level, uv, boundary, filter_mode == "nearest")
+
+    return torch.where(finite, blend_levels(look_up, detail, len(levels), filter_mode), 0.0)
+
+
+def blend_levels(
+    look_up: Callable[[Tensor], Tensor], detail: Tensor, count: int, filter_mode: str
+) -> Tensor:
+    """Colours float[view, height, width, channel] from one or two mip levels.
+
+    Args:
+        look_up: Gives them for the level of each pixel, int64[view, height, width].
+        detail: Of `detail_within`; zeros without mip levels.
+        count: How many levels there are.
+        filter_mode: As in `texture`.
+    """
     finer = detail.detach().floor()
-    colors = _look_up(chain, finer.long(), uv, boundary, False)
+    colors = look_up(finer.long())
     if filter_mode == "linear-mipmap-linear":
-        coarser = (finer.long() + 1).clamp(max=len(levels) - 1)
-        coarse = _look_up(chain, coarser, uv, boundary, False)
-        colors = colors + (detail - finer)[..., None] * (coarse - colors)
-    return torch.where(finite, colors, 0.0)
+        coarser = (finer.long() + 1).clamp(max=count - 1)
+        colors = colors + (detail - finer)[..., None] * (look_up(coarser) - colors)
+    return colors
 
 
 def detail_within(
@@ -124,7 +139,7 @@ def detail_within(
     detail = torch.zeros_like(uv[..., 0]) if mip_level_bias is None else mip_level_bias
     if uv_derivatives is not None:
         detail = detail + level_of_detail(uv_derivatives, *levels[0].shape[1:3])
-    return detail.clamp(0, len(levels) - 1)
+    return detail.nan_to_num(nan=0.0).clamp(0, len(levels) - 1)
 
 
 def level_of_detail(uv_derivatives: Tensor, height: int, width: int) -> Tensor:
@@ -138,25 +153,26 @@ def level_of_detail(uv_derivatives: Tensor, height: int, width: int) -> Tensor:
     return 0.5 * torch.log2(torch.where(major.isfinite(), major, 1.0).clamp(min=1e-30))
 
 
-class _Chain(NamedTuple):
+class Chain(NamedTuple):
     """Mip levels behind one another, so that each pixel can look into its own."""
 
     texels: Tensor
-    """float[view or 1, texel, channel], row after row, level after level."""
+    """float[image, texel, channel], row after row, level after level."""
     sizes: Tensor
     """int[level, 2]: columns and rows."""
     first: Tensor
     """int[level], of its first texel."""
 
 
-def _join(levels: Sequence[Tensor]) -> _Chain:
+def join_levels(levels: Sequence[Tensor]) -> Chain:
+    """Mip levels float[image, rows, columns, channel] for `blend_texels`."""
     texels = torch.cat([level.flatten(1, 2) for level in levels], 1)
     sizes = torch.tensor([[level.shape[2], level.shape[1]] for level in levels])
     counts = sizes.prod(1)
-    return _Chain(texels, *(t.to(texels.device) for t in (sizes, counts.cumsum(0) - counts)))
+    return Chain(texels, *(t.to(texels.device) for t in (sizes, counts.cumsum(0) - counts)))
 
 
-def _look_up(chain: _Chain, level: Tensor, uv: Tensor, boundary: str, nearest: bool) -> Tensor:
+def _look_up(chain: Chain, level: Tensor, uv: Tensor, boundary: str, nearest: bool) -> Tensor:
     """The nearest texel or the blend of four, of each pixel's level int[view, height, width]."""
     size = chain.sizes[level]
     if boundary == "clamp":
@@ -165,21 +181,41 @@ def _look_up(chain: _Chain, level: Tensor, uv: Tensor, boundary: str, nearest: b
         uv = uv - uv.detach().floor()
     else:
         uv = uv.clamp(-1, 2)
-    position = uv * size - (0.0 if nearest else 0.5)
+    image = torch.arange(len(uv), device=uv.device) if len(chain.texels) > 1 else 0 * level[:, 0, 0]
+    return blend_texels(chain, image[:, None, None], level, uv * size, boundary, nearest)
+
+
+def blend_texels(
+    chain: Chain, image: Tensor, level: Tensor, position: Tensor, boundary: str, nearest: bool
+) -> Tensor:
+    """The nearest texel or the blend of four, float[view, height, width, channel].
+
+    Args:
+        chain: Of `join_levels`.
+        image: int64 of each pixel, which one to look into.
+        level: int64[view, height, width].
+        position: float[view, height, width, 2], column and row; texels have their centres at
+            half-integers.
+        boundary: What lies beyond the image, as in `texture`.
+        nearest: Whether to take the nearest texel.
+    """
+    position = position - (0.0 if nearest else 0.5)
     corner = position.detach().floor()
     across, down = (position - corner).unbind(-1)
     corner, colors = corner.long(), 0.0
     if nearest:
-        return _texels(chain, level, corner, torch.ones_like(across), boundary)
+        return _texels(chain, image, level, corner, torch.ones_like(across), boundary)
     for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)):
         weight = (across if x else 1 - across) * (down if y else 1 - down)
         place = corner + torch.tensor([x, y], device=corner.device)
-        colors = colors + _texels(chain, level, place, weight, boundary)
+        colors = colors + _texels(chain, image, level, place, weight, boundary)
     assert isinstance(colors, Tensor)
     return colors
 
 
-def _texels(chain: _Chain, level: Tensor, place: Tensor, weight: Tensor, boundary: str) -> Tensor:
+def _texels(
+    chain: Chain, image: Tensor, level: Tensor, place: Tensor, weight: Tensor, boundary: str
+) -> Tensor:
     """The texel in column and row `place` int[..., 2], times its weight."""
     size = chain.sizes[level]
     if boundary == "wrap":
@@ -188,10 +224,8 @@ def _texels(chain: _Chain, level: Tensor, place: Tensor, weight: Tensor, boundar
         inside = ((place >= 0) & (place < size)).all(-1)
         weight = torch.where(inside, weight, 0.0)
     column, row = torch.minimum(place.clamp(min=0), size - 1).unbind(-1)
-    index = chain.first[level] + row * size[..., 0] + column
-    views, count, channels = chain.texels.shape
-    if views > 1:
-        index = index + count * torch.arange(views, device=index.device)[:, None, None]
+    _, count, channels = chain.texels.shape
+    index = image * count + chain.first[level] + row * size[..., 0] + column
     # Its gradient is a sum in place; that of indexing sorts all pixels, which takes seconds.
     found = chain.texels.flatten(0, 1).index_select(0, index.flatten())
     return weight[..., None] * found.view(*index.shape, channels)
