@@ -159,17 +159,19 @@ def test_triangles_of_a_range_are_interpolated_by_view_with_slopes_of_chosen_att
 
 
 def bodies():
-    """Three balls of their own sizes, in one tensor of positions, and each alone.
+    """Three balls side by side, each nearer than the one before, in one tensor and each alone.
 
     Returns:
         Clip positions float32[vertex, 4], int32[triangle, 3], ranges int32[3, 2] that show the
         third, first and second, and for each view its clip positions, triangles and first vertex.
     """
-    balls = [icosphere(subdivisions=k, radius=0.6 + 0.2 * k) for k in (1, 2, 3)]
+    balls = [icosphere(subdivisions=k, radius=0.8) for k in (1, 2, 3)]
     cameras = orbit_cameras(3)
     faces = [torch.tensor(np.array(ball.faces)) for ball in balls]
     points = [torch.tensor(np.array(ball.vertices)).float() for ball in balls]
     clip = [cameras.clip_positions(vertices)[view] for view, vertices in enumerate(points)]
+    moves = ([0.0, 0.0, 0.0, 0.0], [0.7, 0.1, -0.3, 0.0], [-0.7, 0.4, -0.6, 0.0])
+    clip = [own + torch.tensor(move) for own, move in zip(clip, moves, strict=True)]
     starts = np.cumsum([0, len(points[0]), len(points[1])]).tolist()
     tri = torch.cat([own + start for own, start in zip(faces, starts, strict=True)])
     counts = torch.tensor([len(own) for own in faces])

@@ -18,7 +18,7 @@ from PIL import Image
 from rendering_shapes import make_sphere, random_lookup, visible_scene
 
 from texcsd.geometry.edges import find_edges
-from texcsd.rendering import nvdiffrast_operations, operations
+from texcsd.rendering import cube_maps, nvdiffrast_operations, operations
 from texcsd.rendering.antialias import antialias
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.rasterize import rasterize_mesh
@@ -317,6 +317,50 @@ def test_texture_without_slopes_and_bias_is_the_image_itself():
     for filter_mode in FILTER_MODES[2:]:
         case = f"{filter_mode} plain"
         compare_textures(case, image, filter_mode, "wrap", slopes=False, bias=False)
+
+
+def compare_cube_maps(case, look_ups, cube, filter_mode, *, slopes=True, bias=True, mips=()):
+    """Lookups of ours on the CPU and of another on the GPU, and all gradients."""
+    named = {"image": cube, "uv": normal((2, 40, 50, 3), 5)}
+    if slopes:
+        scale = 2.0 ** (3 * normal((2, 40, 50, 1), 7) - 4)
+        named["uv_da"] = scale * normal((2, 40, 50, 6), 6)
+    if bias:
+        named["bias"] = normal((2, 40, 50), 3)
+    named |= {f"mip{index}": mip for index, mip in enumerate(mips, 1)}
+    results = []
+    for look_up, device in zip(look_ups, ("cpu", DEVICE), strict=True):
+        leaves = {name: tensor.to(device).requires_grad_() for name, tensor in named.items()}
+        own = [leaf for name, leaf in leaves.items() if name.startswith("mip")] or None
+        derivatives, extra = leaves.get("uv_da"), leaves.get("bias")
+        colors = look_up(leaves["image"], leaves["uv"], derivatives, extra, own, filter_mode, None)
+        upstream = normal(colors.shape, 4)
+        results.append((colors, gradients([colors], [upstream], [*leaves.values()])))
+    differences = Differences(f"cube map {case}")
+    (one, one_gradients), (other, other_gradients) = results
+    # Rounding decides between two texels, faces or levels here and there; corners may be mixed
+    # otherwise.
+    differences.add("colors", one, other, 1e-3, allowed=0.01)
+    for name, left, right in zip(named, one_gradients, other_gradients, strict=True):
+        if max(right.abs().max().item(), left.abs().max().item()) > 1e-4:  # else there is none
+            differences.add_gradient(name, left, right, 5e-3, allowed=0.01)
+    differences.check()
+
+
+@pytest.mark.parametrize("who", ["nvdiffrast", "torch on the GPU"])
+@pytest.mark.parametrize("filter_mode", FILTER_MODES)
+def test_cube_maps_in_every_mode(filter_mode, who):
+    other = nvdiffrast_operations.cube_texture if who == "nvdiffrast" else cube_maps._texture
+    cube, look_ups = normal((1, 6, 64, 64, 3), 2), (cube_maps._texture, other)
+    case = f"{filter_mode} {who}"
+    if "mipmap" not in filter_mode:
+        compare_cube_maps(case, look_ups, cube, filter_mode, slopes=False, bias=False)
+        return
+    compare_cube_maps(f"{case} slopes", look_ups, cube, filter_mode, bias=False)
+    compare_cube_maps(f"{case} bias", look_ups, cube, filter_mode, slopes=False)
+    compare_cube_maps(f"{case} both", look_ups, cube, filter_mode)
+    own = [normal((1, 6, size, size, 3), size) for size in (32, 16)]
+    compare_cube_maps(f"{case} own mips", look_ups, cube, filter_mode, mips=own)
 
 
 # --- antialias ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from rendering_shapes import make_sphere, random_lookup, visible_scene
 from scipy.spatial import Delaunay
 
 from texcsd.errors import TexcsdError
-from texcsd.rendering import nvdiffrast_operations, operations, torch_operations
+from texcsd.rendering import cube_maps, nvdiffrast_operations, operations, torch_operations
 from texcsd.rendering.cameras import orbit_cameras
 
 FEW = settings(max_examples=25, deadline=None, derandomize=True)
@@ -555,6 +555,50 @@ def test_sizes_nvdiffrast_cannot_halve_are_blended_from_its_single_levels(
         image, uv, slopes, None, None, "linear-mipmap-linear", "wrap", None
     )
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
+
+
+class CubeMaps:
+    """Stands in for nvdiffrast.torch: lookups in cube maps, as its documentation has them."""
+
+    @staticmethod
+    def texture(tex, uv, uv_da=None, mip_level_bias=None, mip=None, filter_mode="auto",
+                boundary_mode="wrap", max_mip_level=None):  # fmt: skip
+        assert boundary_mode == "cube" and all(t.is_contiguous() for t in (tex, uv, *(mip or [])))
+        assert "mipmap" not in filter_mode or uv_da is not None or mip_level_bias is not None
+        options = {"mips": mip, "filter_mode": filter_mode, "max_mip_level": max_mip_level}
+        return cube_maps.texture(tex, uv, uv_da, mip_level_bias, **options)
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+@pytest.mark.parametrize("filter_mode", ["nearest", "linear", "linear-mipmap-linear"])
+def test_cube_maps_are_handed_to_nvdiffrast_with_all_that_comes_with_them(
+    monkeypatch, filter_mode, limit
+):
+    random = torch.Generator().manual_seed(0)
+    cube, directions, slopes, *mips = (
+        torch.randn(*shape, generator=random)
+        for shape in (
+            (1, 6, 8, 8, 2), (1, 9, 9, 3), (1, 9, 9, 6), (1, 6, 4, 4, 2), (1, 6, 2, 2, 2)
+        )
+    )  # fmt: skip
+    monkeypatch.setattr(nvdiffrast_operations, "load", lambda: CubeMaps)
+    for derivatives, bias, own in (
+        (slopes, None, None), (slopes, slopes[..., 0], mips), (None, slopes[..., 0], None),
+        (None, None, mips),
+    ):  # fmt: skip
+        found = nvdiffrast_operations.cube_texture(
+            cube, directions, derivatives, bias, own, filter_mode, limit
+        )
+        expected = cube_maps.texture(
+            cube,
+            directions,
+            derivatives,
+            bias,
+            mips=own,
+            filter_mode=filter_mode,
+            max_mip_level=limit,
+        )
+        assert torch.equal(found, expected)
 
 
 def run_python(code, environment=None):
