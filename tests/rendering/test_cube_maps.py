@@ -173,7 +173,7 @@ def test_gradients_equal_finite_differences():
     ],
 )  # fmt: skip
 def test_faces_lie_and_are_turned_as_in_opengl(direction, face, row, column):
-    """Seen from the middle, row 0 of the four sides is on top, and their column 0 on the left."""
+    """Seen from outside, row 0 of the four sides is on top, and their column 0 on the left."""
     cube = torch.arange(6.0 * 16).view(1, 6, 4, 4, 1)
     place = torch.tensor(direction).view(1, 1, 1, 3)
     color = cube_maps.texture(cube, 3 * place, filter_mode="nearest")

@@ -223,6 +223,10 @@ def test_the_gradient_of_shared_positions_is_the_sum_over_the_views():
     torch.testing.assert_close(gradient(slice(0, 3)), 2 * one)
     torch.testing.assert_close(gradient(slice(0, 3), 3.0), 6 * one)
     assert torch.equal(dr.antialias(color, rast, pos, tri)[1], color[1])
+    none = slice(0, 0)
+    assert len(dr.antialias(color[none], rast[none], pos, tri)) == 0
+    with pytest.raises(TexcsdError, match="ranges are 2"):
+        dr.antialias(color, rast, pos, tri, ranges=ranges[:2])
 
 
 def test_a_range_that_ends_within_a_mesh_has_a_silhouette_there_if_the_ranges_are_given():

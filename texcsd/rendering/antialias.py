@@ -84,10 +84,7 @@ def antialias(
 
 
 def antialias_ranges(
-    images: Tensor,
-    rasterization: Rasterization,
-    clip_positions: Tensor,
-    edges: Sequence[Edges],
+    images: Tensor, rasterization: Rasterization, clip_positions: Tensor, edges: Sequence[Edges]
 ) -> Tensor:
     """`antialias` of views that show ranges of triangles, with the positions of all of them.
 
@@ -97,11 +94,11 @@ def antialias_ranges(
         clip_positions: float[vertex, 4]; the gradient is the sum over the views.
         edges: For each view those of the triangles it shows.
     """
-    views = zip(images.split(1), *(image.split(1) for image in rasterization), edges, strict=True)
-    smooth = [
-        antialias(image, Rasterization(*found), clip_positions[None], own)
-        for image, *found, own in views
-    ]
+    smooth = [images[:0]]
+    for view, own in zip(range(len(images)), edges, strict=True):
+        part = slice(view, view + 1)
+        found = Rasterization(*(image[part] for image in rasterization))
+        smooth.append(antialias(images[part], found, clip_positions[None], own))
     return torch.cat(smooth)
 
 

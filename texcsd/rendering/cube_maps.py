@@ -1,8 +1,9 @@
 """Cube maps: six square images around the origin, looked up along directions.
 
 The faces lie on the planes +x, -x, +y, -y, +z and -z, in this order, and are turned as in OpenGL
-(specification 4.6, table 8.19); nvdiffrast has the same layout. In plain torch on any device,
-slower than the kernels for textures; CUDA tensors go to nvdiffrast where `operations` would do so.
+(specification 4.6, table 8.19): seen from outside, the four sides have row 0 on top and column 0 on
+the left. nvdiffrast has the same layout. In plain torch on any device, slower than the kernels for
+textures; CUDA tensors go to nvdiffrast where `operations` would do so.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ FRAMES = torch.tensor([
 ])  # fmt: skip
 """float32[6, 3, 3]: of each face the directions in which u and v rise, and the one outwards."""
 SHORTEST = 1e-18
-"""Directions whose components are all smaller point nowhere: squares of them are no numbers."""
+"""Directions whose components are all smaller point nowhere; gradients would be no numbers."""
 LARGEST_FOOTPRINT = 1e4
 """Of a pixel, in half faces: far beyond what the coarsest level needs, and its squares finite."""
 
@@ -67,9 +68,7 @@ def texture(
         ValueError: The shapes do not fit together.
     """
     _check_shapes(cube, directions, derivatives, mips)
-    if filter_mode == "auto":
-        plain = derivatives is None and mip_level_bias is None
-        filter_mode = "linear" if plain else "linear-mipmap-linear"
+    filter_mode = operations.chosen_filter(filter_mode, derivatives, mip_level_bias)
     arguments = cube, directions, derivatives, mip_level_bias, mips, filter_mode, max_mip_level
     if cube.device.type != "cpu" and operations.takes_nvdiffrast() and _halves(cube, mips):
         return nvdiffrast_operations.cube_texture(*arguments)

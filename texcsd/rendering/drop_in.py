@@ -176,10 +176,11 @@ def antialias(
 ) -> Tensor:
     """Smooths silhouettes, with gradients to positions, which are multiplied by a factor.
 
-    A view of ranges has the silhouettes of its range alone. Without `ranges`, which nvdiffrast has
-    not, the range is taken to reach from the first to the last triangle that the view shows. So
-    what is missing are edges beyond, whose triangles are all smaller than pixels, and those where
-    a range ends within a mesh.
+    With positions of ranges a view has the silhouettes of its own triangles. Which they are is told
+    by `ranges`, an argument that nvdiffrast has not, or else by `rast`: all from the first to the
+    last one that the view shows. Then only the edges beyond these are missed, whose triangles are
+    hidden or smaller than pixels, and those where a range ends within a mesh, as edges are
+    those of all triangles.
 
     Args:
         color: float32[view, height, width, channel].
@@ -188,7 +189,11 @@ def antialias(
         tri: int[triangle, 3]; edges are shared by index.
         topology_hash: From `antialias_construct_topology_hash`, or found anew each time.
         pos_gradient_boost: The factor.
-        ranges: int[view, 2], those of `rasterize`; the topology is found anew for each.
+        ranges: int[view, 2], those of `rasterize`, of no account for positions of every view. The
+            topology is found anew for each.
+
+    Raises:
+        TexcsdError: There are more or fewer ranges than views.
     """
     if pos_gradient_boost != 1 and pos.requires_grad:
         pos = pos.clone()
@@ -196,6 +201,10 @@ def antialias(
     found = operations.Rasterization(rast, torch.zeros_like(rast), rast[..., 3].detach().int() - 1)
     if pos.ndim == 3:
         return antialias_edges(color, found, pos, topology_hash or find_edges(tri.long()))
+    if ranges is not None and len(ranges) != len(rast):
+        raise TexcsdError(
+            f"ranges are {len(ranges)}; there must be one for each view, {len(rast)}."
+        )
     if ranges is not None:
         edges = _edges_of_ranges(tri.long(), ranges)
     else:

@@ -182,9 +182,7 @@ def texture(
     Returns:
         float32[view, height, width, channel].
     """
-    if filter_mode == "auto":
-        plain = uv_derivatives is None and mip_level_bias is None
-        filter_mode = "linear" if plain else "linear-mipmap-linear"
+    filter_mode = chosen_filter(filter_mode, uv_derivatives, mip_level_bias)
     if image.device.type == "cpu":
         from texcsd.rendering import numba_texturing
 
@@ -196,6 +194,15 @@ def texture(
         image, uv, uv_derivatives, mip_level_bias, mips, filter_mode, boundary, max_mip_level
     )
     return colors if mask is None else torch.where(mask[..., None], colors, 0.0)
+
+
+def chosen_filter(
+    filter_mode: FilterMode, derivatives: Tensor | None, bias: Tensor | None
+) -> FilterMode:
+    """What "auto" means."""
+    if filter_mode != "auto":
+        return filter_mode
+    return "linear" if derivatives is None and bias is None else "linear-mipmap-linear"
 
 
 def compose_pyramid(levels: Sequence[Tensor]) -> Tensor:
