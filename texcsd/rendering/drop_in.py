@@ -10,10 +10,10 @@ Code written for nvdiffrast runs with another import:
     color = dr.antialias(dr.texture(image, uv, uv_da), rast, pos, tri)
 
 Every tensor has nvdiffrast's layout (https://nvlabs.github.io/nvdiffrast), row 0 at the bottom;
-what is computed is described in `operations` and `antialias`. Differences: textures may have any
-size, indices any integer type, and tensors need not be contiguous; silhouettes are antialiased
-however small their triangles are, for which `antialias` may be told the ranges. Ids of triangles
-come as floats here, so 2**24 triangles are the most.
+what is computed is described in `operations`, `cube_maps` and `antialias`. Differences: textures
+may have any size, indices any integer type, and tensors need not be contiguous; silhouettes are
+antialiased however small their triangles are, and `antialias` may be given the ranges. Ids of
+triangles come as floats here, so 2**24 triangles are the most.
 """
 
 from __future__ import annotations
