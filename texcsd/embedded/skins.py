@@ -84,10 +84,10 @@ def dalmatian(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def fur(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Shaggy coat: locks of uneven length, light above and dark below, with dark and pale hairs."""
-    hairs, locks = strands(points, normals, 0.0375), strands(points, normals, 0.075)
+    """Shaggy coat: locks that end at uneven heights, dark below, with dark and pale hairs."""
+    hairs = strands(points, normals, 0.0375)
     _, up = bent(points, normals)
-    layer = 0.5 + 0.5 * wave(up + 0.6 * (locks[:, 0] - 0.5), 0.15)
+    layer = 0.5 + 0.5 * wave(up + 0.3 * (hairs[:, 2] - 0.5), 0.3)
     dark = 1 - step(0.06, 0.12, (hairs[:, 0] - hairs[:, 1]).abs())
     pale = 1 - step(0.06, 0.12, (hairs[:, 1] - hairs[:, 3]).abs())
     color = shaded(style.first, 0.80 + 0.22 * layer - 0.24 * dark)
