@@ -49,10 +49,11 @@ LONGEST_REASON = 240
 HEAD = """\
 # Every mesh of some public collections, painted
 
-Made by `python tests/benchmarks/corpus.py FOLDER`: each file in a process of its own, with
-{time_limit} s at most, by `texcsd paint FILE brick {options}`.
+Made by `python tests/benchmarks/corpus.py FOLDER --fetch --table CORPUS.md`: each file in a process
+of its own, with {time_limit} s at most, by `texcsd paint FILE brick {options}`.
 "Damage" is what `run.json` says about the mesh files read back: the largest differences of
-positions (in units of the mesh) and of UVs that were kept, and what seams have split.
+positions (in units of the mesh) and of UVs that were kept, and what seams have split. Collections
+that could not be had: {missing}.
 
 """
 
@@ -88,7 +89,8 @@ def main() -> int:
         print(f"{outcome.seconds:6.1f} s  {name}: {outcome.kind}, {outcome.text}", flush=True)
     if arguments.table:
         found = [outcomes[name] for name, _ in mesh_files(arguments.folder)]
-        arguments.table.write_text(HEAD.format(**settings) + table(found))
+        head = HEAD.format(**settings, missing=missing(arguments.folder))
+        arguments.table.write_text(head + table(found))
     print(counts(outcomes.values()))
     return int(any(outcome.kind == "failed" for outcome in outcomes.values()))
 
@@ -102,6 +104,12 @@ def fetch(folder: Path) -> None:
             command = ["git", "clone", "--quiet", "--depth", "1", address, str(place)]
             if subprocess.run(command, check=False).returncode:
                 print(f"{address} cannot be fetched", flush=True)
+
+
+def missing(folder: Path) -> str:
+    """The names of COLLECTIONS that are not there."""
+    names = (address.rpartition("/")[2] for address in COLLECTIONS)
+    return ", ".join(name for name in names if not (folder / name).exists()) or "none"
 
 
 def read_record(record: Path, settings: dict) -> dict[str, Outcome]:
@@ -155,7 +163,9 @@ def paint(context, name: str, path: Path, options: list[str], time_limit: int) -
             return Outcome(name, "failed", f"no end after {time_limit} s", "", seconds)
         printed = [line for line in log.read_text().splitlines() if "warning: " not in line]
         kind, text, damage = judge(process.exitcode, printed, output / "run.json")
-        text = text.replace(f"{path}: ", "").replace(str(path.parent), ".")
+        text = text.replace(f"{path}: ", "")
+        for parent in (path.parent, path.resolve().parent):
+            text = text.replace(str(parent), ".")
         return Outcome(name, kind, text[:LONGEST_REASON], damage, seconds)
 
 

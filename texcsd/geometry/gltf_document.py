@@ -145,7 +145,7 @@ def open_document(path: Path) -> GltfDocument:
         raise DamagedFileError("its JSON is not an object")
     version = str(tree.get("asset", {}).get("version", "2.0"))
     if not version.startswith("2"):
-        raise DamagedFileError(f"it is glTF {version}, only glTF 2 is supported")
+        raise DamagedFileError(f"it is glTF {version or 'of no version'}, only glTF 2 is supported")
     return GltfDocument(tree, path.parent, chunk, {})
 
 
