@@ -1,7 +1,7 @@
 """The training world, and that it is the world the painter renders."""
 
 import torch
-from rendering_shapes import make_sphere
+from guided_shapes import make_mesh, sphere
 
 from texcsd.embedded import materials, place, scenes
 from texcsd.embedded.captions import DEFECTS, Look
@@ -98,7 +98,8 @@ def test_views_and_light_follow_the_distributions_the_painter_draws_from():
     count = 1500
     shapes = scenes.random_shapes(count, generator(11))
     views = scenes.random_views(shapes, generator(12))
-    ball = make_sphere(24, 0.6)
+    ball = sphere(4)
+    ball = make_mesh(0.6 * ball.vertices.numpy(), ball.faces.numpy())
     looked_at = Viewpoints(ball, ball, generator(13)).draw(count, generator(13))
     cameras = random_cameras(*looked_at, generator(14))
     close, expected_close = views.view_width < 1.8, cameras.view_width < 1.8
