@@ -1,5 +1,7 @@
 """What the model is told of a place."""
 
+from itertools import combinations
+
 import pytest
 import torch
 
@@ -78,7 +80,11 @@ def explained_by_fields(material):
     normals[..., 2] = 1
     told = place.geometry_channels(torch.ones(1, 64, 64, 1), normals, positions, 64)
     fields = told[0, 4 + 6 * place.POSITION_OCTAVES :].flatten(1).T
-    features = torch.cat([fields, fields**2, fields**3, torch.ones(len(fields), 1)], -1)
+    # Blades and hairs are where two strands are alike.
+    strands = fields[:, : 4 * len(place.STRAND_WIDTHS)].unflatten(1, (-1, 4))
+    first, second = zip(*combinations(range(4), 2), strict=True)
+    alike = torch.exp(-(((strands[..., first] - strands[..., second]) / 0.15) ** 2)).flatten(1)
+    features = torch.cat([fields, fields**2, fields**3, alike, torch.ones(len(fields), 1)], -1)
     color = usual_look(material).base_color(positions.reshape(-1, 3), normals.reshape(-1, 3))
     target = (color.mean(-1, keepdim=True) - color.mean()).double()
     fit = torch.linalg.lstsq(features[::2].double(), target[::2]).solution
@@ -87,7 +93,7 @@ def explained_by_fields(material):
 
 
 @pytest.mark.parametrize(
-    "word", ["leather", "brick", "wood", "zebra", "sandstone", "lava", "plaid"]
+    "word", ["leather", "brick", "wood", "zebra", "grass", "fur", "sandstone", "lava", "plaid"]
 )
 def test_what_a_place_looks_like_follows_from_what_is_told_of_it(word):
     material = next(m for m in MATERIALS if m.words[0] == word)

@@ -22,6 +22,7 @@ from texcsd.geometry.tetrahedra import (
     X,
     Y,
     Z,
+    find_keys,
     key_places,
     lattice,
     marching_tetrahedra,
@@ -207,8 +208,8 @@ class DeepMarchingTetrahedra:
         grid, values, optimizer = self.grid, self.values, self.optimizer
         self._lay_lattice(_grown(self._cells_at(vertices), BAND))
         before, now = place_keys(grid.places), place_keys(self.grid.places)
-        source = torch.searchsorted(before, now).clamp(max=len(before) - 1)
-        new = before[source] != now
+        source, known = find_keys(before, now)
+        new = ~known
         self.rest, self.erosion = self.rest[source], self.erosion[source]
         moments = {name: moment[source] for name, moment in optimizer.moments.items()}
         if new.any():
@@ -246,8 +247,8 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
 
 def _of(flags: Tensor, keys: Tensor, wanted: Tensor) -> Tensor:
     """The flag bool[key] of each wanted key; none if it is not among the keys, which ascend."""
-    found = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
-    return (keys[found] == wanted) & flags[found]
+    found, there = find_keys(keys, wanted)
+    return there & flags[found]
 
 
 def _grown(cells: Tensor, layers: int) -> Tensor:

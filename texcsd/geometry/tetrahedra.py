@@ -79,8 +79,8 @@ def _shared_faces(middles: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
         4], in half cells.
     """
     along, right, up = (X, Y, Z)[axis:] + (X, Y, Z)[:axis]
-    found = torch.searchsorted(middles, middles + 2 * along).clamp(max=len(middles) - 1)
-    below = (middles[found] == middles + 2 * along).nonzero()[:, 0]
+    found, there = find_keys(middles, middles + 2 * along)
+    below = there.nonzero()[:, 0]
     corner = middles[below] + along - right - up
     ring = [corner, corner + 2 * right, corner + 2 * right + 2 * up, corner + 2 * up]
     return below, found[below], torch.stack(ring, 1)
@@ -173,3 +173,9 @@ def key_places(keys: Tensor) -> Tensor:
     mask = (1 << KEY_BITS) - 1
     axes = [keys >> 2 * KEY_BITS, keys >> KEY_BITS & mask, keys & mask]
     return torch.stack(axes, 1) - (1 << KEY_BITS - 1)
+
+
+def find_keys(keys: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each wanted key is among keys that ascend, int64, and whether it is there, bool."""
+    found = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+    return found, keys[found] == wanted
