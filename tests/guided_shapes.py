@@ -36,6 +36,9 @@ class StripesDenoiser:
     def __init__(self, knows_sides=False):
         self.knows_sides = knows_sides
 
+    def pattern_scale(self, prompt):
+        return 1.0
+
     def encode_prompts(self, prompts):
         return torch.tensor([[[float(prompt != "")]] for prompt in prompts])
 

@@ -60,6 +60,9 @@ class FakeDenoiser:
             raise TexcsdError('no word of "xyzzy" is known')
         return ["unknown word"] if "unknown" in prompt else []
 
+    def pattern_scale(self, prompt: str) -> float:
+        return 0.35 if "tiny" in prompt else 1.0
+
 
 class FakeSynthesis:
     """Paints one colour from the seed; can be interrupted after its checkpoint."""
@@ -636,6 +639,17 @@ def test_a_rasterizer_the_device_cannot_have_is_refused_and_nothing_is_written(c
 def test_a_pattern_scale_the_model_cannot_heed_is_said_to_have_no_effect(cube, folder, synthesis):
     report = paint(cube, folder, pattern_scale=1.2).report
     assert sum("pattern_scale has no effect" in text for text in report["warnings"]) == 1
+
+
+def test_a_pattern_finer_than_the_model_knows_is_said(cube, folder, synthesis, monkeypatch):
+    def warnings(prompt, scale):
+        report = paint(cube, folder, prompt, pattern_scale=scale, overwrite=True).report
+        return [text for text in report["warnings"] if "as usual" in text]
+
+    monkeypatch.setattr(FakeDenoiser, "takes_positions", True)
+    assert warnings("tiny gold", 1.0) == [] and warnings("gold", 0.35) == []
+    (warning,) = warnings("tiny gold", 0.8)
+    assert "the pattern is to be 0.28 times as large as usual" in warning
 
 
 def test_a_model_too_large_for_the_gpu_is_one_line_and_nothing_is_written(

@@ -39,6 +39,9 @@ class ColorDenoiser:
     def check_prompt(self, prompt):
         return []
 
+    def pattern_scale(self, prompt):
+        return 1.0
+
     def encode_prompts(self, prompts):
         return torch.tensor([[COLORS[prompt]] for prompt in prompts])
 
@@ -487,6 +490,14 @@ def test_seed_and_pattern_scale_place_the_pattern_on_the_object(tmp_path, monkey
     centre = synthesis.PATTERN_OFFSET * torch.rand(3, generator=synthesis.step_generator(0, -2))
     torch.testing.assert_close((larger - centre) * 1.25, plain - centre, atol=1e-5, rtol=1e-5)
     assert (moved.mean(0) - plain.mean(0)).norm() > 0.05
+
+
+def test_a_size_in_the_prompt_multiplies_the_pattern_scale(tmp_path, monkeypatch):
+    plain = told_positions(tmp_path / "a", monkeypatch, pattern_scale=1.5)
+    monkeypatch.setattr(ColorDenoiser, "pattern_scale", lambda self, prompt: 0.5)
+    finer = told_positions(tmp_path / "b", monkeypatch, pattern_scale=0.75)
+    centre = synthesis.PATTERN_OFFSET * torch.rand(3, generator=synthesis.step_generator(0, -2))
+    torch.testing.assert_close(0.25 * (finer - centre), plain - centre, atol=1e-5, rtol=1e-5)
 
 
 def original_texture(may_change=None, size=32):

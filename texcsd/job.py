@@ -73,7 +73,7 @@ from texcsd.result_folder import (
     refuse_foreign_files,
     save_unfinished,
 )
-from texcsd.settings import EditSettings, PaintSettings
+from texcsd.settings import LEAST_PATTERN, EditSettings, PaintSettings
 from texcsd.synthesis import (
     SynthesisResult,
     choose_negative_prompt,
@@ -475,6 +475,12 @@ def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:
         warnings.append("negative_prompt has no effect: the guidance gives it no weight")
     if settings.pattern_scale != 1 and not denoiser.takes_positions:
         warnings.append(f"pattern_scale has no effect: {settings.model} is not told positions")
+    size = settings.pattern_scale * denoiser.pattern_scale(settings.prompt)
+    if denoiser.takes_positions and size < LEAST_PATTERN:
+        warnings.append(
+            f"the pattern is to be {size:.2g} times as large as usual; below {LEAST_PATTERN} the "
+            "model blurs it: raise --pattern-scale"
+        )
     if settings.perp_neg and not (denoiser.knows_sides and settings.side_prompts == "auto"):
         warnings.append("perp_neg has no effect: the prompt is not told the sides")
     return warnings

@@ -227,7 +227,7 @@ def _take_step(
     view = shape.render(cameras, SUPERSAMPLING * denoiser.image_size)
     images = _images(view, shape.color(view), cameras, denoiser, generator)
     images = downsample(images, SUPERSAMPLING)
-    geometry = told_geometry(view.surface, settings)
+    geometry = told_geometry(view.surface, settings, prompts.pattern_scale)
     clean, direction = guide(
         images, geometry, cameras, denoiser, prompts, settings, generator, done
     )

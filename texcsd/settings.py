@@ -28,6 +28,8 @@ LARGEST_TEXTURE = 8192
 """Texels per side."""
 RESOLUTIONS = (32, 64, 128, 256)
 """Of deep marching tetrahedra."""
+LEAST_PATTERN, LARGEST_PATTERN = 0.35, 2.8
+"""Times the usual size of a pattern: what the embedded model was found to know, see RESULTS.md."""
 CHECKED = (
     "texture_size", "steps", "views", "displace", "displace_steps", "displace_detail", "dmtet",
     "dmtet_resolution", "dmtet_steps", "target_faces",
@@ -149,7 +151,7 @@ class PaintSettings:
     chunk: int = 0
     """Noise predictions computed at once: fewer take less memory; 0 for a choice by image size."""
     pattern_scale: float = 1.0
-    """Size of the material's pattern, for models that are told positions: 0.7 to 1.4."""
+    """Size of the material's pattern, for models that are told positions: 0.35 to 2.8."""
     side_prompts: Literal["auto", "off"] = "auto"
     """Add the side looked at, such as "back view", to the prompt: if the model knows words for it,
     or never."""
@@ -214,7 +216,7 @@ class PaintSettings:
         self._check_range("timestep_max_start", self.timestep_min, 1.0, above=True)
         self._check_range("timestep_max_end", self.timestep_min, 1.0, above=True)
         self._check_range("chunk", 0, 1_000_000)
-        self._check_range("pattern_scale", 0.7, 1.4)
+        self._check_range("pattern_scale", LEAST_PATTERN, LARGEST_PATTERN)
         self._check_range("close_up_fraction", 0.0, 1.0)
 
     @property

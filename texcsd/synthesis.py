@@ -421,7 +421,7 @@ def _take_step(
         material = painting.sample(places or surface, textures, looks, done)
         images = _render(surface, cameras, material, generator)
     with timed("denoise"):
-        geometry = told_geometry(surface, settings, places)
+        geometry = told_geometry(surface, settings, prompts.pattern_scale, places)
         clean, direction = guide(
             images, geometry, cameras, denoiser, prompts, settings, generator, done
         )
@@ -612,20 +612,25 @@ def _render(
 
 
 def told_geometry(
-    surface: Surface, settings: PaintSettings, places: Surface | None = None
+    surface: Surface,
+    settings: PaintSettings,
+    pattern_scale: float = 1.0,
+    places: Surface | None = None,
 ) -> Geometry:
     """What the denoiser may know of a surface; the seed decides where patterns begin.
 
     Args:
         surface: That is seen.
         settings: Of the axes and patterns.
+        pattern_scale: That the prompt asks for, times that of the settings.
         places: Of `places_of_pixels`, if texels are shared.
     """
     device = surface.positions.device
     offset = torch.rand(3, generator=step_generator(settings.seed, -2))
     rotation = send(upright_rotation(*settings.axes), device)
     positions = (places or surface).positions @ rotation.T
-    positions = positions / settings.pattern_scale + send(PATTERN_OFFSET * offset, device)
+    positions = positions / (pattern_scale * settings.pattern_scale)
+    positions = positions + send(PATTERN_OFFSET * offset, device)
     pattern_normals = None if places is None else places.normals @ rotation.T
     depth, normals = normalized_depth(surface), surface.normals @ rotation.T
     return Geometry(depth, normals, positions, pattern_normals)

@@ -60,7 +60,7 @@ def reshape_armchair(denoiser: Denoiser) -> None:
                 seconds["extraction"].append(time.perf_counter() - started)
                 shape = Reshaping(start.tetrahedra, folder / "s.safetensors")
                 started = time.perf_counter()
-                optimize_shape(shape, STEPS, start.sampler, denoiser, settings, progress)
+                optimize_shape(shape, STEPS, start.fitted, denoiser, settings, progress)
                 seconds["shape"].append((time.perf_counter() - started) / STEPS)
                 started = time.perf_counter()
                 synthesize(unwrapped, denoiser, settings, folder, progress)

@@ -1,4 +1,4 @@
-"""How well the embedded model knows a material's place: `python place.py [WEIGHTS]` here.
+"""How well the embedded model knows a place: `python place.py [WEIGHTS] [--size X]` here.
 
 The model is shown noise, more or less of an image in it, and told the caption and where every pixel
 lies. Prints, for each prompt and timestep, how its guess of the clean image correlates with the
@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from texcsd.embedded import scenes as world
 from texcsd.embedded.captions import Look, usual_look
 from texcsd.embedded.materials import COLORS, MATERIALS
 from texcsd.embedded.model import TextToImage, build_scheduler, load_pipeline
@@ -67,7 +68,10 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", nargs="?", type=Path, default=DEFAULT_WEIGHTS)
+    parser.add_argument("--size", type=float)
     arguments = parser.parse_args()
+    if arguments.size:
+        world.PATTERN_SCALE = (arguments.size, arguments.size)
     model = TextToImage().eval()
     load_pipeline(model, arguments.weights)
     print(f"| prompt | {' | '.join(map(str, TIMESTEPS))} |")

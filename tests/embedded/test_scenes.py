@@ -126,12 +126,21 @@ def test_backgrounds_follow_the_distribution_the_painter_draws_from():
 def test_patterns_begin_where_the_painter_lets_them_begin():
     offset, scale = scenes.random_frames(500, generator(22))
     assert offset.min() >= 0 and offset.max() <= PATTERN_OFFSET == scenes.PATTERN_OFFSET
-    assert 0.7 <= scale.min() and scale.max() <= 1.4
+    assert 0.5 <= scale.min() < 0.65 and 1.6 < scale.max() <= 2.0
+    assert (scale.log2().abs() < 0.5).float().mean() > 0.7
 
 
-def test_all_of_pattern_space_in_view_is_told_apart():
-    reach = 2 / scenes.PATTERN_SCALE[0] + scenes.PATTERN_OFFSET
-    assert reach < place.PATTERN_PERIOD
+def test_a_period_of_the_waves_apart_places_are_told_apart_by_the_fields():
+    points = torch.rand(1, 32, 32, 3, generator=generator(23))
+    depth, normals = torch.ones(1, 32, 32, 1), torch.eye(3)[2].expand(1, 32, 32, 3)
+    for axis in torch.eye(3):
+        here, there = (
+            place.geometry_channels(depth, normals, points + shift, 32)
+            for shift in (0, place.PATTERN_PERIOD * axis)
+        )
+        differences = (here - there).abs()
+        assert differences[:, : -place.FIELDS].max() < 1e-3
+        assert differences[:, -place.FIELDS :].mean(1).min() > 0.05
 
 
 def brightness_of_objects(batch, looks_per_shape):

@@ -237,6 +237,12 @@ def test_the_embedded_model_sees_prompt_geometry_and_view_width():
     assert not torch.allclose(lava, gold)
 
 
+def test_the_embedded_model_leaves_sizes_to_those_who_tell_it_places():
+    denoiser = load_denoiser("embedded")
+    assert denoiser.pattern_scale("coarse stripes") == 2
+    assert torch.equal(*denoiser.encode_prompts(["coarse stripes", "stripes"]))
+
+
 def test_the_embedded_model_names_words_it_does_not_know():
     denoiser = load_denoiser("embedded")
     assert denoiser.check_prompt("a leather armchair") == []

@@ -20,6 +20,7 @@ VOCABULARY = Vocabulary(
     surface=frozenset({"leather", "wood", "red", "brick"}),
     context=frozenset({"a", "armchair", "made", "of"}),
     defects=frozenset({"blurry"}),
+    sizes={"large": 2.0, "fine": 0.5},
 )
 
 
@@ -54,8 +55,37 @@ def test_words_are_split_without_punctuation():
 
 def test_a_vocabulary_is_read_from_its_file(tmp_path):
     path = tmp_path / "vocabulary.json"
-    path.write_text(json.dumps({"surface": ["oak"], "context": ["a"], "defects": []}))
-    assert Vocabulary.read(path) == Vocabulary(frozenset({"oak"}), frozenset({"a"}), frozenset())
+    words = {"surface": ["oak"], "context": ["a"], "defects": []}
+    roles = frozenset({"oak"}), frozenset({"a"}), frozenset()
+    path.write_text(json.dumps(words))
+    assert Vocabulary.read(path) == Vocabulary(*roles)
+    path.write_text(json.dumps(words | {"sizes": {"fine": 0.5}}))
+    assert Vocabulary.read(path) == Vocabulary(*roles, {"fine": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("prompt", "size"),
+    [
+        ("brick", 1.0),
+        ("Large brick", 2.0),
+        ("an armchair made of fine, red leather", 0.5),
+        ("a large armchair made of brick", 1.0),
+        ("a large armchair made of fine brick", 0.5),
+        ("brick large", 1.0),
+    ],
+)
+def test_a_size_is_of_the_surface_word_that_follows_it(prompt, size):
+    assert VOCABULARY.pattern_scale(prompt) == size
+
+
+def test_words_for_sizes_are_known_but_not_read_by_the_model():
+    assert VOCABULARY.check("large brick") == []
+    assert VOCABULARY.without_sizes("LARGE armchair of fine, red wood") == "armchair of red wood"
+
+
+def test_a_size_alone_says_nothing_about_the_surface():
+    with pytest.raises(TexcsdError, match="no material"):
+        VOCABULARY.check("large armchair")
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,9 @@ class GaussianDenoiser:
     def check_prompt(self, prompt):
         return []
 
+    def pattern_scale(self, prompt):
+        return 1.0
+
     def encode_prompts(self, prompts):
         raise NotImplementedError
 

@@ -29,8 +29,17 @@ FINISHES = {
     "mossy": ("mossy", "overgrown"),
     "snowy": ("snowy",),
 }
-SCALES = {0.5: ("large", "coarse"), 2.0: ("fine",)}
-"""Words for patterns twice and half as large as usual."""
+SIZES = {
+    "huge": 2.8,
+    "large": 2.0,
+    "big": 2.0,
+    "coarse": 2.0,
+    "small": 0.5,
+    "fine": 0.5,
+    "tiny": 0.35,
+}
+"""How many times as large as usual a pattern is. No caption says it: the model is told places in
+pattern space, and a pattern is as large as those who tell it let it be (`Vocabulary.size`)."""
 FILLERS = ("a", "an", "the", "of", "made", "with", "and", "texture", "pattern", "in", "from", "on")
 UNKNOWN = "[UNK]"
 
@@ -45,22 +54,20 @@ class Look:
     shine: float
     finish: str = ""
     """One of FINISHES, or none."""
-    density: float = 1.0
-    """How many times finer the pattern is than usual; one of SCALES."""
 
     def base_color(self, points: Tensor, normals: Tensor) -> Tensor:
         """SRGB base colour float[n, 3] at points float[n, 3] of pattern space, normals unit."""
         style = Style(self.style.first.to(points), self.style.second.to(points))
-        color = self.material.paint(points * self.density, normals, style)
+        color = self.material.paint(points, normals, style)
         return _finished(color, self.finish, points, normals)
 
 
 def _finished(color: Tensor, finish: str, points: Tensor, normals: Tensor) -> Tensor:
     """What has settled on the surface, or been done to it."""
     if finish == "worn":
-        dirt = fractal(points / 0.3 + 5, 4, 0.6)
-        color = mix(color, rgb(points, 0.24, 0.20, 0.15), 0.75 * step(0.54, 0.16, dirt[:, 0]))
-        return color * (0.88 + 0.12 * dirt[:, 1:2])
+        dirt = fractal(points / 0.3, 4, 0.6)
+        color = mix(color, rgb(points, 0.24, 0.20, 0.15), 0.75 * step(0.54, 0.16, dirt[:, 3]))
+        return color * (0.88 + 0.12 * dirt[:, 2:3])
     if finish == "scratched":
         lines = strands(points, normals, 0.0375)
         scratch = torch.maximum(*((lines[:, k] - 0.5).abs() for k in (0, 3)))
@@ -153,16 +160,14 @@ def look_of(material: Material, generator: torch.Generator) -> Look:
     """The material with random colours, finish and caption."""
     first, second, color_words = _colors(material, generator)
     finish = _choose([*FINISHES], generator) if _chance(generator, 0.25) else ""
-    density = _choose([*SCALES], generator) if not finish and _chance(generator, 0.12) else 1.0
-    extra_words = FINISHES.get(finish) or SCALES.get(density)
-    extra_word = _choose(extra_words, generator) if extra_words else ""
+    finish_word = _choose(FINISHES[finish], generator) if finish else ""
     material_word = _choose(material.words, generator)
     if not material_word and not color_words:
         material_word = material.words[0]
-    words = " ".join(word for word in (extra_word, color_words, material_word) if word)
+    words = " ".join(word for word in (finish_word, color_words, material_word) if word)
     style = Style(_jitter(first, generator), _jitter(second, generator))
     shine = {"shiny": max(material.shine, 0.45), "matte": 0.0}.get(finish, material.shine)
-    return Look(material, style, _sentence(words, generator), shine, finish, density)
+    return Look(material, style, _sentence(words, generator), shine, finish)
 
 
 def random_look(generator: torch.Generator) -> Look:
@@ -185,9 +190,7 @@ def vocabulary() -> dict[str, list[str]]:
     """
     phrases = [word for material in MATERIALS for word in material.words]
     phrases += [w for name in COLORS for w in COLOR_SYNONYMS.get(name, (name,))]
-    phrases += [
-        w for group in (MODIFIERS, FINISHES, SCALES) for words in group.values() for w in words
-    ]
+    phrases += [w for group in (MODIFIERS, FINISHES) for words in group.values() for w in words]
     surface = sorted({word for phrase in phrases for word in phrase.split()})
     context = sorted({*OBJECTS, *FILLERS} - set(surface))
     return {"surface": surface, "context": context, "defects": list(DEFECTS)}

@@ -131,16 +131,16 @@ def wicker(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def patchwork(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Squares of many colours, some striped or dotted, sewn together."""
+    """Rows of squares of many colours, some striped or dotted, sewn together."""
     across, up = planar(points, normals)
-    cell = lattice(across, up, 0.3, 0.3)
+    cell = lattice(across, up, 0.3, 0.3, shift=0.5)
     hue = cell.random[:, :1] + torch.tensor([0.0, 0.33, 0.67], device=points.device)
     color = 0.58 + 0.22 * torch.cos(2 * torch.pi * hue)
-    kind = cell.random[:, 1]
+    kind = cell.random[:, 0]
     figure = torch.where(
         kind < 0.4,
         step(0.0, 0.3, wave(across, 0.075)),
-        step(0.4, 0.3, wave(across, 0.1) * wave(up, 0.1)),
+        step(0.4, 0.3, wave(across, 0.075) * wave(up, 0.075)),
     )
     color = mix(color, rgb(points, 0.95, 0.92, 0.86), 0.75 * figure * (kind < 0.65))
     seam = (0.5 - torch.maximum(cell.x.abs(), cell.y.abs())) * 0.3

@@ -65,7 +65,7 @@ def graffiti(points: Tensor, normals: Tensor, style: Style) -> Tensor:
         (0.08, 0.55, 0.85),
         (0.15, 0.70, 0.30),
     )
-    shapes = torch.cat([noise(points / 0.3), noise(points / 0.3 + 11.7)], -1)
+    shapes = torch.cat([noise(points / 0.3), noise(points / 0.15)], -1)
     ragged = fractal(points / 0.075, 2)[:, 0]
     for index, paint in enumerate(paints):
         splash = shapes[:, index] + 0.35 * (ragged - 0.5)

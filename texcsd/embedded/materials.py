@@ -204,6 +204,7 @@ MATERIALS: tuple[Material, ...] = (
         (((0.93, 0.92, 0.90), (0.36, 0.37, 0.40)),),
         colors=1,
         shine=0.25,
+        usual=0.3,
     ),
     Material(
         ("stone", "rock", "stony"),

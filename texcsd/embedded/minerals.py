@@ -240,18 +240,15 @@ def gravel(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 def malachite(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Polished green stone, banded light and dark around its kernels."""
-    kernels, flow = warped_cells(points, 0.3), noise(points / 0.3)[:, 0]
+    kernels = warped_cells(points, 0.3)
     return ramp(
-        kernels.nearest + 0.25 * (flow - 0.5),
+        kernels.nearest,
         [
-            (0.06, (0.01, 0.17, 0.10)),
-            (0.14, (0.42, 0.78, 0.58)),
-            (0.24, (0.02, 0.30, 0.18)),
-            (0.33, (0.30, 0.68, 0.48)),
-            (0.42, (0.01, 0.17, 0.10)),
-            (0.52, (0.42, 0.78, 0.58)),
-            (0.62, (0.02, 0.34, 0.21)),
-            (0.74, (0.20, 0.58, 0.40)),
+            (0.08, (0.01, 0.20, 0.12)),
+            (0.22, (0.42, 0.78, 0.58)),
+            (0.34, (0.02, 0.30, 0.18)),
+            (0.48, (0.30, 0.68, 0.48)),
+            (0.62, (0.01, 0.22, 0.13)),
         ],
     )
 

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, PreTrainedTokenizerFast
 
-from texcsd.embedded.captions import UNKNOWN, vocabulary
+from texcsd.embedded.captions import SIZES, UNKNOWN, vocabulary
 from texcsd.embedded.place import MIXING_WEIGHTS, MODEL_CHANNELS, mix_fields, view_width_label
 from texcsd.embedded.scenes import IMAGE_SIZE
 
@@ -182,6 +182,7 @@ def save_pipeline(model: TextToImage, folder: Path, notes: dict[str, Any]) -> No
         "scheduler": ["diffusers", "DDIMScheduler"],
     }
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
-    (folder / "vocabulary.json").write_text(json.dumps(vocabulary(), indent=1) + "\n")
+    words = vocabulary() | {"sizes": SIZES}
+    (folder / "vocabulary.json").write_text(json.dumps(words, indent=1) + "\n")
     (folder / "README.md").write_text(MODEL_CARD)
     (folder / "training.json").write_text(json.dumps(notes, indent=1) + "\n")

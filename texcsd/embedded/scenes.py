@@ -30,7 +30,8 @@ FAR_DEPTH = 0.2
 """Normalised depth of the farthest visible point: above 0, so silhouettes stay visible."""
 PATTERN_OFFSET = 1.2
 """Patterns begin anywhere in a cube of this size: what another seed changes in a painting."""
-PATTERN_SCALE = (0.7, 1.4)
+PATTERN_SCALE = (0.5, 2.0)
+"""Smallest and largest size of a pattern; most are near the usual one."""
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,7 @@ def _shade(
 def random_frames(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Where patterns begin, float[count, 3], and their sizes, float[count]."""
     small, large = PATTERN_SCALE
-    scale = small * (large / small) ** torch.rand(count, generator=generator)
+    scale = small * (large / small) ** torch.rand(2, count, generator=generator).mean(0)
     return _uniform(generator, 0, PATTERN_OFFSET, count, 3), scale
 
 
@@ -390,7 +391,7 @@ def _alike(looks: list[Look]) -> list[tuple[Look, list[int]]]:
     """
     groups: dict[tuple, list[int]] = {}
     for number, look in enumerate(looks):
-        groups.setdefault((look.material, look.shine, look.finish, look.density), []).append(number)
+        groups.setdefault((look.material, look.shine, look.finish), []).append(number)
     joined = []
     for numbers in groups.values():
         styles = [looks[number].style for number in numbers]

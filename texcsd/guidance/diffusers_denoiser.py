@@ -70,8 +70,14 @@ class DiffusersDenoiser:
             return self.vocabulary.check(prompt)
         return self.prompt_encoder.check_length(prompt)
 
+    def pattern_scale(self, prompt: str) -> float:
+        """See Vocabulary.pattern_scale."""
+        return self.vocabulary.pattern_scale(prompt) if self.vocabulary else 1.0
+
     def encode_prompts(self, prompts: list[str]) -> Tensor:
         """See PromptEncoder.encode; in the precision of the UNet."""
+        if self.vocabulary:
+            prompts = [self.vocabulary.without_sizes(prompt) for prompt in prompts]
         return self.prompt_encoder.encode(prompts, self.device).to(self.unet.dtype)
 
     def reduced_precision(self) -> torch.autocast:

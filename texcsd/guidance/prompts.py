@@ -6,7 +6,8 @@ import difflib
 import json
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -31,12 +32,15 @@ class Vocabulary:
     """Objects and little words: understood, but they do not change the surface."""
     defects: frozenset[str]
     """Words for spoilt pictures, for negative prompts."""
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    """How many times as large as usual a pattern is, by the word for it; the model knows none."""
 
     @classmethod
     def read(cls, path: Path) -> Vocabulary:
         """From the JSON file beside a model's weights."""
         content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(*(frozenset(content[role]) for role in ("surface", "context", "defects")))
+        roles = (frozenset(content[role]) for role in ("surface", "context", "defects"))
+        return cls(*roles, sizes=content.get("sizes", {}))
 
     def check(self, prompt: str) -> list[str]:
         """Warnings that name the words the model does not know.
@@ -45,7 +49,8 @@ class Vocabulary:
             TexcsdError: No word says what the surface looks like; the nearest known are named.
         """
         words = split_words(prompt)
-        unknown = [w for w in words if w not in self.surface | self.context | self.defects]
+        known = self.surface | self.context | self.defects | {*self.sizes}
+        unknown = [word for word in words if word not in known]
         if not self.surface & {*words}:
             raise TexcsdError(
                 f'the model knows no material, pattern or colour in "{prompt}"; '
@@ -56,6 +61,21 @@ class Vocabulary:
             f"nearest: {', '.join(self._nearest([word], 3))}"
             for word in dict.fromkeys(unknown)
         ]
+
+    def pattern_scale(self, prompt: str) -> float:
+        """How many times as large as usual the prompt wants the pattern; 1 if it does not say.
+
+        A size belongs to what follows: "large brick" is of large bricks, a "large armchair" is not.
+        """
+        words = split_words(prompt)
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            if word in self.sizes and following in self.surface:
+                return self.sizes[word]
+        return 1.0
+
+    def without_sizes(self, prompt: str) -> str:
+        """What is left for the model to read."""
+        return " ".join(word for word in split_words(prompt) if word not in self.sizes)
 
     def _nearest(self, words: list[str], count: int = 8) -> list[str]:
         """Known surface words, most similarly spelt first."""

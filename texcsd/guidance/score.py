@@ -178,6 +178,8 @@ class PromptEmbeddings:
     front: Tensor | None = None
     """Of the prompt and "front view", for Perp-Neg."""
     side: Tensor | None = None
+    pattern_scale: float = 1.0
+    """How many times as large as usual the prompt wants the pattern."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,13 @@ class Denoiser(Protocol):
         """Warnings about words the model does not know; raises TexcsdError if it knows none."""
         ...
 
+    def pattern_scale(self, prompt: str) -> float:
+        """How many times as large as usual the prompt wants the pattern to be told.
+
+        1 if the model is told no positions, or itself understands words for sizes.
+        """
+        ...
+
     def encode_prompts(self, prompts: list[str]) -> Tensor:
         """Embeddings, float[prompt, tokens, width]."""
         ...
@@ -271,6 +280,7 @@ def encode(denoiser: Denoiser, prompts: list[str], negative_prompt: str) -> Prom
         positive if len(prompts) > 1 else positive[0],
         negative if negative_prompt else None,
         unconditional,
+        pattern_scale=denoiser.pattern_scale(prompts[0]),
     )
 
 
