@@ -21,6 +21,9 @@ class FakeDenoiser:
     def check_prompt(self, prompt: str) -> list[str]:
         return []
 
+    def pattern_scale(self, prompt: str) -> float:
+        return 1.0
+
 
 class FakeSynthesis:
     """Adds noise of the seed in every step, and goes on from checkpoints as the true one does."""
