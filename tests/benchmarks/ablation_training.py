@@ -1,16 +1,20 @@
 """Train the embedded model with one choice changed at a time: the table behind those choices.
 
     python tests/benchmarks/ablation_training.py RUNS --minutes 1 --device cuda [--only NAME...]
+    python tests/benchmarks/ablation_training.py RUNS --steps 600 --batch 16 --small-world --compile
 
 Every variant begins at random weights and is given the same time, so a larger network sees fewer
-images. Prints a Markdown table: images seen; how the guess of the clean image correlates with the
-image at two timesteps (see `place.py`); and paintings, as in `ablation.py`.
+images; or, with --steps, the same number of images. A CPU learns too little of the whole world in
+an hour to tell variants apart: --small-world has the materials alone that are asked about. Prints a
+Markdown table: images seen, and how many in a second; how the guess of the clean image correlates
+with the image at some timesteps (see `place.py`); and paintings, as in `ablation.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,12 +27,12 @@ from diffusers import DDIMScheduler
 from place import correlation, looks
 from torch import Tensor
 
-from texcsd.embedded import model, scenes, train
+from texcsd.embedded import captions, model, scenes, train
 from texcsd.guidance import pixel_denoiser
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.score import Denoiser
 
-TIMESTEPS = (900, 600)
+TIMESTEPS = (999, 900, 600)
 SHAPES = 8
 PAINTED = ["leather", "brick", "zebra"]
 Change = tuple[object, str, object]
@@ -95,14 +99,24 @@ VARIANTS: dict[str, list[Change]] = {
 """Name to what is replaced."""
 
 
-def train_variant(folder: Path, arguments: argparse.Namespace) -> int:
-    """Train with the defaults of the command line but for the time; the number of images."""
+def small_world() -> list[Change]:
+    """The materials alone that the paintings and `knowledge` are of, each as often."""
+    names = {look.material.words[0] for look in looks()}
+    few = tuple(material for material in captions.MATERIALS if material.words[0] in names)
+    return [(captions, "MATERIALS", few), (captions, "_WEIGHTS", torch.ones(len(few)))]
+
+
+def train_variant(folder: Path, arguments: argparse.Namespace) -> tuple[int, float]:
+    """Train with the defaults of the command line but for the time; images, and per second."""
     command = ["--run", str(folder), "--minutes", str(arguments.minutes), "--cooldown", "0.4"]
-    command += ["--steps", "1000000", "--save-every", "1000000", "--device", arguments.device]
-    command += ["--fill", str(arguments.fill)]
+    command += ["--steps", str(arguments.steps), "--save-every", "1000000"]
+    command += ["--device", arguments.device, "--fill", str(arguments.fill)]
+    command += ["--replay", str(arguments.replay)]
     command += ["--workers", str(arguments.workers), "--batch", str(arguments.batch)]
+    started = time.perf_counter()
     train.main([*command, *(["--compile"] if arguments.compile else [])])
-    return json.loads((folder / "weights" / "training.json").read_text())["images"]
+    images = json.loads((folder / "weights" / "training.json").read_text())["images"]
+    return images, images / (time.perf_counter() - started)
 
 
 @torch.no_grad()
@@ -129,31 +143,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, help="folder for the weights of each variant")
     parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=VARIANTS)
-    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--minutes", type=float, help="1, or as long as the steps take")
+    parser.add_argument("--steps", type=int, help="the same for every variant, instead of the time")
+    parser.add_argument("--small-world", action="store_true")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--fill", type=int, default=1500, help="scenes rendered before training")
+    parser.add_argument("--replay", type=int, default=16_380, help="scenes kept for reuse")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--paint-steps", type=int, default=60)
     arguments = parser.parse_args()
+    arguments.minutes = arguments.minutes or (1e6 if arguments.steps else 1.0)
+    arguments.steps = arguments.steps or 1_000_000
     subjects, rows = load_subjects(["animal.obj"]), []
     settings = {"steps": arguments.paint_steps, "texture_size": 512}
     known = " | ".join(f"knows at {timestep}" for timestep in TIMESTEPS)
-    print(f"| variant | images | {known} | distance | recognised | s per painting |")
-    print(f"|---|---|{'---|' * len(TIMESTEPS)}---|---|---|", flush=True)
+    print(f"| variant | images | per second | {known} | distance | recognised | s per painting |")
+    print(f"|---|---|---|{'---|' * len(TIMESTEPS)}---|---|---|", flush=True)
     for name in arguments.only:
         folder = arguments.runs / name.replace(" ", "-")
         with ExitStack() as stack:
-            for module, attribute, value in VARIANTS[name]:
-                stack.enter_context(patch.object(module, attribute, value))
-            images = train_variant(folder, arguments)
+            for change in [*VARIANTS[name], *(small_world() if arguments.small_world else [])]:
+                stack.enter_context(patch.object(*change))
+            images, speed = train_variant(folder, arguments)
             denoiser = load_denoiser(str(folder / "weights"))
             known = " | ".join(f"{knowledge(denoiser, timestep):.2f}" for timestep in TIMESTEPS)
             found = paint_all(denoiser, subjects, PAINTED, settings)
         print(
-            f"| {name} | {images:,} | {known} | {found.distance:.4f} | {found.recognised} "
-            f"| {found.seconds:.0f} |",
+            f"| {name} | {images:,} | {speed:.0f} | {known} "
+            f"| {found.distance:.4f} | {found.recognised} | {found.seconds:.0f} |",
             flush=True,
         )
         rows.append(found.pictures)

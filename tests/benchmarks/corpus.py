@@ -43,6 +43,7 @@ COLLECTIONS = (
     "https://github.com/tinyobjloader/tinyobjloader",
     "https://github.com/gltf-rs/gltf",
     "https://github.com/needle-tools/UnityGLTF-Interactivity-Sample-Assets",
+    "https://github.com/assimp/assimp",
 )
 EXTENSIONS = (".obj", ".glb", ".gltf", ".ply", ".stl", ".off")
 LONGEST_REASON = 240

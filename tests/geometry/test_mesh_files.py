@@ -63,6 +63,13 @@ def test_an_empty_file(tmp_path: Path, extension: str):
     assert "empty (0 bytes)" in refusal(tmp_path / f"a.{extension}")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_text_in_another_encoding(tmp_path: Path, encoding: str):
+    text = "\ufeff" + "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
+    (tmp_path / "a.obj").write_text(text, encoding=encoding)
+    assert "save it as UTF-8" in refusal(tmp_path / "a.obj")
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
 def test_a_file_that_may_not_be_read(tmp_path: Path):
     write_obj(tmp_path / "a.obj", CUBE_VERTICES, CUBE_FACES).chmod(0)

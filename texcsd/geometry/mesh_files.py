@@ -1,5 +1,6 @@
 """Mesh files to plain arrays; everything that can be wrong with one becomes a TexcsdError."""
 
+import codecs
 import logging
 import warnings
 from collections.abc import Iterator
@@ -63,11 +64,13 @@ def _check_path(path: Path) -> None:
         raise TexcsdError(f"{path}: {received} is not supported; convert it to one of {known}.")
     try:
         with path.open("rb") as file:
-            empty = not file.read(1)
+            beginning = file.read(2)
     except OSError as error:
         raise TexcsdError(f"{path}: cannot be opened ({error.strerror}).") from error
-    if empty:
+    if not beginning:
         raise TexcsdError(f"{path}: the file is empty (0 bytes); export it again.")
+    if beginning in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise TexcsdError(f"{path}: its text is UTF-16, not UTF-8; save it as UTF-8.")
 
 
 def _read(path: Path) -> list[FilePart]:
