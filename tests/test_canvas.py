@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_job import FakeDenoiser
+from replaced_painting import replace_painting
 from textured_meshes import gltf_tree, picture, write_glb, write_gltf, write_obj
 
 import texcsd
@@ -47,10 +47,7 @@ class FakeSynthesis:
 
 @pytest.fixture
 def synthesis(monkeypatch: pytest.MonkeyPatch, no_pictures: None) -> FakeSynthesis:
-    fake = FakeSynthesis()
-    monkeypatch.setattr(job, "synthesize", fake)
-    monkeypatch.setattr(job, "load_denoiser", lambda model, device, *options: FakeDenoiser())
-    return fake
+    return replace_painting(monkeypatch, FakeSynthesis())
 
 
 def paint(path: Path, **options) -> job.PaintResult:

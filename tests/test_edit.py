@@ -12,7 +12,8 @@ import pytest
 import torch
 import trimesh
 from PIL import Image
-from test_job import FakeDenoiser, contents
+from replaced_painting import replace_painting
+from test_job import contents
 from textured_meshes import SIZE, gltf_tree, picture, png, write_glb, write_gltf, write_obj
 
 import texcsd
@@ -52,10 +53,7 @@ class FakeSynthesis:
 
 @pytest.fixture
 def synthesis(monkeypatch: pytest.MonkeyPatch, no_pictures: None) -> FakeSynthesis:
-    fake = FakeSynthesis()
-    monkeypatch.setattr(job, "synthesize", fake)
-    monkeypatch.setattr(job, "load_denoiser", lambda model, device, *options: FakeDenoiser())
-    return fake
+    return replace_painting(monkeypatch, FakeSynthesis())
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 import torch
 import trimesh
 from PIL import Image
+from replaced_painting import FakeDenoiser, replace_painting
 
 import texcsd
 from texcsd import delivery, displaced, job, new_shape
@@ -45,23 +46,6 @@ def cube_obj() -> str:
         places = [f"{corner}/{4 * side + k + 1}" for k, corner in enumerate(corners)]
         lines.append("f " + " ".join(places))
     return "\n".join(lines) + "\n"
-
-
-class FakeDenoiser:
-    licence = "CC0-1.0"
-    weights_sha256 = "0" * 64
-    default_negative_prompt = "dull"
-    takes_positions = knows_sides = False
-    takes_latents = False
-    controlnet_scale, most_predictions = 1.0, 0
-
-    def check_prompt(self, prompt: str) -> list[str]:
-        if "xyzzy" in prompt:
-            raise TexcsdError('no word of "xyzzy" is known')
-        return ["unknown word"] if "unknown" in prompt else []
-
-    def pattern_scale(self, prompt: str) -> float:
-        return 0.35 if "tiny" in prompt else 1.0
 
 
 class FakeSynthesis:
@@ -102,10 +86,7 @@ class FakeSynthesis:
 
 @pytest.fixture
 def synthesis(monkeypatch: pytest.MonkeyPatch, no_pictures: None) -> FakeSynthesis:
-    fake = FakeSynthesis()
-    monkeypatch.setattr(job, "synthesize", fake)
-    monkeypatch.setattr(job, "load_denoiser", lambda model, device, *options: FakeDenoiser())
-    return fake
+    return replace_painting(monkeypatch, FakeSynthesis())
 
 
 @pytest.fixture
@@ -430,12 +411,13 @@ import os, sys, texcsd
 from texcsd import delivery, job
 from texcsd.checkpoint import save_checkpoint
 sys.path.insert(0, sys.argv[3])
-import test_job, torch
+import torch
+from replaced_painting import FakeDenoiser
 def die(mesh, denoiser, settings, folder, progress, original, looks, watch):
     save_checkpoint(folder, {"x": torch.zeros(1)}, {"step": 7})
     os._exit(9)
 job.synthesize = die
-job.load_denoiser = lambda model, device, *options: test_job.FakeDenoiser()
+job.load_denoiser = lambda model, device, *options: FakeDenoiser()
 delivery.can_write_mp4 = lambda: False
 texcsd.paint(sys.argv[1], "gold", sys.argv[2], texture_size=32, quiet=True)
 """

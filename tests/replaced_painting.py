@@ -1,0 +1,34 @@
+"""Jobs without a model: fakes in the places of the denoiser and of the painting."""
+
+from typing import TypeVar
+
+import pytest
+
+from texcsd import job
+from texcsd.errors import TexcsdError
+
+Fake = TypeVar("Fake")
+
+
+class FakeDenoiser:
+    licence = "CC0-1.0"
+    weights_sha256 = "0" * 64
+    default_negative_prompt = "dull"
+    takes_positions = knows_sides = False
+    takes_latents = False
+    controlnet_scale, most_predictions = 1.0, 0
+
+    def check_prompt(self, prompt: str) -> list[str]:
+        if "xyzzy" in prompt:
+            raise TexcsdError('no word of "xyzzy" is known')
+        return ["unknown word"] if "unknown" in prompt else []
+
+    def pattern_scale(self, prompt: str) -> float:
+        return 0.35 if "tiny" in prompt else 1.0
+
+
+def replace_painting(monkeypatch: pytest.MonkeyPatch, synthesis: Fake) -> Fake:
+    """Let `synthesis` paint, and no model be loaded."""
+    monkeypatch.setattr(job, "synthesize", synthesis)
+    monkeypatch.setattr(job, "load_denoiser", lambda model, device, *options: FakeDenoiser())
+    return synthesis
