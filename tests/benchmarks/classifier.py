@@ -183,9 +183,9 @@ def judge_results(path: Path, folders: list[Path]) -> None:
     print(f"{right} of {total} named rightly among {len(CHOICES)}")
 
 
-def draw_prompts(count: int) -> list[str]:
+def draw_prompts(count: int, draw: int) -> list[str]:
     """Captions in random words, colours and finishes: each of CHOICES once, then again."""
-    generator = torch.Generator().manual_seed(SEED - 1)
+    generator = torch.Generator().manual_seed(SEED - draw)
     captions: list[str] = []
     while len(captions) < count:
         for number in torch.randperm(len(NAMES), generator=generator).tolist():
@@ -208,9 +208,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--count", type=int, default=30, help="of prompts")
+    parser.add_argument("--draw", type=int, default=1, help="of prompts: others with another one")
     arguments = parser.parse_args()
     if arguments.what == "prompts":
-        print("prompt", *(f'"{caption}"' for caption in draw_prompts(arguments.count)), sep="\n")
+        print(
+            "prompt",
+            *(f'"{caption}"' for caption in draw_prompts(arguments.count, arguments.draw)),
+            sep="\n",
+        )
         return
     if arguments.what == "judge":
         judge_results(arguments.network, arguments.folders)
