@@ -194,6 +194,7 @@ def test_the_report_says_what_was_done_with_what(cube, folder, synthesis) -> Non
         "weights_sha256": "0" * 64,
         "negative_prompt": "dull",
         "prior_scale": 0.0,
+        "pattern_scale": 1.0,
     }
     assert report["uv_source"] == "input"
     assert report["seams"] == {"seam_edges": 12, "across_seams": 0, "within_charts": 0}

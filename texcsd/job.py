@@ -309,6 +309,8 @@ def _paint(
         "weights_sha256": denoiser.weights_sha256,
         "negative_prompt": choose_negative_prompt(settings, denoiser),
         "prior_scale": choose_prior_scale(settings, denoiser),
+        # Of a word for a size in the prompt; that of the settings comes on top.
+        "pattern_scale": denoiser.pattern_scale(settings.prompt),
     }
     texture = choose_texture(settings, denoiser)
     warnings += _warn(_warnings_about(settings, denoiser))
