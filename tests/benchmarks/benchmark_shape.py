@@ -27,7 +27,7 @@ from texcsd.reshaping import Reshaping
 from texcsd.settings import PaintSettings
 from texcsd.synthesis import synthesize
 
-STEPS, ROUNDS = 3, 3
+STEPS, ROUNDS = 8, 3
 ARMCHAIR = Path(__file__).parents[2] / "assets/armchair.obj"
 
 

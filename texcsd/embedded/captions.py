@@ -69,13 +69,14 @@ def _finished(color: Tensor, finish: str, points: Tensor, normals: Tensor) -> Te
         color = mix(color, rgb(points, 0.24, 0.20, 0.15), 0.75 * step(0.54, 0.16, dirt[:, 3]))
         return color * (0.88 + 0.12 * dirt[:, 2:3])
     if finish == "scratched":
-        lines = strands(points, normals, 0.0375)
-        scratch = torch.maximum(*((lines[:, k] - 0.5).abs() for k in (0, 3)))
-        return mix(color, 0.4 * color + 0.5, 0.8 * step(0.30, 0.06, scratch))
+        lines = strands(points, normals, 0.0375)[:, [0, 3]] + strands(points, normals, 0.075)[:, :2]
+        thin = 1 - step(0.02, 0.05, (lines - 1).abs().amin(1))
+        rubbed = step(0.42, 0.15, noise(points / 0.15)[:, 2])
+        return mix(color, 0.35 * color + 0.58, 0.85 * thin * rubbed)
     if finish == "mossy":
-        clump = fractal(points / 0.3, 3)[:, 1] + 0.10 * normals[:, 1]
+        grown = 0.2 * normals[:, 1] + fractal(points / 0.15, 3)[:, 1]
         green = shaded(rgb(points, 0.30, 0.40, 0.12), 0.6 + 0.8 * noise(points / 0.0375)[:, 0])
-        return mix(color, green, step(0.54, 0.06, clump))
+        return mix(color, green, step(0.57, 0.08, grown))
     if finish == "snowy":
         lying = normals[:, 1] + 1.2 * (fractal(points / 0.15, 2)[:, 0] - 0.5)
         return mix(color, rgb(points, 0.94, 0.96, 0.98), step(0.35, 0.15, lying))

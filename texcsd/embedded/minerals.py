@@ -11,16 +11,15 @@ from texcsd.embedded.patterns import Style, bent, rgb, shaded, strands, stretch,
 
 
 def marble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Wandering veins of the second colour, bold ones that fade in places and fine ones."""
+    """Wandering dark veins, on black light ones: bold ones that fade in places and fine ones."""
     bold, fine = fractal(points / 0.6, 3)[:, 0], fractal(points / 0.3, 4)[:, 0]
     fades = noise(points / 0.3)[:, 2]
     vein = (1 - step(0.025, 0.04, (bold - 0.52).abs())) * step(0.36, 0.3, fades)
     thread = 1 - step(0.016, 0.03, (fine - 0.52).abs())
     halo = 1 - step(0.06, 0.20, (bold - 0.52).abs())
     amount = torch.maximum(0.9 * vein, 0.55 * thread) + 0.25 * halo
-    # Dark marbles have light veins.
-    light = style.first.mean() > 0.55
-    veins = torch.where(light, style.second, 0.25 * style.first + rgb(points, 0.68, 0.67, 0.63))
+    black = style.first.mean(-1, keepdim=True) < 0.12
+    veins = torch.where(black, rgb(points, 0.70, 0.69, 0.65), 0.36 * style.first)
     return mix(style.first, veins, amount.clamp(0, 1))
 
 
