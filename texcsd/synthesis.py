@@ -614,7 +614,7 @@ def _render(
 def told_geometry(
     surface: Surface,
     settings: PaintSettings,
-    pattern_scale: float = 1.0,
+    pattern_scale: float,
     places: Surface | None = None,
 ) -> Geometry:
     """What the denoiser may know of a surface; the seed decides where patterns begin.

@@ -39,7 +39,7 @@ SIZES = {
     "tiny": 0.35,
 }
 """How many times as large as usual a pattern is. No caption says it: the model is told places in
-pattern space, and a pattern is as large as those who tell it let it be (`Vocabulary.size`)."""
+pattern space, and those who tell it scale them (`Vocabulary.pattern_scale`)."""
 FILLERS = ("a", "an", "the", "of", "made", "with", "and", "texture", "pattern", "in", "from", "on")
 UNKNOWN = "[UNK]"
 

@@ -40,7 +40,8 @@ class Vocabulary:
         """From the JSON file beside a model's weights."""
         content = json.loads(path.read_text(encoding="utf-8"))
         roles = (frozenset(content[role]) for role in ("surface", "context", "defects"))
-        return cls(*roles, sizes=content.get("sizes", {}))
+        sizes = dict(content.get("sizes", {}))
+        return cls(*roles, sizes={word: float(size) for word, size in sizes.items()})
 
     def check(self, prompt: str) -> list[str]:
         """Warnings that name the words the model does not know.
