@@ -4,6 +4,7 @@ import torch
 from texcsd.embedded import noise, patterns
 from texcsd.embedded.captions import _colors, random_look, usual_look, vocabulary
 from texcsd.embedded.materials import COLORS, MATERIALS
+from texcsd.embedded.patterns import Style
 
 
 def sphere_points(count=2000, seed=0):
@@ -28,6 +29,18 @@ def test_a_material_is_a_function_of_place_alone(material):
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(2))
     shuffled = look.base_color(points[order], normals[order])
     assert torch.allclose(look.base_color(points, normals)[order], shuffled, atol=1e-5)
+
+
+@pytest.mark.parametrize("material", MATERIALS, ids=lambda material: material.words[0])
+def test_a_point_takes_only_its_own_colours_of_many(material):
+    points, normals = sphere_points()
+    dark, light = torch.tensor([0.10, 0.05, 0.02]), torch.tensor([0.90, 0.95, 0.85])
+    is_light = torch.arange(len(points)) % 2 == 1
+    first = torch.where(is_light[:, None], light, dark)
+    mixed = material.paint(points, normals, Style(first, first.flip(-1)))
+    for color, mask in ((dark, ~is_light), (light, is_light)):
+        alone = material.paint(points, normals, Style(color, color.flip(-1)))
+        assert torch.allclose(mixed[mask], alone[mask], atol=1e-5)
 
 
 def test_the_world_holds_a_hundred_materials_and_twenty_colours():
