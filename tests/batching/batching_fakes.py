@@ -3,26 +3,12 @@
 from pathlib import Path
 
 import torch
+from replaced_painting import FakeDenoiser
 
 from texcsd.batching.records import Job
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.settings import PaintSettings
 from texcsd.synthesis import SynthesisResult, step_generator
-
-
-class FakeDenoiser:
-    licence = "CC0-1.0"
-    weights_sha256 = "0" * 64
-    default_negative_prompt = ""
-    takes_positions = knows_sides = False
-    takes_latents = False
-    controlnet_scale, most_predictions = 1.0, 0
-
-    def check_prompt(self, prompt: str) -> list[str]:
-        return []
-
-    def pattern_scale(self, prompt: str) -> float:
-        return 1.0
 
 
 class FakeSynthesis:

@@ -9,6 +9,7 @@ from pathlib import Path
 import batching_fakes
 import pytest
 import quick_worker
+import replaced_painting
 from batching_fakes import make_jobs
 from test_batch import pictures, run, statuses
 
@@ -37,7 +38,7 @@ def cluster(tmp_path_factory):
     }
     os.environ.update(variables)
     # Their processes cannot import the modules of the tests.
-    for module in (batching_fakes, quick_worker, sys.modules[__name__]):
+    for module in (batching_fakes, quick_worker, replaced_painting, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)
     size = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **size})
