@@ -35,7 +35,7 @@ class FakeSynthesis:
     looks: dict
 
     def __call__(
-        self, mesh, denoiser, settings, folder, progress, original=None, looks=None, watch=None
+        self, mesh, denoiser, settings, folder, progress, original, looks, normal_maps, watch
     ):
         self.looks = looks
         colors = [torch.tensor(color_of(n)) / 255 for n in range(1 + mesh.texture_numbers().max())]

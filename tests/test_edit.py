@@ -34,7 +34,7 @@ class FakeSynthesis:
         self.interrupt = False
 
     def __call__(
-        self, mesh, denoiser, settings, folder, progress, original=None, looks=None, watch=None
+        self, mesh, denoiser, settings, folder, progress, original, looks, normal_maps, watch
     ):
         loaded = load_checkpoint(folder)
         self.resumed_from.append(None if loaded is None else loaded[1]["step"])

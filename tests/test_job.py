@@ -57,11 +57,13 @@ class FakeSynthesis:
         self.resumed_from: list[int | None] = []
         self.uv: list[torch.Tensor] = []
         self.faces: list[int] = []
+        self.normal_maps: list[list[int]] = []
 
     def __call__(
-        self, mesh, denoiser, settings, folder, progress, original=None, looks=None, watch=None
+        self, mesh, denoiser, settings, folder, progress, original, looks, normal_maps, watch
     ):
         self.calls += 1
+        self.normal_maps.append([*normal_maps])
         self.uv.append(mesh.uv)
         self.faces.append(len(mesh.faces))
         loaded = load_checkpoint(folder)
@@ -414,7 +416,7 @@ from texcsd.checkpoint import save_checkpoint
 sys.path.insert(0, sys.argv[3])
 import torch
 from replaced_painting import FakeDenoiser
-def die(mesh, denoiser, settings, folder, progress, original, looks, watch):
+def die(mesh, denoiser, settings, folder, *others):
     save_checkpoint(folder, {"x": torch.zeros(1)}, {"step": 7})
     os._exit(9)
 job.synthesize = die
@@ -730,6 +732,7 @@ def test_a_displaced_mesh_is_painted_written_and_reported(
     result = paint(cube, folder, **DISPLACE)
     assert sorted(contents(folder)) == sorted([*OUTPUTS, "shape.png", NORMAL_MAP])
     assert refinement == [folder / "unfinished" / "shape.safetensors"]
+    assert synthesis.normal_maps == [[]]  # The faces that are painted show the relief themselves.
     shape = result.report["shape"]
     # tanh(1/2) of the limit, for every vertex; the cube's radius is the root of 3.
     assert shape["max_displacement"] == pytest.approx(0.1 * np.tanh(0.5), rel=1e-3)
@@ -846,6 +849,7 @@ def test_a_reshaped_mesh_is_unwrapped_painted_written_and_reported(
     result = paint(cube, folder, **RESHAPE)
     assert sorted(contents(folder)) == sorted([*OUTPUTS, "shape.png", NORMAL_MAP])
     assert f"norm {NORMAL_MAP}" in (folder / "cube.mtl").read_text().splitlines()
+    assert synthesis.normal_maps == [[0]]
     shape = result.report["shape"]
     assert shape["watertight"] and shape["components"] == 1 and shape["genus"] == 0
     for path in (result.glb, folder / "cube.obj"):

@@ -622,6 +622,30 @@ def test_what_is_not_painted_is_in_view_and_stays(tmp_path, monkeypatch, texture
     assert torch.stack(blue).float().mean() < 0.35
 
 
+def test_views_show_the_normal_map(tmp_path, monkeypatch):
+    """It leans to where u grows everywhere, which is around the sphere's axis."""
+    told, tell = [], synthesis.told_geometry
+
+    def watching(surface, *others):
+        told.append(surface)
+        return tell(surface, *others)
+
+    monkeypatch.setattr(synthesis, "told_geometry", watching)
+    settings = PaintSettings(prompt="red", steps=2, views=3, texture_size=32)
+    maps = {0: torch.tensor([0.8, 0.5, 0.9]).expand(1, 8, 8, 3)}
+    progress = Progress(settings.steps, quiet=True)
+    synthesis.synthesize(
+        sphere_mesh(64, 96), ColorDenoiser(), settings, tmp_path, progress, normal_maps=maps
+    )
+    assert len(told) == 2
+    for surface in told:
+        seen = (surface.triangle_ids >= 0) & (surface.positions[..., 1].abs() < 0.8)
+        positions, normals = surface.positions[seen], surface.normals[seen]
+        around = torch.linalg.cross(torch.tensor([[0.0, 1.0, 0.0]]).expand_as(positions), positions)
+        around = torch.nn.functional.normalize(around, dim=1)
+        torch.testing.assert_close(normals, 0.8 * positions + 0.6 * around, atol=0.03, rtol=0)
+
+
 def test_an_interrupted_painting_of_two_textures_ends_with_the_same_bits(tmp_path):
     mesh = sphere_of_halves(0, 1)
     whole = paint(tmp_path / "whole", mesh=mesh, steps=12)

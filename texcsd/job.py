@@ -371,8 +371,18 @@ def _paint(
     watch = None if view is None else view.update
     with progress:
         checkpoints, looks = folder / UNFINISHED, texture_maps(canvas.looks, device)
+        # A displaced mesh is painted with all the faces it was shaped with, which show the relief.
+        reliefs_shown = texture_maps({} if displaced else normal_maps, device)
         result = synthesize(
-            painted.to(device), denoiser, settings, checkpoints, progress, start, looks, watch
+            painted.to(device),
+            denoiser,
+            settings,
+            checkpoints,
+            progress,
+            start,
+            looks,
+            reliefs_shown,
+            watch,
         )
     warnings += _warn([text for text in result.warnings if text not in warnings])
     del denoiser  # Free its memory: baking at a large texture size needs it.

@@ -37,7 +37,8 @@ from texcsd.original import Original, changing_part
 from texcsd.progress import Progress, StepListener
 from texcsd.rendering.cameras import Cameras, random_cameras
 from texcsd.rendering.color_field import ColorField, bake_field
-from texcsd.rendering.rasterize import Surface, normalized_depth, rasterize_mesh
+from texcsd.rendering.normal_mapping import NormalMappedMesh
+from texcsd.rendering.rasterize import Surface, normalized_depth
 from texcsd.rendering.shading import downsample, random_lights, shade
 from texcsd.rendering.shared_texels import TexelPlaces, find_shared_texels, places_of_pixels
 from texcsd.rendering.texture import (
@@ -104,6 +105,7 @@ def synthesize(
     progress: Progress | StepListener,
     original: Original | None = None,
     looks: Mapping[int, Tensor] | None = None,
+    normal_maps: Mapping[int, Tensor] | None = None,
     watch: Callable[[int, Callable[[int], list[Tensor]]], None] | None = None,
 ) -> SynthesisResult:
     """Paint textures by score distillation, going on from a checkpoint if there is one.
@@ -120,6 +122,8 @@ def synthesize(
         original: The texture to start from and to keep in part; None to start from grey.
         looks: What faces show that are not painted, by the number of their texture, float[1, rows,
             columns, 3] each, sRGB.
+        normal_maps: Tangent-space normal maps, likewise, of textures that have one: the views show
+            them.
         watch: Called after every step with how many are done, and with what returns the textures
             as they stand, given the most texels per side: float[1, size, size, 3] each.
 
@@ -142,13 +146,13 @@ def synthesize(
     if denoiser.takes_positions or settings.texture == "field":
         found = find_shared_texels(whole, min(settings.texture_size, LARGEST_PLACE_MAP))
         shared = {number: places.to(mesh.vertices.device) for number, places in found.items()}
-    saved_at = time.monotonic()
+    shown, saved_at = NormalMappedMesh(mesh, normal_maps or {}), time.monotonic()
     progress.update(painting.step)
     try:
         while painting.step < settings.steps:
             with enough_memory(settings):
                 _take_step(
-                    painting, mesh, shared, viewpoints, denoiser, prompts, settings, looks or {}
+                    painting, shown, shared, viewpoints, denoiser, prompts, settings, looks or {}
                 )
             progress.update(painting.step)
             if watch is not None:
@@ -401,7 +405,7 @@ def _reduced(
 
 def _take_step(
     painting: Painting,
-    mesh: Mesh,
+    shown: NormalMappedMesh,
     shared: Mapping[int, TexelPlaces],
     viewpoints: Viewpoints,
     denoiser: Denoiser,
@@ -412,10 +416,10 @@ def _take_step(
     """Render random views, ask the denoiser which way to change them, change the textures so."""
     generator = step_generator(settings.seed, painting.step)
     done, timed = painting.step / max(1, settings.steps - 1), painting.stopwatch.timed
+    mesh, size = shown.mesh, SUPERSAMPLING * denoiser.image_size
     with timed("render"):
         cameras = step_cameras(viewpoints, settings, generator, mesh.vertices.device)
-        size = SUPERSAMPLING * denoiser.image_size
-        surface = rasterize_mesh(mesh, cameras, size, size)
+        surface = shown.rasterize(cameras, size, size)
         textures = textures_of_pixels(mesh, surface)
         places = places_of_pixels(surface, shared, textures) if shared else None
         material = painting.sample(places or surface, textures, looks, done)

@@ -26,7 +26,7 @@ class FakeSynthesis:
         return FakeDenoiser()
 
     def __call__(
-        self, mesh, denoiser, settings, folder, progress, original=None, looks=None, watch=None
+        self, mesh, denoiser, settings, folder, progress, original, looks, normal_maps, watch
     ):
         loaded = load_checkpoint(folder)
         color, step = torch.zeros(3), 0

@@ -47,6 +47,7 @@ from texcsd.guidance.latent_denoiser import LatentDenoiser
 from texcsd.guidance.text_encoders import PromptEncoder
 from texcsd.rendering import hash_grid
 from texcsd.rendering.cameras import orbit_cameras
+from texcsd.rendering.normal_mapping import NormalMappedMesh
 from texcsd.rendering.operations import select_rasterizer
 from texcsd.rendering.rasterize import rasterize_mesh
 from texcsd.settings import PaintSettings
@@ -416,9 +417,10 @@ class Bench:
             painting = TimedPainting(settings, self.device, Path(folder))
         prompts = synthesis.encode_prompts(settings, denoiser)
         seen = synthesis.find_viewpoints(self.mesh, self.mesh, settings)
+        shown = NormalMappedMesh(self.mesh, {})
 
         def step() -> None:
-            synthesis._take_step(painting, self.mesh, {}, seen, denoiser, prompts, settings, {})
+            synthesis._take_step(painting, shown, {}, seen, denoiser, prompts, settings, {})
 
         for _ in range(2):
             step()

@@ -6,9 +6,7 @@ import torch
 from rendering_shapes import make_square
 
 from texcsd.rendering.cameras import orbit_cameras
-from texcsd.rendering.normal_mapping import decode_normals, encode_normals, with_normal_maps
-from texcsd.rendering.rasterize import rasterize_mesh
-from texcsd.rendering.surface_attributes import TangentFrames
+from texcsd.rendering.normal_mapping import NormalMappedMesh, decode_normals, encode_normals
 
 
 def random_frames(count):
@@ -40,9 +38,8 @@ def test_without_tangents_the_map_is_flat():
 
 def seen(mesh, color, side=0):
     camera = orbit_cameras(2, elevation_degrees=0).one(side)
-    surface = rasterize_mesh(mesh, camera, 8, 8)
     maps = {0: torch.tensor(color).expand(1, 4, 4, 3)}
-    shown = with_normal_maps(mesh, TangentFrames(mesh), surface, maps)
+    shown = NormalMappedMesh(mesh, maps).rasterize(camera, 8, 8)
     return shown.normals[shown.triangle_ids >= 0]
 
 

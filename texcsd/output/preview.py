@@ -19,10 +19,8 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh
 from texcsd.output.gltf import png_bytes
 from texcsd.rendering.cameras import Cameras, orbit_cameras
-from texcsd.rendering.normal_mapping import with_normal_maps
-from texcsd.rendering.rasterize import rasterize_mesh
+from texcsd.rendering.normal_mapping import NormalMappedMesh
 from texcsd.rendering.shading import camera_lights, downsample, shade
-from texcsd.rendering.surface_attributes import TangentFrames
 from texcsd.rendering.texture import sample_maps, textures_of_pixels
 
 VIEW_SIZE, MARGIN = 384, 8
@@ -197,16 +195,14 @@ def _render_views(
     """
     device = mesh.vertices.device
     maps = texture_maps(base_colors, device)
-    reliefs = texture_maps(normal_maps or {}, device)
-    frames = TangentFrames(mesh) if reliefs else None
+    shown = NormalMappedMesh(mesh, texture_maps(normal_maps or {}, device))
     background = background.to(device).repeat_interleave(SUPERSAMPLING, 1)
     background = background.repeat_interleave(SUPERSAMPLING, 2)
     pixels = background.shape[1]
     pictures = []
     for index in range(len(cameras)):
         camera = cameras.one(index).to(device)
-        surface = rasterize_mesh(mesh, camera, pixels, pixels)
-        surface = with_normal_maps(mesh, frames, surface, reliefs) if frames else surface
+        surface = shown.rasterize(camera, pixels, pixels)
         material = sample_maps(maps, surface, textures_of_pixels(mesh, surface))
         image = shade(material, surface, camera_lights(camera), background)
         image = downsample(image, SUPERSAMPLING)[0]

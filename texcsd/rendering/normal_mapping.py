@@ -7,13 +7,15 @@ themselves where a file has none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from texcsd.geometry.mesh import Mesh
-from texcsd.rendering.rasterize import Surface
+from texcsd.rendering.cameras import Cameras
+from texcsd.rendering.rasterize import Surface, rasterize_mesh
 from texcsd.rendering.surface_attributes import TangentFrames
 from texcsd.rendering.texture import sample_maps, textures_of_pixels
 
@@ -41,27 +43,38 @@ def decode_normals(frames: Tensor, colors: Tensor) -> Tensor:
     return torch.nn.functional.normalize((local[:, None] @ frames)[:, 0], dim=1)
 
 
-def with_normal_maps(
-    mesh: Mesh, frames: TangentFrames, surface: Surface, maps: dict[int, Tensor]
-) -> Surface:
-    """The surface with the normals that its normal maps show.
+class NormalMappedMesh:
+    """A mesh that is seen with its normal maps."""
 
-    Args:
-        mesh: That was rasterized.
-        frames: Of the mesh.
-        surface: What cameras see of it.
-        maps: By the number of the texture, float32[1, rows, columns, 3], row 0 on top; textures
-            that have none may be missing.
-    """
-    numbers = torch.isin(mesh.texture_numbers(), torch.tensor([*maps], device=mesh.faces.device))
-    seen = surface.triangle_ids >= 0
-    seen &= numbers[surface.triangle_ids.clamp(min=0)]
-    if not seen.any():
-        return surface
-    colors = sample_maps(maps, surface, textures_of_pixels(mesh, surface)).base_color
-    at = frames(surface.triangle_ids[seen], surface.positions[seen])
-    normals = decode_normals(at, colors[seen])
-    # Seen from behind, all is turned.
-    before = surface.normals[seen]
-    side = torch.copysign(torch.ones_like(before[:, :1]), (before * at[:, 2]).sum(1, keepdim=True))
-    return replace(surface, normals=surface.normals.index_put((seen,), side * normals))
+    def __init__(self, mesh: Mesh, maps: Mapping[int, Tensor]) -> None:
+        """Take up a mesh.
+
+        Args:
+            mesh: With uv, if there are maps.
+            maps: By the number of the texture, float32[1, rows, columns, 3] on the mesh's device,
+                row 0 on top; textures that have none may be missing.
+        """
+        self.mesh = mesh
+        self._maps = maps
+        if maps:
+            numbers = torch.tensor([*maps], device=mesh.faces.device)
+            self._has_map = torch.isin(mesh.texture_numbers(), numbers)
+            self._frames = TangentFrames(mesh)
+
+    def rasterize(self, cameras: Cameras, height: int, width: int) -> Surface:
+        """What cameras see, with the normals that the maps show; see `rasterize_mesh`."""
+        surface = rasterize_mesh(self.mesh, cameras, height, width)
+        return self._with_normals(surface) if self._maps else surface
+
+    def _with_normals(self, surface: Surface) -> Surface:
+        seen = surface.triangle_ids >= 0
+        seen &= self._has_map[surface.triangle_ids.clamp(min=0)]
+        textures = textures_of_pixels(self.mesh, surface)
+        colors = sample_maps(self._maps, surface, textures).base_color
+        at = self._frames(surface.triangle_ids[seen], surface.positions[seen])
+        normals = decode_normals(at, colors[seen])
+        # Seen from behind, all is turned.
+        before = surface.normals[seen]
+        side = (before * at[:, 2]).sum(1, keepdim=True)
+        normals = torch.copysign(torch.ones_like(side), side) * normals
+        return replace(surface, normals=surface.normals.index_put((seen,), normals))
