@@ -69,7 +69,8 @@ def test_a_known_bump_is_recovered_from_normal_maps():
     cameras = orbit_cameras(8)
 
     def see(displacement):
-        return normal_maps(view_of(displacement, cameras, 64), cameras)
+        view = view_of(displacement, cameras, 64)
+        return view.antialias(normal_maps(view, cameras))
 
     with torch.no_grad():
         target = see(bumpy)
@@ -88,6 +89,22 @@ def refine(path, progress=None, knows_sides=False, **options):
     mesh = fit_to_unit_sphere(sphere())
     denoiser, progress = StripesDenoiser(knows_sides), progress or Progress(8, quiet=True)
     return refinement.refine(mesh, denoiser, settings, path / "shape.safetensors", progress)
+
+
+@pytest.mark.parametrize("knows_sides", [False, True])
+def test_only_models_that_know_things_have_a_say_in_outlines(knows_sides):
+    """A square that faces the camera looks the same everywhere but at its outline."""
+    corners = 0.5 * torch.tensor([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
+    size = torch.ones((), requires_grad=True)
+    faces = torch.tensor([[0, 1, 2], [0, 2, 3]])
+    normals = torch.tensor([[0.0, 0, 1]]).expand(4, 3)
+    cameras = orbit_cameras(2, elevation_degrees=0)
+    view = render_shape(Shape(size * corners, faces, normals, faces), cameras, 32, 32)
+    color, generator = torch.tensor([0.9, 0.5, 0.1]), torch.Generator().manual_seed(0)
+    images = refinement._images(view, color, cameras, StripesDenoiser(knows_sides), generator)
+    assert (images[0].sum() + 2 * images[1].sum()).requires_grad
+    (gradient,) = torch.autograd.grad(images[0].sum() + 2 * images[1].sum(), size)
+    assert (abs(gradient.item()) > 1) == knows_sides
 
 
 @pytest.mark.parametrize("knows_sides", [False, True])
@@ -114,7 +131,8 @@ def test_the_bits_do_not_depend_on_how_threads_share_the_pixels():
         with torch.no_grad():
             displacement.heights.copy_(0.02 * torch.sin(9 * displacement.rest[:, :1]))
         with refinement.deterministic_sums(ball.vertices.device):
-            normal_maps(view_of(displacement, cameras, 128), cameras).square().sum().backward()
+            view = view_of(displacement, cameras, 128)
+            view.antialias(normal_maps(view, cameras)).square().sum().backward()
         return displacement.heights.grad
 
     try:

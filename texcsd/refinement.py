@@ -251,9 +251,8 @@ def _images(
     embedded one knows stuff, not things: to outlines it would only add noise.
     """
     background = send(random_backgrounds(len(cameras), generator), color.device)
-    lights, stuff_only = random_lights(cameras, generator), not denoiser.knows_sides
-    images = shade_shape(view, color, lights, background, outlines_fixed=stuff_only)
-    if stuff_only:
+    images = shade_shape(view, color, random_lights(cameras, generator), background)
+    if not denoiser.knows_sides:
         return images
     every_other = torch.arange(len(cameras), device=color.device)[:, None, None, None] % 2 == 1
-    return torch.where(every_other, normal_maps(view, cameras), images)
+    return view.antialias(torch.where(every_other, normal_maps(view, cameras), images))

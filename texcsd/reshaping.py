@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from texcsd.checkpoint import load_tensors, save_tensors
 from texcsd.geometry.dmtet import DeepMarchingTetrahedra, vertex_normals
-from texcsd.geometry.edges import find_edges
 from texcsd.rendering.cameras import Cameras
 from texcsd.rendering.shape import Shape, ShapeView, render_shape
 
@@ -90,8 +89,7 @@ class Reshaping:
         """The shape as it is now."""
         vertices, faces = self.tetrahedra.surface()
         normals = vertex_normals(vertices, faces)
-        edges, colors = find_edges(faces), self.colors(vertices)
-        shape = Shape(vertices, faces, normals, faces, edges, colors)
+        shape = Shape(vertices, faces, normals, faces, colors=self.colors(vertices))
         return render_shape(shape, cameras, size, size)
 
     def color(self, view: ShapeView) -> Tensor:

@@ -126,6 +126,24 @@ def test_thin_parts_are_not_eaten_away():
     assert 0.05 <= middle[:, 2].abs().min() and middle[:, 2].abs().max() < 0.08
 
 
+@pytest.mark.parametrize("turn", [0.0, 0.3])
+def test_what_is_as_thin_as_the_lattice_can_hold_is_not_torn(turn):
+    """A plate that may hardly be thinner, also across the lattice, pushed in with all force."""
+    plate = trimesh.creation.box([1.2, 1.2, 1.2 * cell_size(64)])
+    plate.apply_transform(trimesh.transformations.euler_matrix(turn, turn, 0))
+    tetrahedra = hold(make_mesh(plate.vertices, plate.faces), resolution=64, limit=0.03)
+    grown(tetrahedra, 20, direction=1.0)
+    vertices, faces = surface(tetrahedra)
+    topology = describe_topology(vertices, faces)
+    assert topology["watertight"] and topology["components"] == 1 and topology["genus"] == 0
+
+
+def test_thick_parts_may_be_engraved_as_deep_as_the_limit():
+    tetrahedra = hold(ball(), resolution=64, limit=0.01)
+    grown(tetrahedra, 20, direction=1.0)
+    assert surface(tetrahedra)[0].norm(dim=1).mean().item() == pytest.approx(0.8 - 0.01, abs=0.002)
+
+
 def test_faces_do_not_shrink_to_points_where_the_surface_meets_the_lattice():
     tetrahedra = hold(ball())
     with torch.no_grad():

@@ -37,6 +37,14 @@ def test_one_point_is_enough():
     assert distance(torch.zeros(0, 3)).shape == distance.unsigned(torch.zeros(0, 3)).shape == (0,)
 
 
+def test_points_on_the_surface_are_not_taken_for_a_sheet():
+    box = trimesh.creation.box([1.0, 1.0, 1.0])
+    distance = SignedDistance(make_mesh(box.vertices, box.faces), 0.1)
+    on_faces = 0.5 * torch.tensor([[1.0, 0.2, 0.1], [0.3, -1, 0.4], [0.1, 0.5, 1]])
+    assert distance(on_faces).abs().max() < 1e-5
+    assert distance.thickness(on_faces, 0.4).tolist() == pytest.approx([0.4] * 3)
+
+
 def test_inside_out_is_the_same_inside():
     outwards, inwards = ball().faces, ball().faces[:, ::-1]
     first, second = (

@@ -40,13 +40,13 @@ def test_the_surface_is_that_of_painting():
         torch.testing.assert_close(getattr(found, name), getattr(expected, name), atol=2e-5, rtol=0)
 
 
-def test_inside_the_silhouette_shading_is_that_of_painting():
+def test_shading_is_that_of_painting():
     shape, cameras = sphere_shape(), orbit_cameras(2)
     lights = camera_lights(cameras)
     image = shade_shape(render_shape(shape, cameras, 48, 48), GREY, lights, WHITE)
     surface = rasterize_mesh(as_mesh(shape), cameras, 48, 48)
     expected = shade(Material(GREY.expand_as(surface.positions)), surface, lights, WHITE)
-    torch.testing.assert_close(image[:, 16:32, 16:32], expected[:, 16:32, 16:32])
+    torch.testing.assert_close(image, expected)
 
 
 def test_normal_maps_are_blue_where_the_surface_faces_the_camera():
@@ -69,8 +69,10 @@ def test_gradients_are_those_of_finite_differences(what):
         changed = replace(shape, vertices=shape.vertices + offset, normals=normals)
         view = render_shape(changed, cameras, 192, 192)
         if what == "normals":
-            return (normal_maps(view, cameras) * ramp).double().sum()
-        return (shade_shape(view, GREY, lights, WHITE) * ramp).double().sum()
+            images = normal_maps(view, cameras)
+        else:
+            images = shade_shape(view, GREY, lights, WHITE)
+        return (view.antialias(images) * ramp).double().sum()
 
     x, y, z = shape.vertices.unbind(1)
     offset = torch.stack([(3 * y).sin(), 0.5 + x, (2 * z).cos()], 1)

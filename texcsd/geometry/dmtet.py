@@ -44,8 +44,8 @@ THINNEST_FOR_CUBES = 1.74
 """The same where only corners of cells count: they may be half a diagonal away."""
 MOST_ERODED = 0.25
 """Of the thickness of a part, from either side: so thin parts are not eaten away."""
-LEAST_EROSION = 0.125
-"""Of the limit, however thin a part is."""
+NO_EROSION = 1e-6
+"""In radii. Of none at all, nothing would be differentiable."""
 SMALLEST_DISTANCE = 0.01
 """Of a cell. Nearer to a vertex of the lattice, faces would shrink to points."""
 
@@ -112,8 +112,12 @@ class DeepMarchingTetrahedra:
         """bool[cell], whether there are cells all around it."""
 
     def _erosion(self, points: Tensor) -> Tensor:
-        thickness = self._distance.thickness(points, self.limit / MOST_ERODED)
-        return (MOST_ERODED * thickness).clamp(min=LEAST_EROSION * self.limit)
+        thinnest = self._distance.thinnest
+        deep_enough = max(self.limit / MOST_ERODED, thinnest + 2 * self.limit)
+        thickness = self._distance.thickness(points, deep_enough)
+        # What the lattice can hardly hold any more may grow only, or would be torn.
+        spare = (thickness - thinnest) / 2
+        return torch.minimum(MOST_ERODED * thickness, spare).clamp(NO_EROSION, self.limit)
 
     def _begin(self, values: Tensor) -> None:
         self.values = values.requires_grad_()
@@ -124,7 +128,8 @@ class DeepMarchingTetrahedra:
     def changes(self) -> Tensor:
         """float32[vertex], of the distances, differentiable, smaller than the limit.
 
-        Inwards, where distances grow, also smaller than a part of what is there.
+        Inwards, where distances grow, also smaller than a part of what is there, and so small that
+        enough is left for the lattice.
         """
         values = self.values[:, 0]
         most = torch.where(values > 0, self.erosion, self.limit)

@@ -16,6 +16,9 @@ from texcsd.geometry.mesh import Mesh
 
 DEPTHS = (0.25, 0.5, 0.75, 1.0)
 """Where the thickness of the surface is probed, as parts of the deepest place."""
+ASIDE = 1e-6 * np.array([0.27, 0.53, 0.80])
+"""Added to points, so that none is on the surface, where it is not known which way is in: lattices
+and models are often aligned with the axes, but not with this."""
 
 
 class SignedDistance:
@@ -43,16 +46,16 @@ class SignedDistance:
             raise TexcsdError(
                 'reshaping needs libigl; install it with pip install "texcsd[dmtet]"'
             ) from error
-        self._igl = igl
         self.thinnest = thinnest
         self._vertices = mesh.vertices.detach().double().cpu().numpy()
         self._faces = mesh.faces.cpu().numpy()
-        self._tree = igl.AABB()
+        self._tree, self._windings = igl.AABB(), igl.FastWindingNumberBVH()
         self._tree.init(self._vertices, self._faces)
+        self._windings.init(self._vertices, self._faces)
 
     def __call__(self, points: Tensor) -> Tensor:
         """float32[point] at float[point, 3], on their device."""
-        places = points.detach().double().cpu().numpy()
+        places = _beside(points)
         distance, _, nearest = self._to_surface(places)
         inside = self._are_inside(places)
         signed = np.where(inside, -distance, distance)
@@ -72,7 +75,7 @@ class SignedDistance:
 
         It is probed at a few depths down to `most`, and never more than that, and not thickened.
         """
-        places = points.detach().double().cpu().numpy()
+        places = _beside(points)
         _, _, nearest = self._to_surface(places)
         behind = self._behind(places, nearest, self._are_inside(places), most)
         return torch.from_numpy(behind.astype(np.float32)).to(points.device)
@@ -97,8 +100,7 @@ class SignedDistance:
         return distance, faces, np.asarray(nearest).reshape(-1, 3)
 
     def _are_inside(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
-        turns = self._igl.fast_winding_number(self._vertices, self._faces, points)
-        return np.abs(turns) > 0.5
+        return np.abs(self._windings.winding_number(points)) > 0.5
 
     def _behind(
         self,
@@ -116,6 +118,10 @@ class SignedDistance:
             behind &= self._are_inside(nearest + depth * most * inwards)
             thickness += behind * most / len(DEPTHS)
         return thickness
+
+
+def _beside(points: Tensor) -> NDArray[np.float64]:
+    return points.detach().double().cpu().numpy() + ASIDE
 
 
 def corner_weights(

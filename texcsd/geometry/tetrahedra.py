@@ -23,7 +23,11 @@ KEY_BITS = 20
 X, Y, Z = 1 << 2 * KEY_BITS, 1 << KEY_BITS, 1
 """What a step along an axis adds to the key of a place."""
 WAYS = 2 * Z, 2 * Y, X - Y - Z, X - Y + Z, X + Y - Z, X + Y + Z, 2 * X
-"""Likewise from a vertex to its neighbours that come after it, in half cells; in order."""
+"""Likewise from a vertex to its neighbours that come after it, in half cells."""
+QUARTERS = [0, 1, 2, 3], [0, 1, 3, 4], [0, 1, 4, 5], [0, 1, 5, 2]
+"""The tetrahedra of an octahedron: its tips, 0 and 1, and two neighbours of the four between."""
+CONNECTIONS = [(a, b) for a in (0, 1) for b in range(a + 1, 6)] + [(2, 3), (3, 4), (4, 5), (2, 5)]
+"""Its edges, and the one from tip to tip."""
 
 
 @dataclass(frozen=True)
@@ -52,57 +56,60 @@ def lattice(cells: Tensor, cell_size: float) -> TetrahedralGrid:
         cell_size: Length of their edges.
     """
     middles = place_keys(2 * cells + 1).sort().values
-    faces = (_shared_faces(middles, axis) for axis in range(3))
-    lower, upper, rings = (torch.cat(parts) for parts in zip(*faces, strict=True))
-    corner_keys, corners = rings.unique(return_inverse=True)
-    vertex_keys, order = torch.cat([middles, corner_keys]).sort()
-    number = torch.empty_like(order)
-    number[order] = torch.arange(len(order), device=order.device)
-    below, above, ring = number[lower], number[upper], number[len(middles) + corners]
-    tetrahedra = torch.cat(
-        [torch.stack([below, above, ring[:, k], ring[:, (k + 1) % 4]], 1) for k in range(4)]
-    )
+    octahedra = [_octahedra(middles, axis) for axis in range(3)]
+    corner_keys = torch.cat([keys[:, 2:].reshape(-1) for keys, _ in octahedra]).unique()
+    vertex_keys = torch.cat([middles, corner_keys]).sort().values
+    # Each vertex begins at most one edge for each of WAYS, so that none has to be sorted.
+    ends = vertex_keys.new_full((len(vertex_keys), len(WAYS)), -1)
+    tetrahedra, slots = [], []
+    for keys, steps in octahedra:
+        corners = torch.searchsorted(vertex_keys, keys)
+        begun = torch.stack([_begin_edge(ends, corners, steps, pair) for pair in CONNECTIONS], 1)
+        for four in QUARTERS:
+            tetrahedra.append(corners[:, four])
+            pairs = (sorted((four[a], four[b])) for a, b in EDGES)
+            slots.append(begun[:, [CONNECTIONS.index((a, b)) for a, b in pairs]])
+    used = (ends.view(-1) >= 0).nonzero()[:, 0]
+    number = torch.empty_like(ends.view(-1))
+    number[used] = torch.arange(len(used), device=used.device)
+    edges = torch.stack([used // len(WAYS), ends.view(-1)[used]], 1)
     places = key_places(vertex_keys)
     vertices = (places.double() * (cell_size / 2)).float()
-    return TetrahedralGrid(vertices, places, tetrahedra, *_edges(tetrahedra, vertex_keys))
+    edges_of = number[torch.cat(slots)]
+    return TetrahedralGrid(vertices, places, torch.cat(tetrahedra), edges, edges_of)
 
 
-def _shared_faces(middles: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The faces between cells that follow one another along an axis.
+def _octahedra(middles: Tensor, axis: int) -> tuple[Tensor, list[int]]:
+    """The faces between cells that follow one another along an axis, and the cells' middles.
 
     Args:
         middles: int64[cell], keys of the middles of cells, in order.
         axis: 0, 1 or 2.
 
     Returns:
-        The cells below and above, int64[face] each, and the keys of the four corners, int64[face,
-        4], in half cells.
+        Keys of the middles below and above and of the face's corners, in half cells, int64[face,
+        6], and what each adds to the first.
     """
     along, right, up = (X, Y, Z)[axis:] + (X, Y, Z)[:axis]
-    found, there = find_keys(middles, middles + 2 * along)
-    below = there.nonzero()[:, 0]
-    corner = middles[below] + along - right - up
-    ring = [corner, corner + 2 * right, corner + 2 * right + 2 * up, corner + 2 * up]
-    return below, found[below], torch.stack(ring, 1)
+    ring = [along - right - up, along + right - up, along + right + up, along - right + up]
+    steps = [0, 2 * along, *ring]
+    _, there = find_keys(middles, middles + 2 * along)
+    return middles[there, None] + torch.tensor(steps, device=middles.device), steps
 
 
-def _edges(tetrahedra: Tensor, vertex_keys: Tensor) -> tuple[Tensor, Tensor]:
-    """All edges and those of each tetrahedron, as in TetrahedralGrid.
+def _begin_edge(ends: Tensor, corners: Tensor, steps: list[int], pair: tuple[int, int]) -> Tensor:
+    """Note where an edge of octahedra ends; returns which of all the edges it is, int64[face].
 
-    Each vertex begins at most one edge for each of WAYS, so that none has to be sorted.
+    Args:
+        ends: int64[vertex, way], changed.
+        corners: Of the octahedra, int64[face, 6].
+        steps: From the first of their keys to each.
+        pair: Of corners.
     """
-    one, other = tetrahedra[:, torch.tensor(EDGES, device=tetrahedra.device)].unbind(-1)
-    first, second = torch.minimum(one, other), torch.maximum(one, other)
-    way = torch.bucketize(
-        vertex_keys[second] - vertex_keys[first], torch.tensor(WAYS, device=first.device)
-    )
-    slot = first * len(WAYS) + way
-    ends = first.new_full((len(vertex_keys) * len(WAYS),), -1)
-    ends[slot] = second
-    used = (ends >= 0).nonzero()[:, 0]
-    number = torch.empty_like(ends)
-    number[used] = torch.arange(len(used), device=used.device)
-    return torch.stack([used // len(WAYS), ends[used]], 1), number[slot]
+    first, second = sorted(pair, key=lambda corner: steps[corner])
+    way = WAYS.index(steps[second] - steps[first])
+    ends[corners[:, first], way] = corners[:, second]
+    return corners[:, first] * len(WAYS) + way
 
 
 def marching_tetrahedra(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from texcsd.geometry.edges import Edges
+from texcsd.geometry.edges import Edges, find_edges
 from texcsd.rendering import antialias, operations
 from texcsd.rendering.cameras import Cameras
 from texcsd.rendering.rasterize import Surface, row_0_on_top
@@ -29,8 +29,8 @@ class Shape:
     """float32[normal, 3], unit."""
     normal_faces: Tensor
     """int64[face, 3] into normals."""
-    edges: Edges
-    """Of the faces."""
+    edges: Edges | None = None
+    """Of the faces, if they are at hand; only silhouettes need them."""
     colors: Tensor | None = None
     """float32[vertex, 3], sRGB in [0, 1], if each vertex has its own."""
 
@@ -44,17 +44,17 @@ class ShapeView:
     rasterization: operations.Rasterization
     clip_positions: Tensor
     """float32[view, vertex, 4], differentiable, as they were rasterized."""
-    edges: Edges
+    shape: Shape
     colors: Tensor | None = None
     """float32[view, height, width, 3], of the vertices, if they have any; 0 in the background."""
 
-    def antialias(self, images: Tensor, outlines_fixed: bool = False) -> Tensor:
+    def antialias(self, images: Tensor) -> Tensor:
         """Images of this view, float[view, height, width, channel], with smooth silhouettes.
 
-        These are differentiable in the vertices, unless they are taken as fixed.
+        Without it, images have no gradient to where silhouettes are.
         """
-        positions = self.clip_positions.detach() if outlines_fixed else self.clip_positions
-        return antialias.antialias(images, self.rasterization, positions, self.edges)
+        edges = self.shape.edges or find_edges(self.shape.faces)
+        return antialias.antialias(images, self.rasterization, self.clip_positions, edges)
 
 
 def render_shape(shape: Shape, cameras: Cameras, height: int, width: int) -> ShapeView:
@@ -87,17 +87,11 @@ def render_shape(shape: Shape, cameras: Cameras, height: int, width: int) -> Sha
     colors = None
     if shape.colors is not None:
         colors = image(_blend(shape.colors[shape.faces[face]], weights))
-    return ShapeView(surface, found, clip_positions, shape.edges, colors)
+    return ShapeView(surface, found, clip_positions, shape, colors)
 
 
-def shade_shape(
-    view: ShapeView,
-    color: Tensor,
-    lights: Lights,
-    background: Tensor,
-    outlines_fixed: bool = False,
-) -> Tensor:
-    """The shape without texture, lit as `shade` does it, antialiased.
+def shade_shape(view: ShapeView, color: Tensor, lights: Lights, background: Tensor) -> Tensor:
+    """The shape without texture, lit as `shade` does it.
 
     Args:
         view: Of the shape.
@@ -105,7 +99,6 @@ def shade_shape(
             differentiable.
         lights: One per view.
         background: float[view, 1, 1, 3], sRGB.
-        outlines_fixed: Give no gradient to silhouettes.
 
     Returns:
         float[view, height, width, 3], sRGB.
@@ -114,7 +107,7 @@ def shade_shape(
     facing = (view.surface.normals * lights.direction[:, None, None]).sum(-1, keepdim=True)
     light = exposure * (ambient + (1 - ambient) * facing.clamp(min=0))
     lit = linear_to_srgb((srgb_to_linear(color) * light).clamp(0, 1))
-    return view.antialias(torch.where(view.surface.coverage > 0, lit, background), outlines_fixed)
+    return torch.where(view.surface.coverage > 0, lit, background)
 
 
 def normal_maps(view: ShapeView, cameras: Cameras) -> Tensor:
@@ -125,7 +118,7 @@ def normal_maps(view: ShapeView, cameras: Cameras) -> Tensor:
     rotation = cameras.camera_to_world[:, None, None, :3, :3]
     in_camera = (view.surface.normals[..., None, :] @ rotation)[..., 0, :]
     wall = in_camera.new_tensor([0.0, 0.0, 1.0])
-    return view.antialias(torch.where(view.surface.coverage > 0, in_camera, wall) / 2 + 0.5)
+    return torch.where(view.surface.coverage > 0, in_camera, wall) / 2 + 0.5
 
 
 def _barycentrics(corners: Tensor, x: Tensor, y: Tensor) -> Tensor:
