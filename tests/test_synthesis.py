@@ -519,19 +519,23 @@ def edit(folder, original, progress=None, source="red", target="green", **option
     return synthesis.synthesize(sphere_mesh(), denoiser, settings, folder, progress, original)
 
 
-def test_an_editing_starts_from_the_texture_and_goes_to_the_target(tmp_path):
-    original = original_texture()
-    untouched = edit(tmp_path / "a", original, steps=1, learning_rate=1e-6).base_color_maps[0][0]
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_an_editing_starts_from_the_texture_and_goes_to_the_target(tmp_path, texture):
+    original, gently = original_texture(), {"steps": 1, "learning_rate": 1e-6}
+    untouched = edit(tmp_path / "a", original, texture=texture, **gently).base_color_maps[0][0]
     np.testing.assert_array_equal((untouched * 255).round().byte().numpy(), original.pixels)
-    image = edit(tmp_path / "b", original, steps=80).base_color_maps[0][0, 4:28]
+    result = edit(tmp_path / "b", original, texture=texture, steps=80)
+    image = result.base_color_maps[0][0, 4:28]
     assert image[..., 1].mean() > 0.6 and image[..., 0].mean() < 0.4
 
 
-def test_where_source_and_target_agree_an_editing_changes_nothing(tmp_path):
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_where_source_and_target_agree_an_editing_changes_nothing(tmp_path, texture):
     """Without the prior, that is: the method itself moves along the difference of both."""
     scales = {"negative_scale_start": 1.0, "negative_scale_end": 1.0, "prior_scale": 0.0}
     original = original_texture()
-    image = edit(tmp_path, original, target="red", **scales).base_color_maps[0][0]
+    result = edit(tmp_path, original, target="red", texture=texture, **scales)
+    image = result.base_color_maps[0][0]
     np.testing.assert_array_equal((image * 255).round().byte().numpy(), original.pixels)
 
 
@@ -559,11 +563,35 @@ def test_texels_that_may_not_change_are_the_originals_in_every_view(tmp_path, mo
         torch.testing.assert_close(base_color_map[0, half:], reduced)
 
 
-def test_an_interrupted_editing_ends_with_the_same_bits(tmp_path):
-    whole = edit(tmp_path / "whole", original_texture(), steps=12)
+def test_a_field_changes_only_the_texels_that_may_change(tmp_path):
+    may_change = np.zeros((32, 32), bool)
+    may_change[:16] = True
+    original = original_texture(may_change)
+    image = edit(tmp_path, original, texture="field", steps=80).base_color_maps[0][0]
+    assert torch.equal(image[16:], torch.from_numpy(original.pixels[16:]) / 255)
+    assert image[4:16, :, 1].mean() > image[16:, :, 1].mean() + 0.3
+
+
+def test_latent_models_edit_with_a_field_unless_told_otherwise(tmp_path, monkeypatch):
+    def learned(name, **options):
+        edit(tmp_path / name, original_texture(), steps=2, **options)
+        checkpoint = load_checkpoint(tmp_path / name)
+        assert checkpoint is not None
+        return checkpoint[0].keys()
+
+    assert "texture.0.levels.0" in learned("pixels")
+    monkeypatch.setattr(ColorDenoiser, "takes_latents", True)
+    assert "texture.0.field.table" in learned("latents")
+    assert "texture.0.levels.0" in learned("texels", texture="pyramid")
+
+
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_an_interrupted_editing_ends_with_the_same_bits(tmp_path, texture):
+    options = {"steps": 12, "texture": texture}
+    whole = edit(tmp_path / "whole", original_texture(), **options)
     with pytest.raises(KeyboardInterrupt):
-        edit(tmp_path / "cut", original_texture(), Interrupting(after=5), steps=12)
-    resumed = edit(tmp_path / "cut", original_texture(), steps=12)
+        edit(tmp_path / "cut", original_texture(), Interrupting(after=5), **options)
+    resumed = edit(tmp_path / "cut", original_texture(), **options)
     assert torch.equal(whole.base_color_maps[0], resumed.base_color_maps[0])
 
 

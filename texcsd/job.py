@@ -354,9 +354,8 @@ def _paint(
     normal_maps: dict[int, NDArray[np.uint8]] = {}
     if reshaped is not None:
         write_outputs(folder, outputs, {"shape": reshaped.picture})
-        if choose_texture(settings, denoiser) == "pyramid":  # A field starts from no picture.
-            start = carried_over(mesh_path, whole_mesh, mesh, settings.texture_size)
         size = settings.texture_size
+        start = carried_over(mesh_path, whole_mesh, mesh, size)
         normal_maps = {number: bake_relief(reshaped, fitted, size) for number in reliefs}
     if relief is not None:
         shape_file = folder / SHAPE

@@ -254,6 +254,9 @@ class EditSettings(PaintSettings):
     """Name of the material, node or object to edit; the others keep their texels, to the bit."""
     texture_size: int = 0
     """Width and height of the texture, in texels; 0 for the size it has."""
+    texture: Literal["auto", "pyramid", "field"] = "auto"
+    """What is learned: the texels, or a field of colours in space that is added to those there are
+    and baked in the end, or "auto": the field for latent models, which make raw texels noisy."""
     steps: int = 200
     """Optimisation steps: more lead farther away from the texture."""
     negative_scale_start: float = 1.0
@@ -266,10 +269,10 @@ class EditSettings(PaintSettings):
     least_texture_size: ClassVar[int] = 0
     not_offered: ClassVar[tuple[str, ...]] = (
         "negative_prompt", "guidance", "guidance_scale", "weights", "unwrap", "per_material",
-        "texture", "displace", "displace_steps", "displace_detail", "dmtet", "dmtet_resolution",
+        "displace", "displace_steps", "displace_detail", "dmtet", "dmtet_resolution",
         "dmtet_strength", "dmtet_steps", "isosurface", "target_faces", "strict",
     )  # fmt: skip
-    """The source prompt, the method, the UVs, the texels and the shape leave no choice here."""
+    """The source prompt, the method, the UVs and the shape leave no choice here."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -36,7 +36,8 @@ from texcsd.guidance.score import (
 from texcsd.original import Original, changing_part
 from texcsd.progress import Progress, StepListener
 from texcsd.rendering.cameras import Cameras, random_cameras
-from texcsd.rendering.color_field import ColorField, bake_field
+from texcsd.rendering.color_field import ColorField
+from texcsd.rendering.field_over_image import FieldOverImage
 from texcsd.rendering.normal_mapping import NormalMappedMesh
 from texcsd.rendering.rasterize import Surface, normalized_depth
 from texcsd.rendering.shading import downsample, random_lights, shade
@@ -80,6 +81,9 @@ FIELD_PACE = 0.2
 """Learning rate of a colour field's features and weights, of that of texels in logits."""
 FIELD_EPS = 1e-10
 """Gradients of its finest features are that small."""
+
+Field = ColorField | FieldOverImage
+Texture = TexelPyramid | Field
 
 
 @dataclass(frozen=True)
@@ -133,8 +137,7 @@ def synthesize(
     """
     with enough_memory(settings):
         prompts = encode_prompts(settings, denoiser)
-    if original is None:
-        settings = replace(settings, texture=choose_texture(settings, denoiser))
+    settings = replace(settings, texture=choose_texture(settings, denoiser))
     count = int(mesh.texture_numbers().max()) + 1
     painting = Painting(settings, mesh.vertices.device, checkpoint_folder, original, count)
     # Small computations are quickest on the CPU, and there they need not wait for a GPU.
@@ -249,11 +252,11 @@ class Painting:
         self.kept: dict[int, tuple[Tensor, Tensor]] = {}
         """By texels per side: which of them may change, and the original's colours."""
         generator = step_generator(settings.seed, -1)
-        textures: list[TexelPyramid | ColorField]
-        if original is not None:
+        textures: list[Texture]
+        if settings.texture == "field":  # One for all: space is one.
+            textures = [_begin_field(size, original, generator)]
+        elif original is not None:
             textures = [TexelPyramid.from_image(_reduced(original, size)[1])]
-        elif settings.texture == "field":
-            textures = [ColorField(size, generator=generator)]  # One for all: space is one.
         else:
             textures = [TexelPyramid(size, generator=generator) for _ in range(count)]
         self.textures = torch.nn.ModuleList(textures).to(device)
@@ -278,7 +281,7 @@ class Painting:
             done: How far the run is, from 0 to 1.
         """
         field, coarse = self.textures[0], done < FINEST_LEVEL_FROM
-        if isinstance(field, ColorField):
+        if isinstance(field, Field):
             return _sample_field(field, surface, textures, looks)
         painted = {number: self._map(number, coarse) for number in _painted_in_view(textures)}
         return sample_maps(dict(looks) | painted, surface, textures)
@@ -292,9 +295,9 @@ class Painting:
             most: Texels per side of the result, if the textures have more.
         """
         field, numbers, size = self.textures[0], mesh.texture_numbers(), min(most, self.size)
-        if isinstance(field, ColorField):
+        if isinstance(field, Field):
             parts = (with_faces(mesh, numbers == number) for number in range(len(self.pixels)))
-            return [bake_field(field, part, size) for part in parts]
+            return [field.bake(part, size) for part in parts]
         maps = [self._map(number) for number in range(len(self.pixels))]
         return maps if size == self.size else [_smaller(image, size) for image in maps]
 
@@ -362,9 +365,17 @@ class Painting:
         return [*functional.interpolate(seen[None].byte(), self.size)[0].bool()]
 
 
-def _parameter_groups(texture: TexelPyramid | ColorField) -> list[dict[str, Any]]:
+def _begin_field(size: int, original: Original | None, generator: torch.Generator) -> Field:
+    """A field of its own, or one that changes the original."""
+    if original is None:
+        return ColorField(size, generator=generator)
+    may_change, pixels = _reduced(original, size)
+    return FieldOverImage(pixels, may_change, generator)
+
+
+def _parameter_groups(texture: Texture) -> list[dict[str, Any]]:
     """What Adam is told of each part of a texture, and its share of the learning rate."""
-    if isinstance(texture, ColorField):
+    if isinstance(texture, Field):
         eps, pace = FIELD_EPS, FIELD_PACE
         return [{"params": [p], "eps": eps, "pace": pace} for p in texture.parameters()]
     return [
@@ -374,7 +385,7 @@ def _parameter_groups(texture: TexelPyramid | ColorField) -> list[dict[str, Any]
 
 
 def _sample_field(
-    field: ColorField, surface: Surface, textures: Tensor | None, looks: Mapping[int, Tensor]
+    field: Field, surface: Surface, textures: Tensor | None, looks: Mapping[int, Tensor]
 ) -> Material:
     """The field where faces are painted, and what the others show."""
     if textures is None:
@@ -527,9 +538,7 @@ def _with_sides(
 
 
 def choose_texture(settings: PaintSettings, denoiser: Denoiser) -> Literal["pyramid", "field"]:
-    """The user's, else what suits the model; an editing starts from texels."""
-    if isinstance(settings, EditSettings):
-        return "pyramid"
+    """The user's, else what suits the model."""
     if settings.texture != "auto":
         return settings.texture
     return "field" if denoiser.takes_latents else "pyramid"

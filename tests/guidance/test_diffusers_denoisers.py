@@ -512,6 +512,7 @@ def test_editing_a_few_steps(folders, tmp_path, no_pictures):
     options = {"model": model, "controlnet": controlnet, "steps": 3, "views": 2, "only": "left"}
     result = texcsd.edit(mesh, "red brick", PROMPT, tmp_path / "out", quiet=True, **options)
     assert result.report["model"]["negative_prompt"] == "red brick"
+    assert result.report["texture"] == "field"
     assert result.report["edit"]["changed_texels"] > 0 < result.report["edit"]["kept_texels"]
 
 
