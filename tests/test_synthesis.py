@@ -15,6 +15,8 @@ from texcsd.geometry.mesh import Mesh, Part
 from texcsd.guidance.score import PromptEmbeddings, ScoreWeights
 from texcsd.original import Original
 from texcsd.progress import Progress
+from texcsd.rendering import color_field, rasterize, shading
+from texcsd.rendering.cameras import orbit_cameras
 from texcsd.settings import EditSettings, PaintSettings
 
 COLORS = {
@@ -277,6 +279,34 @@ def test_too_little_memory_on_a_gpu_is_one_line(tmp_path, monkeypatch):
         paint(tmp_path)
     with pytest.raises(TexcsdError, match="leave out --chunk"):
         paint(tmp_path, chunk=4)
+
+
+@pytest.mark.parametrize("texture", ["pyramid", "field", "field over an image"])
+def test_a_view_keeps_as_many_bytes_a_pixel_as_views_are_chosen_by(tmp_path, monkeypatch, texture):
+    """Counted with the operations of a GPU, in views that show nothing but surface."""
+    monkeypatch.setattr(rasterize, "_surface", rasterize._interpolated_surface)
+    monkeypatch.setattr(synthesis, "shade", shading._shade)
+    monkeypatch.setattr(color_field, "POINTS_AT_A_TIME", 1 << 10)
+    settings = PaintSettings("red", texture=texture.split()[0], texture_size=16)
+    original = original_texture(size=16) if "image" in texture else None
+    painting = synthesis.Painting(settings, torch.device("cpu"), tmp_path, original)
+    sphere, size = sphere_mesh(), 64
+    mesh = replace(sphere, vertices=1.6 * sphere.vertices)
+
+    def kept_bytes(views):
+        kept = []
+        cameras = orbit_cameras(views)
+        surface = rasterize.rasterize_mesh(mesh, cameras, size, size)
+        assert surface.coverage.all()
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+            material = painting.sample(surface, None, {}, 0.0)
+            kept += [synthesis._render(surface, cameras, material, torch.Generator())]
+        kept += [*vars(surface).values(), material.base_color]
+        storages = [tensor.untyped_storage() for tensor in kept]
+        return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+    found = (kept_bytes(3) - kept_bytes(1)) / (2 * size**2)
+    assert 0.7 * synthesis.BYTES_PER_PIXEL < found <= synthesis.BYTES_PER_PIXEL
 
 
 def test_too_little_memory_for_the_text_encoders_is_one_line(tmp_path, monkeypatch):

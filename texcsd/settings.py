@@ -28,6 +28,8 @@ LARGEST_TEXTURE = 8192
 """Texels per side."""
 RESOLUTIONS = (32, 64, 128, 256)
 """Of deep marching tetrahedra."""
+USUAL_VIEWS = 6
+"""In each step."""
 LEAST_PATTERN, LARGEST_PATTERN = 0.35, 2.8
 """Times the usual size of a pattern: what the embedded model was found to know, see RESULTS.md."""
 CHECKED = (
@@ -67,8 +69,9 @@ class PaintSettings:
     decides by the memory of the GPU."""
     steps: int = 150
     """Optimisation steps."""
-    views: int = 6
-    """Random views rendered in each step."""
+    views: int = 0
+    """Random views rendered in each step; 0 for 6, or for as many of these as a GPU has memory for
+    with the model, which is said."""
     texture_size: int = 1024
     """Width and height of the texture, in texels."""
     texture: Literal["auto", "pyramid", "field"] = "auto"
@@ -178,7 +181,7 @@ class PaintSettings:
         self._check_range("controlnet_scale_start", 0.0, 10.0)
         self._check_range("controlnet_scale_end", 0.0, 10.0)
         self._check_range("steps", 1, 1_000_000)
-        self._check_range("views", 1, 256)
+        self._check_range("views", 0, 256)
         self._check_range("texture_size", self.least_texture_size, LARGEST_TEXTURE)
         self._check_range("seed", 0, 2**63 - 1)
         self._check_range("displace", 0.0, 0.1)
@@ -224,6 +227,11 @@ class PaintSettings:
         """Up, and the front."""
         facing = "y-" if self.up[0] == "z" else "z+"
         return self.up, facing if self.front == "auto" else self.front
+
+    @property
+    def most_views(self) -> int:
+        """Of a step: those asked for, else the usual number."""
+        return self.views or USUAL_VIEWS
 
     def to_json(self) -> dict[str, Any]:
         """All fields by name, as plain JSON values."""

@@ -17,6 +17,7 @@ from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, with_faces
 from texcsd.geometry.upright import turn_mesh, upright_rotation
+from texcsd.guidance.latent_denoiser import LatentDenoiser
 from texcsd.guidance.prompts import FRONT, SIDE, perp_neg_weights, side_prompts, side_weights
 from texcsd.guidance.score import (
     NEED_NEGATIVE_PROMPT,
@@ -56,6 +57,10 @@ from texcsd.settings import WEIGHT_NAMES, EditSettings, PaintSettings, parse_wei
 from texcsd.stopwatch import Stopwatch
 
 SUPERSAMPLING = 2
+BYTES_PER_PIXEL = 210
+"""Kept until a step ends: where the surface is, and what the gradients of shading and texture need.
+Counted: 159 with texels, 182 with a field, 210 with one over an image, where all is surface. On an
+H100, with texels, a view of 1024 x 1024 pixels took 0.17 GiB, 174 each (RESULTS.md)."""
 PATTERN_OFFSET = 1.2
 """Patterns begin anywhere in a cube of this size, in units of the object's radius."""
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
@@ -182,7 +187,8 @@ def enough_memory(settings: PaintSettings) -> Iterator[None]:
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
-        remedy = "leave out --chunk" if settings.chunk else f"lower --views ({settings.views} now)"
+        fewer = f"lower --views ({settings.most_views} now)"
+        remedy = "leave out --chunk" if settings.chunk else fewer
         raise TexcsdError(
             f"the GPU has too little memory for {settings.model}; {remedy}, take a smaller model, "
             "or close what else uses the GPU"
@@ -544,6 +550,24 @@ def choose_texture(settings: PaintSettings, denoiser: Denoiser) -> Literal["pyra
     return "field" if denoiser.takes_latents else "pyramid"
 
 
+def choose_views(settings: PaintSettings, denoiser: Denoiser) -> int:
+    """The user's, else the usual number, or as many of these as a GPU has room for; at least one.
+
+    Predictions are made, and views encoded, one at a time if there is no room for more. What then
+    still grows with the views are the pixels they are rendered with:
+
+        views * BYTES_PER_PIXEL * (SUPERSAMPLING * image_size)^2 <= spare memory
+
+    That is 0.2 GiB a view for images of 512 pixels and 0.8 for SDXL's 1024. Models of pixels have
+    images too small to matter.
+    """
+    spare = denoiser.spare_memory() if isinstance(denoiser, LatentDenoiser) else None
+    if settings.views or spare is None:
+        return settings.most_views
+    bytes_per_view = BYTES_PER_PIXEL * (SUPERSAMPLING * denoiser.image_size) ** 2
+    return max(1, min(settings.most_views, spare // bytes_per_view))
+
+
 def choose_prior_scale(settings: PaintSettings, denoiser: Denoiser) -> float:
     """The user's, else what suits the model."""
     if settings.prior_scale >= 0:
@@ -610,7 +634,7 @@ def step_cameras(
 
     They are drawn around the object as it stands, and then turned to the mesh as it lies.
     """
-    looked_at = viewpoints.draw(settings.views, generator)
+    looked_at = viewpoints.draw(settings.most_views, generator)
     cameras = random_cameras(*looked_at, generator, settings.close_up_fraction)
     return cameras.turned(upright_rotation(*settings.axes)).to(device)
 
