@@ -25,6 +25,7 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry import texture_layout
 from texcsd.geometry.displacement import Displacement
 from texcsd.memory import Memory
+from texcsd.original import Original
 from texcsd.result_folder import AnotherPaintingError, default_folder
 from texcsd.settings import PaintSettings
 from texcsd.synthesis import SynthesisResult
@@ -60,6 +61,7 @@ class FakeSynthesis:
         self.faces: list[int] = []
         self.normal_maps: list[list[int]] = []
         self.views: list[int] = []
+        self.originals: list[Original | None] = []
 
     def __call__(
         self, mesh, denoiser, settings, folder, progress, original, looks, normal_maps, watch
@@ -69,6 +71,7 @@ class FakeSynthesis:
         self.uv.append(mesh.uv)
         self.faces.append(len(mesh.faces))
         self.views.append(settings.views)
+        self.originals.append(original)
         loaded = load_checkpoint(folder)
         self.resumed_from.append(None if loaded is None else loaded[1]["step"])
         if self.interrupt:
@@ -906,6 +909,20 @@ def test_an_interrupted_painting_keeps_its_new_shape_and_its_uv(
     assert reshaping == [0, 5] and result.report["resumed"]
     assert torch.equal(*synthesis.uv) and synthesis.resumed_from == [None, 7]
     assert not unfinished.exists() and paint(cube, folder, **RESHAPE).already_painted
+
+
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_a_new_shape_starts_from_the_texture_of_the_old_one(
+    cube, folder, synthesis, reshaping, texture: str
+) -> None:
+    Image.new("RGB", (8, 8), (10, 200, 30)).save(cube.with_name("skin.png"))
+    cube.with_name("skin.mtl").write_text("newmtl skin\nmap_Kd skin.png\n")
+    cube.write_text(f"mtllib skin.mtl\nusemtl skin\n{cube_obj()}")
+    report = paint(cube, folder, texture=texture, **RESHAPE).report
+    assert report["texture_carried_over"] is True and report["texture"] == texture
+    (original,) = synthesis.originals
+    assert original is not None
+    assert (original.pixels == (10, 200, 30)).all() and original.size == 32
 
 
 def test_interrupted_while_the_shape_is_made_it_goes_on_from_there(

@@ -538,15 +538,17 @@ def original_texture(may_change=None, size=32):
     return Original(pixels, None, may_change, np.ones(len(sphere_mesh().faces), bool), (), [])
 
 
-def edit(folder, original, progress=None, source="red", target="green", **options):
+def edit(
+    folder, original, progress=None, source="red", target="green", mesh=None, looks=None, **options
+):
     defaults = {"steps": 40, "views": 3, "learning_rate": 0.1}
     settings = EditSettings(
         prompt=target, source_prompt=source, texture_size=original.size, **defaults | options
     )
     folder.mkdir(exist_ok=True)
     progress = progress or Progress(settings.steps, quiet=True)
-    denoiser = ColorDenoiser()
-    return synthesis.synthesize(sphere_mesh(), denoiser, settings, folder, progress, original)
+    arguments = mesh or sphere_mesh(), ColorDenoiser(), settings, folder, progress
+    return synthesis.synthesize(*arguments, original, looks)
 
 
 @pytest.mark.parametrize("texture", ["pyramid", "field"])
@@ -702,6 +704,23 @@ def test_views_show_the_normal_map(tmp_path, monkeypatch):
         around = torch.linalg.cross(torch.tensor([[0.0, 1.0, 0.0]]).expand_as(positions), positions)
         around = torch.nn.functional.normalize(around, dim=1)
         torch.testing.assert_close(normals, 0.8 * positions + 0.6 * around, atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_other_textures_are_in_view_of_an_editing_and_stay(tmp_path, monkeypatch, texture):
+    shown, render = [], synthesis._render
+
+    def watching(surface, cameras, material, generator):
+        shown.append(material.base_color.detach())
+        return render(surface, cameras, material, generator)
+
+    monkeypatch.setattr(synthesis, "_render", watching)
+    looks = {-1: torch.tensor([0.0, 0.0, 1.0]).expand(1, 1, 1, 3)}
+    options = {"mesh": sphere_of_halves(0, -1), "looks": looks, "texture": texture}
+    (image,) = edit(tmp_path, original_texture(), **options).base_color_maps
+    assert image[0, 4:28, :, 1].mean() > 0.4
+    blue = [(color == torch.tensor([0.0, 0.0, 1.0])).all(-1) for color in shown]
+    assert sum(pixels.any() for pixels in blue) > 10
 
 
 def test_an_interrupted_painting_of_two_textures_ends_with_the_same_bits(tmp_path):
