@@ -57,9 +57,9 @@ from texcsd.settings import WEIGHT_NAMES, EditSettings, PaintSettings, parse_wei
 from texcsd.stopwatch import Stopwatch
 
 SUPERSAMPLING = 2
-BYTES_PER_PIXEL = 210
+BYTES_PER_PIXEL = 222
 """Kept until a step ends: where the surface is, and what the gradients of shading and texture need.
-Counted: 159 with texels, 182 with a field, 210 with one over an image, where all is surface. On an
+Counted: 159 with texels, 182 with a field, 222 with one over an image, where all is surface. On an
 H100, with texels, a view of 1024 x 1024 pixels took 0.17 GiB, 174 each (RESULTS.md)."""
 PATTERN_OFFSET = 1.2
 """Patterns begin anywhere in a cube of this size, in units of the object's radius."""

@@ -11,12 +11,17 @@ from texcsd.rendering.color_field import ColorField
 from texcsd.rendering.rasterize import Surface
 from texcsd.rendering.texture import Material, sample_image
 
+NEAREST = 0.03
+"""To 0 and 1, of colours whose logits the field is added to. Nearer, the sigmoid hardly rises: with
+0.001 a yellow duck that was to become wood remained red."""
+
 
 class FieldOverImage(nn.Module):
     """A texture in logits of sRGB plus a colour field: sigmoid(logit(image) + field(position)).
 
-    The field starts at zero, so that the first step shows the image, to less than half an 8-bit
-    step. Where it may not change it is the image itself.
+    Of colours nearer to 0 or 1 than NEAREST the logit is that of the nearest such colour, and what
+    they differ from it stays. The field starts at zero, so that the first step shows the image
+    exactly. Where it may not change it is the image itself.
     """
 
     image: Tensor
@@ -69,5 +74,6 @@ class FieldOverImage(nn.Module):
 def _changed(pixels: Tensor, logits: Tensor) -> Tensor:
     """Colours float32[n, 3] and the share of them that may change, [n, 4]; by how much, [n, 3]."""
     colors, may_change = pixels.split([3, 1], -1)
-    changed = torch.sigmoid(torch.logit(colors, eps=1e-3) + logits)
-    return torch.lerp(colors, changed, may_change)
+    before = torch.logit(colors, eps=NEAREST)
+    changed = colors + (torch.sigmoid(before + logits) - torch.sigmoid(before))
+    return torch.lerp(colors, changed.clamp(0, 1), may_change)
