@@ -6,6 +6,7 @@ The painting itself is replaced by a quick fake; what it paints is tested in tes
 import dataclasses
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry import texture_layout
 from texcsd.geometry.displacement import Displacement
 from texcsd.memory import Memory
+from texcsd.original import Original
 from texcsd.result_folder import AnotherPaintingError, default_folder
 from texcsd.settings import PaintSettings
 from texcsd.synthesis import SynthesisResult
@@ -58,6 +60,8 @@ class FakeSynthesis:
         self.uv: list[torch.Tensor] = []
         self.faces: list[int] = []
         self.normal_maps: list[list[int]] = []
+        self.views: list[int] = []
+        self.originals: list[Original | None] = []
 
     def __call__(
         self, mesh, denoiser, settings, folder, progress, original, looks, normal_maps, watch
@@ -66,6 +70,8 @@ class FakeSynthesis:
         self.normal_maps.append([*normal_maps])
         self.uv.append(mesh.uv)
         self.faces.append(len(mesh.faces))
+        self.views.append(settings.views)
+        self.originals.append(original)
         loaded = load_checkpoint(folder)
         self.resumed_from.append(None if loaded is None else loaded[1]["step"])
         if self.interrupt:
@@ -234,7 +240,7 @@ def test_another_request_for_the_folder_names_the_first_difference(
     before = contents(folder)
     for options, difference in [
         ({"prompt": "wood"}, r'\(prompt was "gold", now "wood"\)'),
-        ({"seed": 4, "views": 2}, r"\(views was 6, now 2\)"),
+        ({"seed": 4, "views": 2}, r"\(views was 0, now 2\)"),
         ({"learning_rate": 0.5}, r"\(learning_rate was 0\.05, now 0\.5\)"),
     ]:
         with pytest.raises(TexcsdError, match=rf"{difference}; .* -o, .* --overwrite"):
@@ -276,6 +282,30 @@ def test_an_interrupted_painting_goes_on_from_its_checkpoint(
     assert torch.equal(*synthesis.uv) and synthesis.uv[0].max() < 0.5
     assert trimesh.load(result.glb, force="mesh").visual.uv[:, 0].max() < 0.5
     assert sorted(contents(folder)) == OUTPUTS
+
+
+def test_fewer_views_for_want_of_memory_are_said_and_kept_when_it_goes_on(
+    cube, folder, synthesis, monkeypatch
+) -> None:
+    monkeypatch.setattr(job, "choose_views", lambda settings, denoiser: settings.views or 2)
+    interrupted_or_not(cube, folder, synthesis, finished=False)
+    monkeypatch.setattr(job, "choose_views", lambda settings, denoiser: settings.most_views)
+    report = paint(cube, folder).report
+    assert synthesis.views == [2, 2] and report["views"] == 2 and report["settings"]["views"] == 0
+    told = "room for 2 views in a step instead of 6 with embedded, .* --views 6 tries it"
+    assert [bool(re.search(told, text)) for text in report["warnings"]].count(True) == 1
+    other = paint(cube, folder.with_name("other")).report
+    assert other["views"] == 6 and not any("views" in text for text in other["warnings"])
+
+
+def test_views_that_were_asked_for_are_those_of_the_painting_when_it_goes_on(
+    cube, folder, synthesis
+) -> None:
+    synthesis.interrupt = True
+    with pytest.raises(KeyboardInterrupt):
+        paint(cube, folder, views=9)
+    synthesis.interrupt = False
+    assert paint(cube, folder, views=9).report["views"] == 9 and synthesis.views == [9, 9]
 
 
 def half_size_uv(mesh, mode, texture_size):  # An atlas that is not the one in the file.
@@ -881,6 +911,20 @@ def test_an_interrupted_painting_keeps_its_new_shape_and_its_uv(
     assert not unfinished.exists() and paint(cube, folder, **RESHAPE).already_painted
 
 
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_a_new_shape_starts_from_the_texture_of_the_old_one(
+    cube, folder, synthesis, reshaping, texture: str
+) -> None:
+    Image.new("RGB", (8, 8), (10, 200, 30)).save(cube.with_name("skin.png"))
+    cube.with_name("skin.mtl").write_text("newmtl skin\nmap_Kd skin.png\n")
+    cube.write_text(f"mtllib skin.mtl\nusemtl skin\n{cube_obj()}")
+    report = paint(cube, folder, texture=texture, **RESHAPE).report
+    assert report["texture_carried_over"] is True and report["texture"] == texture
+    (original,) = synthesis.originals
+    assert original is not None
+    assert (original.pixels == (10, 200, 30)).all() and original.size == 32
+
+
 def test_interrupted_while_the_shape_is_made_it_goes_on_from_there(
     cube, folder, synthesis, reshaping, monkeypatch
 ) -> None:
@@ -892,13 +936,15 @@ def test_interrupted_while_the_shape_is_made_it_goes_on_from_there(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(new_shape, "optimize_shape", interrupted)
+    monkeypatch.setattr(job, "choose_views", lambda settings, denoiser: 2)
     with pytest.raises(KeyboardInterrupt):
         paint(cube, folder, **RESHAPE)
     with pytest.raises(TexcsdError, match="another painting, unfinished"):
         paint(cube, folder, **RESHAPE | {"dmtet_strength": 0.2})
     monkeypatch.setattr(new_shape, "optimize_shape", finish)
+    monkeypatch.setattr(job, "choose_views", lambda settings, denoiser: 6)
     paint(cube, folder, **RESHAPE)
-    assert reshaping == [3]
+    assert reshaping == [3] and synthesis.views == [2]
     paint(cube, folder, overwrite=True, **RESHAPE)
     assert reshaping == [3, 0]
 

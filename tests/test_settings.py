@@ -44,7 +44,7 @@ def settings_file(tmp_path: Path, text: str) -> Path:
         ("steps", True, "steps is True; expected a whole number"),
         ("steps", 1.5, "steps is 1.5; expected a whole number"),
         ("steps", "many", 'steps is "many"; expected a whole number'),
-        ("views", 0, "views is 0; choose a number from 1"),
+        ("views", -1, "views is -1; choose a number from 0"),
         ("texture_size", 0, "texture_size is 0; choose a number from 16 to 8192"),
         ("texture_size", 100000, "texture_size is 100000; choose a number from 16 to 8192"),
         ("seed", -1, "seed is -1; choose a number from 0"),

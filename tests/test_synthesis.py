@@ -15,6 +15,8 @@ from texcsd.geometry.mesh import Mesh, Part
 from texcsd.guidance.score import PromptEmbeddings, ScoreWeights
 from texcsd.original import Original
 from texcsd.progress import Progress
+from texcsd.rendering import color_field, rasterize, shading
+from texcsd.rendering.cameras import orbit_cameras
 from texcsd.settings import EditSettings, PaintSettings
 
 COLORS = {
@@ -279,6 +281,34 @@ def test_too_little_memory_on_a_gpu_is_one_line(tmp_path, monkeypatch):
         paint(tmp_path, chunk=4)
 
 
+@pytest.mark.parametrize("texture", ["pyramid", "field", "field over an image"])
+def test_a_view_keeps_as_many_bytes_a_pixel_as_views_are_chosen_by(tmp_path, monkeypatch, texture):
+    """Counted with the operations of a GPU, in views that show nothing but surface."""
+    monkeypatch.setattr(rasterize, "_surface", rasterize._interpolated_surface)
+    monkeypatch.setattr(synthesis, "shade", shading._shade)
+    monkeypatch.setattr(color_field, "POINTS_AT_A_TIME", 1 << 10)
+    settings = PaintSettings("red", texture=texture.split()[0], texture_size=16)
+    original = original_texture(size=16) if "image" in texture else None
+    painting = synthesis.Painting(settings, torch.device("cpu"), tmp_path, original)
+    sphere, size = sphere_mesh(), 64
+    mesh = replace(sphere, vertices=1.6 * sphere.vertices)
+
+    def kept_bytes(views):
+        kept = []
+        cameras = orbit_cameras(views)
+        surface = rasterize.rasterize_mesh(mesh, cameras, size, size)
+        assert surface.coverage.all()
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+            material = painting.sample(surface, None, {}, 0.0)
+            kept += [synthesis._render(surface, cameras, material, torch.Generator())]
+        kept += [*vars(surface).values(), material.base_color]
+        storages = [tensor.untyped_storage() for tensor in kept]
+        return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+    found = (kept_bytes(3) - kept_bytes(1)) / (2 * size**2)
+    assert 0.7 * synthesis.BYTES_PER_PIXEL < found <= synthesis.BYTES_PER_PIXEL
+
+
 def test_too_little_memory_for_the_text_encoders_is_one_line(tmp_path, monkeypatch):
     def failing(*arguments):
         raise torch.cuda.OutOfMemoryError
@@ -508,30 +538,36 @@ def original_texture(may_change=None, size=32):
     return Original(pixels, None, may_change, np.ones(len(sphere_mesh().faces), bool), (), [])
 
 
-def edit(folder, original, progress=None, source="red", target="green", **options):
+def edit(
+    folder, original, progress=None, source="red", target="green", mesh=None, looks=None, **options
+):
     defaults = {"steps": 40, "views": 3, "learning_rate": 0.1}
     settings = EditSettings(
         prompt=target, source_prompt=source, texture_size=original.size, **defaults | options
     )
     folder.mkdir(exist_ok=True)
     progress = progress or Progress(settings.steps, quiet=True)
-    denoiser = ColorDenoiser()
-    return synthesis.synthesize(sphere_mesh(), denoiser, settings, folder, progress, original)
+    arguments = mesh or sphere_mesh(), ColorDenoiser(), settings, folder, progress
+    return synthesis.synthesize(*arguments, original, looks)
 
 
-def test_an_editing_starts_from_the_texture_and_goes_to_the_target(tmp_path):
-    original = original_texture()
-    untouched = edit(tmp_path / "a", original, steps=1, learning_rate=1e-6).base_color_maps[0][0]
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_an_editing_starts_from_the_texture_and_goes_to_the_target(tmp_path, texture):
+    original, gently = original_texture(), {"steps": 1, "learning_rate": 1e-6}
+    untouched = edit(tmp_path / "a", original, texture=texture, **gently).base_color_maps[0][0]
     np.testing.assert_array_equal((untouched * 255).round().byte().numpy(), original.pixels)
-    image = edit(tmp_path / "b", original, steps=80).base_color_maps[0][0, 4:28]
+    result = edit(tmp_path / "b", original, texture=texture, steps=80)
+    image = result.base_color_maps[0][0, 4:28]
     assert image[..., 1].mean() > 0.6 and image[..., 0].mean() < 0.4
 
 
-def test_where_source_and_target_agree_an_editing_changes_nothing(tmp_path):
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_where_source_and_target_agree_an_editing_changes_nothing(tmp_path, texture):
     """Without the prior, that is: the method itself moves along the difference of both."""
     scales = {"negative_scale_start": 1.0, "negative_scale_end": 1.0, "prior_scale": 0.0}
     original = original_texture()
-    image = edit(tmp_path, original, target="red", **scales).base_color_maps[0][0]
+    result = edit(tmp_path, original, target="red", texture=texture, **scales)
+    image = result.base_color_maps[0][0]
     np.testing.assert_array_equal((image * 255).round().byte().numpy(), original.pixels)
 
 
@@ -559,11 +595,35 @@ def test_texels_that_may_not_change_are_the_originals_in_every_view(tmp_path, mo
         torch.testing.assert_close(base_color_map[0, half:], reduced)
 
 
-def test_an_interrupted_editing_ends_with_the_same_bits(tmp_path):
-    whole = edit(tmp_path / "whole", original_texture(), steps=12)
+def test_a_field_changes_only_the_texels_that_may_change(tmp_path):
+    may_change = np.zeros((32, 32), bool)
+    may_change[:16] = True
+    original = original_texture(may_change)
+    image = edit(tmp_path, original, texture="field", steps=80).base_color_maps[0][0]
+    assert torch.equal(image[16:], torch.from_numpy(original.pixels[16:]) / 255)
+    assert image[4:16, :, 1].mean() > image[16:, :, 1].mean() + 0.3
+
+
+def test_latent_models_edit_with_a_field_unless_told_otherwise(tmp_path, monkeypatch):
+    def learned(name, **options):
+        edit(tmp_path / name, original_texture(), steps=2, **options)
+        checkpoint = load_checkpoint(tmp_path / name)
+        assert checkpoint is not None
+        return checkpoint[0].keys()
+
+    assert "texture.0.levels.0" in learned("pixels")
+    monkeypatch.setattr(ColorDenoiser, "takes_latents", True)
+    assert "texture.0.field.table" in learned("latents")
+    assert "texture.0.levels.0" in learned("texels", texture="pyramid")
+
+
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_an_interrupted_editing_ends_with_the_same_bits(tmp_path, texture):
+    options = {"steps": 12, "texture": texture}
+    whole = edit(tmp_path / "whole", original_texture(), **options)
     with pytest.raises(KeyboardInterrupt):
-        edit(tmp_path / "cut", original_texture(), Interrupting(after=5), steps=12)
-    resumed = edit(tmp_path / "cut", original_texture(), steps=12)
+        edit(tmp_path / "cut", original_texture(), Interrupting(after=5), **options)
+    resumed = edit(tmp_path / "cut", original_texture(), **options)
     assert torch.equal(whole.base_color_maps[0], resumed.base_color_maps[0])
 
 
@@ -644,6 +704,23 @@ def test_views_show_the_normal_map(tmp_path, monkeypatch):
         around = torch.linalg.cross(torch.tensor([[0.0, 1.0, 0.0]]).expand_as(positions), positions)
         around = torch.nn.functional.normalize(around, dim=1)
         torch.testing.assert_close(normals, 0.8 * positions + 0.6 * around, atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_other_textures_are_in_view_of_an_editing_and_stay(tmp_path, monkeypatch, texture):
+    shown, render = [], synthesis._render
+
+    def watching(surface, cameras, material, generator):
+        shown.append(material.base_color.detach())
+        return render(surface, cameras, material, generator)
+
+    monkeypatch.setattr(synthesis, "_render", watching)
+    looks = {-1: torch.tensor([0.0, 0.0, 1.0]).expand(1, 1, 1, 3)}
+    options = {"mesh": sphere_of_halves(0, -1), "looks": looks, "texture": texture}
+    (image,) = edit(tmp_path, original_texture(), **options).base_color_maps
+    assert image[0, 4:28, :, 1].mean() > 0.4
+    blue = [(color == torch.tensor([0.0, 0.0, 1.0])).all(-1) for color in shown]
+    assert sum(pixels.any() for pixels in blue) > 10
 
 
 def test_an_interrupted_painting_of_two_textures_ends_with_the_same_bits(tmp_path):

@@ -79,6 +79,7 @@ from texcsd.synthesis import (
     choose_negative_prompt,
     choose_prior_scale,
     choose_texture,
+    choose_views,
     enough_memory,
     synthesize,
     takes_negative_prompt,
@@ -314,13 +315,21 @@ def _paint(
     }
     texture = choose_texture(settings, denoiser)
     warnings += _warn(_warnings_about(settings, denoiser))
+    if unfinished is None or settings.views:
+        views = choose_views(settings, denoiser)
+    else:  # Another number, as another amount of memory is free now, would end with other bits.
+        views = unfinished.notes["views"]
+    if views < settings.most_views:
+        warnings += _warn([_few_views(views, settings)])
+    settings = dataclasses.replace(settings, views=views)
     resumed, edited = unfinished is not None, original is not None
     source, reshaped = mesh_path, None
     if settings.dmtet:
         held = hold(mesh, settings, device)
         if unfinished is None:
             refuse_foreign_files(folder, [SHAPE_PICTURE], mesh_path)
-            _begin(folder, request, Unfinished({}, {}), [SHAPE_PICTURE], overwrite)
+            begun = Unfinished({}, {"views": views})
+            _begin(folder, request, begun, [SHAPE_PICTURE], overwrite)
         shape_file, source = folder / SHAPE, folder / RESHAPED / f"{mesh_path.stem}.obj"
         reshaped = make_new_shape(held, denoiser, settings, shape_file, source, progress)
         warnings += _warn(reshaped.warnings)
@@ -331,6 +340,8 @@ def _paint(
         unfinished = memory.recall(
             "atlas", made_from, lambda: lay_out(source, mesh, settings, original)
         )
+        notes = unfinished.notes | {"views": views}
+        unfinished = dataclasses.replace(unfinished, notes=notes)
     canvas = make_canvas(source, mesh, unfinished, edited=original is not None)
     mesh = canvas.mesh
     fitted = fit_to_unit_sphere(mesh) if reshaped is None else in_frame_of(whole_mesh, mesh)
@@ -354,9 +365,8 @@ def _paint(
     normal_maps: dict[int, NDArray[np.uint8]] = {}
     if reshaped is not None:
         write_outputs(folder, outputs, {"shape": reshaped.picture})
-        if choose_texture(settings, denoiser) == "pyramid":  # A field starts from no picture.
-            start = carried_over(mesh_path, whole_mesh, mesh, settings.texture_size)
         size = settings.texture_size
+        start = carried_over(mesh_path, whole_mesh, mesh, size)
         normal_maps = {number: bake_relief(reshaped, fitted, size) for number in reliefs}
     if relief is not None:
         shape_file = folder / SHAPE
@@ -436,6 +446,7 @@ def _paint(
         "device": device,
         "uv_source": canvas.uv_source,
         "texture": texture,
+        "views": views,
         "textures": describe_textures(canvas, baked, outputs),
         "texels": texels,
         "unseen_texels": unseen,
@@ -496,6 +507,13 @@ def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:
     if settings.perp_neg and not (denoiser.knows_sides and settings.side_prompts == "auto"):
         warnings.append("perp_neg has no effect: the prompt is not told the sides")
     return warnings
+
+
+def _few_views(views: int, settings: PaintSettings) -> str:
+    return (
+        f"the GPU has room for {views} views in a step instead of {settings.most_views} with "
+        f"{settings.model}, which makes another texture; --views {settings.most_views} tries it"
+    )
 
 
 def _inputs_sha256(mesh_path: Path, settings: PaintSettings) -> str:

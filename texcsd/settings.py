@@ -28,6 +28,8 @@ LARGEST_TEXTURE = 8192
 """Texels per side."""
 RESOLUTIONS = (32, 64, 128, 256)
 """Of deep marching tetrahedra."""
+USUAL_VIEWS = 6
+"""In each step."""
 LEAST_PATTERN, LARGEST_PATTERN = 0.35, 2.8
 """Times the usual size of a pattern: what the embedded model was found to know, see RESULTS.md."""
 CHECKED = (
@@ -67,8 +69,9 @@ class PaintSettings:
     decides by the memory of the GPU."""
     steps: int = 150
     """Optimisation steps."""
-    views: int = 6
-    """Random views rendered in each step."""
+    views: int = 0
+    """Random views rendered in each step; 0 for 6, or for as many of these as a GPU has memory for
+    with the model, which is said."""
     texture_size: int = 1024
     """Width and height of the texture, in texels."""
     texture: Literal["auto", "pyramid", "field"] = "auto"
@@ -178,7 +181,7 @@ class PaintSettings:
         self._check_range("controlnet_scale_start", 0.0, 10.0)
         self._check_range("controlnet_scale_end", 0.0, 10.0)
         self._check_range("steps", 1, 1_000_000)
-        self._check_range("views", 1, 256)
+        self._check_range("views", 0, 256)
         self._check_range("texture_size", self.least_texture_size, LARGEST_TEXTURE)
         self._check_range("seed", 0, 2**63 - 1)
         self._check_range("displace", 0.0, 0.1)
@@ -225,6 +228,11 @@ class PaintSettings:
         facing = "y-" if self.up[0] == "z" else "z+"
         return self.up, facing if self.front == "auto" else self.front
 
+    @property
+    def most_views(self) -> int:
+        """Of a step: those asked for, else the usual number."""
+        return self.views or USUAL_VIEWS
+
     def to_json(self) -> dict[str, Any]:
         """All fields by name, as plain JSON values."""
         return dataclasses.asdict(self)
@@ -254,6 +262,9 @@ class EditSettings(PaintSettings):
     """Name of the material, node or object to edit; the others keep their texels, to the bit."""
     texture_size: int = 0
     """Width and height of the texture, in texels; 0 for the size it has."""
+    texture: Literal["auto", "pyramid", "field"] = "auto"
+    """What is learned: the texels, or a field of colours in space that is added to those there are
+    and baked in the end, or "auto": the field for latent models, which make raw texels noisy."""
     steps: int = 200
     """Optimisation steps: more lead farther away from the texture."""
     negative_scale_start: float = 1.0
@@ -266,10 +277,10 @@ class EditSettings(PaintSettings):
     least_texture_size: ClassVar[int] = 0
     not_offered: ClassVar[tuple[str, ...]] = (
         "negative_prompt", "guidance", "guidance_scale", "weights", "unwrap", "per_material",
-        "texture", "displace", "displace_steps", "displace_detail", "dmtet", "dmtet_resolution",
+        "displace", "displace_steps", "displace_detail", "dmtet", "dmtet_resolution",
         "dmtet_strength", "dmtet_steps", "isosurface", "target_faces", "strict",
     )  # fmt: skip
-    """The source prompt, the method, the UVs, the texels and the shape leave no choice here."""
+    """The source prompt, the method, the UVs and the shape leave no choice here."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -17,6 +17,7 @@ from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, with_faces
 from texcsd.geometry.upright import turn_mesh, upright_rotation
+from texcsd.guidance.latent_denoiser import LatentDenoiser
 from texcsd.guidance.prompts import FRONT, SIDE, perp_neg_weights, side_prompts, side_weights
 from texcsd.guidance.score import (
     NEED_NEGATIVE_PROMPT,
@@ -36,7 +37,8 @@ from texcsd.guidance.score import (
 from texcsd.original import Original, changing_part
 from texcsd.progress import Progress, StepListener
 from texcsd.rendering.cameras import Cameras, random_cameras
-from texcsd.rendering.color_field import ColorField, bake_field
+from texcsd.rendering.color_field import ColorField
+from texcsd.rendering.field_over_image import FieldOverImage
 from texcsd.rendering.normal_mapping import NormalMappedMesh
 from texcsd.rendering.rasterize import Surface, normalized_depth
 from texcsd.rendering.shading import downsample, random_lights, shade
@@ -55,6 +57,10 @@ from texcsd.settings import WEIGHT_NAMES, EditSettings, PaintSettings, parse_wei
 from texcsd.stopwatch import Stopwatch
 
 SUPERSAMPLING = 2
+BYTES_PER_PIXEL = 222
+"""Kept until a step ends: where the surface is, and what the gradients of shading and texture need.
+Counted: 159 with texels, 182 with a field, 222 with one over an image, where all is surface. On an
+H100, with texels, a view of 1024 x 1024 pixels took 0.17 GiB, 174 each (RESULTS.md)."""
 PATTERN_OFFSET = 1.2
 """Patterns begin anywhere in a cube of this size, in units of the object's radius."""
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
@@ -80,6 +86,9 @@ FIELD_PACE = 0.2
 """Learning rate of a colour field's features and weights, of that of texels in logits."""
 FIELD_EPS = 1e-10
 """Gradients of its finest features are that small."""
+
+Field = ColorField | FieldOverImage
+Texture = TexelPyramid | Field
 
 
 @dataclass(frozen=True)
@@ -133,8 +142,7 @@ def synthesize(
     """
     with enough_memory(settings):
         prompts = encode_prompts(settings, denoiser)
-    if original is None:
-        settings = replace(settings, texture=choose_texture(settings, denoiser))
+    settings = replace(settings, texture=choose_texture(settings, denoiser))
     count = int(mesh.texture_numbers().max()) + 1
     painting = Painting(settings, mesh.vertices.device, checkpoint_folder, original, count)
     # Small computations are quickest on the CPU, and there they need not wait for a GPU.
@@ -179,7 +187,8 @@ def enough_memory(settings: PaintSettings) -> Iterator[None]:
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
-        remedy = "leave out --chunk" if settings.chunk else f"lower --views ({settings.views} now)"
+        fewer = f"lower --views ({settings.most_views} now)"
+        remedy = "leave out --chunk" if settings.chunk else fewer
         raise TexcsdError(
             f"the GPU has too little memory for {settings.model}; {remedy}, take a smaller model, "
             "or close what else uses the GPU"
@@ -249,11 +258,11 @@ class Painting:
         self.kept: dict[int, tuple[Tensor, Tensor]] = {}
         """By texels per side: which of them may change, and the original's colours."""
         generator = step_generator(settings.seed, -1)
-        textures: list[TexelPyramid | ColorField]
-        if original is not None:
+        textures: list[Texture]
+        if settings.texture == "field":  # One for all: space is one.
+            textures = [_begin_field(size, original, generator)]
+        elif original is not None:
             textures = [TexelPyramid.from_image(_reduced(original, size)[1])]
-        elif settings.texture == "field":
-            textures = [ColorField(size, generator=generator)]  # One for all: space is one.
         else:
             textures = [TexelPyramid(size, generator=generator) for _ in range(count)]
         self.textures = torch.nn.ModuleList(textures).to(device)
@@ -278,7 +287,7 @@ class Painting:
             done: How far the run is, from 0 to 1.
         """
         field, coarse = self.textures[0], done < FINEST_LEVEL_FROM
-        if isinstance(field, ColorField):
+        if isinstance(field, Field):
             return _sample_field(field, surface, textures, looks)
         painted = {number: self._map(number, coarse) for number in _painted_in_view(textures)}
         return sample_maps(dict(looks) | painted, surface, textures)
@@ -292,9 +301,9 @@ class Painting:
             most: Texels per side of the result, if the textures have more.
         """
         field, numbers, size = self.textures[0], mesh.texture_numbers(), min(most, self.size)
-        if isinstance(field, ColorField):
+        if isinstance(field, Field):
             parts = (with_faces(mesh, numbers == number) for number in range(len(self.pixels)))
-            return [bake_field(field, part, size) for part in parts]
+            return [field.bake(part, size) for part in parts]
         maps = [self._map(number) for number in range(len(self.pixels))]
         return maps if size == self.size else [_smaller(image, size) for image in maps]
 
@@ -362,9 +371,17 @@ class Painting:
         return [*functional.interpolate(seen[None].byte(), self.size)[0].bool()]
 
 
-def _parameter_groups(texture: TexelPyramid | ColorField) -> list[dict[str, Any]]:
+def _begin_field(size: int, original: Original | None, generator: torch.Generator) -> Field:
+    """A field of its own, or one that changes the original."""
+    if original is None:
+        return ColorField(size, generator=generator)
+    may_change, pixels = _reduced(original, size)
+    return FieldOverImage(pixels, may_change, generator)
+
+
+def _parameter_groups(texture: Texture) -> list[dict[str, Any]]:
     """What Adam is told of each part of a texture, and its share of the learning rate."""
-    if isinstance(texture, ColorField):
+    if isinstance(texture, Field):
         eps, pace = FIELD_EPS, FIELD_PACE
         return [{"params": [p], "eps": eps, "pace": pace} for p in texture.parameters()]
     return [
@@ -374,7 +391,7 @@ def _parameter_groups(texture: TexelPyramid | ColorField) -> list[dict[str, Any]
 
 
 def _sample_field(
-    field: ColorField, surface: Surface, textures: Tensor | None, looks: Mapping[int, Tensor]
+    field: Field, surface: Surface, textures: Tensor | None, looks: Mapping[int, Tensor]
 ) -> Material:
     """The field where faces are painted, and what the others show."""
     if textures is None:
@@ -527,12 +544,29 @@ def _with_sides(
 
 
 def choose_texture(settings: PaintSettings, denoiser: Denoiser) -> Literal["pyramid", "field"]:
-    """The user's, else what suits the model; an editing starts from texels."""
-    if isinstance(settings, EditSettings):
-        return "pyramid"
+    """The user's, else what suits the model."""
     if settings.texture != "auto":
         return settings.texture
     return "field" if denoiser.takes_latents else "pyramid"
+
+
+def choose_views(settings: PaintSettings, denoiser: Denoiser) -> int:
+    """The user's, else the usual number, or as many of these as a GPU has room for; at least one.
+
+    Predictions are made, and views encoded, one at a time if there is no room for more. What then
+    still grows with the views are the pixels they are rendered with:
+
+        views * BYTES_PER_PIXEL * (SUPERSAMPLING * image_size)^2 <= spare memory
+
+    That is 0.2 GiB a view for images of 512 pixels and 0.8 for SDXL's 1024. Models of pixels have
+    images too small to matter. The texture is left out: with 1024 texels a side it takes about as
+    much as a view.
+    """
+    spare = denoiser.spare_memory() if isinstance(denoiser, LatentDenoiser) else None
+    if settings.views or spare is None:
+        return settings.most_views
+    bytes_per_view = BYTES_PER_PIXEL * (SUPERSAMPLING * denoiser.image_size) ** 2
+    return max(1, min(settings.most_views, spare // bytes_per_view))
 
 
 def choose_prior_scale(settings: PaintSettings, denoiser: Denoiser) -> float:
@@ -601,7 +635,7 @@ def step_cameras(
 
     They are drawn around the object as it stands, and then turned to the mesh as it lies.
     """
-    looked_at = viewpoints.draw(settings.views, generator)
+    looked_at = viewpoints.draw(settings.most_views, generator)
     cameras = random_cameras(*looked_at, generator, settings.close_up_fraction)
     return cameras.turned(upright_rotation(*settings.axes)).to(device)
 

@@ -36,7 +36,7 @@ def main() -> None:
     steps = report["settings"]["steps"]
     loop = {name: seconds[name] for name in ("render", "denoise", "update")}
     total = sum(loop.values())
-    views = report["settings"]["views"]
+    views = report["views"]
     print(f"{report['input']['triangles']} triangles, {steps} steps of {views} views")
     print("| part | seconds per step | share of a step |")
     print("|---|---|---|")

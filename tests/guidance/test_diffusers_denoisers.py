@@ -32,7 +32,7 @@ from textured_meshes import write_glb
 import texcsd
 from texcsd.errors import TexcsdError
 from texcsd.guidance.denoiser import load_denoiser
-from texcsd.guidance.latent_denoiser import LatentDenoiser
+from texcsd.guidance.latent_denoiser import ACTIVATIONS, LatentDenoiser
 from texcsd.guidance.pixel_denoiser import PixelDenoiser
 from texcsd.guidance.score import (
     Geometry,
@@ -42,6 +42,8 @@ from texcsd.guidance.score import (
     surrogate_loss,
 )
 from texcsd.guidance.text_encoders import append_pooled, split_pooled
+from texcsd.settings import PaintSettings
+from texcsd.synthesis import BYTES_PER_PIXEL, SUPERSAMPLING, choose_views
 
 SIZE = 2 * LATENT
 PROMPT = "red stone"
@@ -359,6 +361,30 @@ def test_a_gpu_with_room_keeps_what_the_vae_computes(folders, monkeypatch, free,
     assert passes == ([1] * 4 if checkpointed else [2])
 
 
+VIEW_BYTES = BYTES_PER_PIXEL * (SUPERSAMPLING * SIZE) ** 2
+
+
+@pytest.mark.parametrize(
+    ("views", "found"), [(100, 6), (6, 6), (5.9, 5), (2.5, 2), (0.5, 1), (-3, 1)]
+)
+def test_there_are_fewer_views_where_a_gpu_has_no_memory_for_their_pixels(
+    folders, monkeypatch, views, found
+):
+    denoiser = load(folders, "sd")
+    assert isinstance(denoiser, LatentDenoiser)
+    monkeypatch.setattr(denoiser, "device", torch.device("cuda"))
+    one_view = ACTIVATIONS * 8 * 4 * SIZE**2
+    free = one_view + int(views * VIEW_BYTES)
+    monkeypatch.setattr("texcsd.guidance.latent_denoiser.free_memory", lambda device: free)
+    assert choose_views(PaintSettings(PROMPT), denoiser) == found
+    assert choose_views(PaintSettings(PROMPT, views=8), denoiser) == 8, "asked for, tried"
+
+
+def test_a_cpu_and_a_model_of_pixels_have_memory_for_the_usual_views(folders):
+    for kind in ("sd", "if"):
+        assert choose_views(PaintSettings(PROMPT), load(folders, kind)) == 6
+
+
 @pytest.mark.parametrize("kind", ["sd-depth", "sd-control", "sdxl-control"])
 def test_every_branch_of_every_view_is_told_its_own_depth(folders, kind):
     """Each view alone and both in a batch of three branches: the same direction."""
@@ -512,6 +538,7 @@ def test_editing_a_few_steps(folders, tmp_path, no_pictures):
     options = {"model": model, "controlnet": controlnet, "steps": 3, "views": 2, "only": "left"}
     result = texcsd.edit(mesh, "red brick", PROMPT, tmp_path / "out", quiet=True, **options)
     assert result.report["model"]["negative_prompt"] == "red brick"
+    assert result.report["texture"] == "field"
     assert result.report["edit"]["changed_texels"] > 0 < result.report["edit"]["kept_texels"]
 
 

@@ -7,7 +7,7 @@ import torch
 from rendering_shapes import make_square
 
 from texcsd.rendering.cameras import orbit_cameras
-from texcsd.rendering.color_field import ColorField, bake_field
+from texcsd.rendering.color_field import ColorField
 from texcsd.rendering.rasterize import rasterize_mesh
 from texcsd.rendering.texture import sample_map
 
@@ -62,7 +62,7 @@ def test_every_parameter_has_a_gradient_and_background_has_no_colour(sphere, gen
 
 def test_a_baked_texel_is_the_field_at_its_place(striped):
     size = 16
-    baked = bake_field(striped, make_square(), size)[0]
+    baked = striped.bake(make_square(), size)[0]
     centres = (torch.arange(size) + 0.5) / size - 0.5
     y, x = torch.meshgrid(-centres, centres, indexing="ij")  # Row 0 is on top.
     places = torch.stack([x, y, torch.zeros_like(x)], -1)
@@ -73,12 +73,12 @@ def test_texels_of_faces_too_thin_to_hold_a_centre_are_baked_too(striped):
     square = make_square()
     assert square.uv is not None
     thin = dataclasses.replace(square, uv=square.uv * torch.tensor([1.0, 1e-4]) + 0.3)
-    baked = bake_field(striped, dataclasses.replace(thin, uv=thin.uv.clamp(0, 1)), 32)[0]
+    baked = striped.bake(dataclasses.replace(thin, uv=thin.uv.clamp(0, 1)), 32)[0]
     assert (baked.sum(-1) > 0).sum() > 10
 
 
 def test_a_render_of_the_baked_texture_is_a_render_of_the_field(striped, sphere):
-    baked = bake_field(striped, sphere, 256)
+    baked = striped.bake(sphere, 256)
     surface = rasterize_mesh(sphere, orbit_cameras(3), 96, 96)
     difference = striped.sample(surface).base_color - sample_map(baked, surface).base_color
     assert (difference.abs() * surface.coverage).mean() < 2 / 255
@@ -86,16 +86,30 @@ def test_a_render_of_the_baked_texture_is_a_render_of_the_field(striped, sphere)
 
 def test_charts_that_meet_have_the_same_colour_where_they_do(striped, sphere):
     # The first and the last column of the sphere's texture lie side by side in space.
-    baked = bake_field(striped, sphere, 128)[0, 16:112]
+    baked = striped.bake(sphere, 128)[0, 16:112]
     across, within = (baked[:, 0] - baked[:, -1]).abs(), (baked[:, 40] - baked[:, 41]).abs()
     assert across.mean() < 2 * within.mean() + 0.002
 
 
-def test_parts_looked_up_one_after_another_are_the_same(striped, monkeypatch, generator):
+def test_many_places_are_read_part_by_part_with_the_same_colours_and_gradients(
+    striped, monkeypatch, generator
+):
     points = 2 * torch.rand(1000, 3, generator=generator) - 1
-    whole = striped.look_up(points)
-    monkeypatch.setattr("texcsd.rendering.color_field.POINTS_AT_A_TIME", 300)
-    torch.testing.assert_close(striped.look_up(points), whole)
+    passes, found = [], []
+    read = ColorField._logits
+    monkeypatch.setattr(
+        ColorField, "_logits", lambda self, part: passes.append(len(part)) or read(self, part)
+    )
+    for at_a_time in (1000, 300):
+        monkeypatch.setattr("texcsd.rendering.color_field.POINTS_AT_A_TIME", at_a_time)
+        striped.zero_grad()
+        colors = striped(points)
+        colors.square().sum().backward()
+        found.append([colors, *(parameter.grad.clone() for parameter in striped.parameters())])
+    for whole, parts in zip(*found, strict=True):
+        torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-4)
+    # Nothing of a part is kept for its gradient, so each is read twice.
+    assert passes[0] == 1000 and sorted(passes[1:]) == [100, 100] + [300] * 6
 
 
 @pytest.mark.parametrize("cells", [1, 16, 100, 8192])

@@ -42,7 +42,7 @@ class Board:
         self._quiet = quiet
         self._clock = clock
         self._started_at = clock()
-        self._work = {job.name: job.settings.steps * job.settings.views for job in jobs}
+        self._work = {job.name: job.settings.steps * job.settings.most_views for job in jobs}
         self._ended: dict[str, str] = {}
         """Status by job."""
         self._running: dict[int, tuple[Job, int]] = {}

@@ -113,8 +113,9 @@ def next_attempt(attempt: Attempt, outcome: Outcome, retries: int) -> Attempt | 
         return replace(attempt, crashes=attempt.crashes + 1)
     if outcome.kind == "in use" and not attempt.was_in_use:
         return replace(attempt, was_in_use=True)
-    if outcome.kind == "out of memory" and job.first_settings is None and job.settings.views > 1:
-        return replace(attempt, job=with_fewer_views(job, job.settings.views // 2))
+    views = job.settings.most_views
+    if outcome.kind == "out of memory" and job.first_settings is None and views > 1:
+        return replace(attempt, job=with_fewer_views(job, views // 2))
     return None
 
 

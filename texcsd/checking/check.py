@@ -111,10 +111,10 @@ def _painting(facts: Facts, settings: PaintSettings) -> dict[str, Any]:
     triangles, unwrap = len(facts.fitted.faces), bool(lost)
     embedded = estimate_job(settings, triangles, seen_area, unwrap, plan.texture_count)
     one_step = estimate_painting(
-        triangles, 1, settings.views, settings.texture_size, unwrap, plan.texture_count
+        triangles, 1, settings.most_views, settings.texture_size, unwrap, plan.texture_count
     )
     steps = settings.steps + _shape_steps(settings)
-    latent = estimate_latent_painting(one_step, steps, settings.views)
+    latent = estimate_latent_painting(one_step, steps, settings.most_views)
     reasons = dict.fromkeys(group.report.reason for group in lost)
     return {
         "uv": "unwrapped" if not kept else "partly kept" if lost else "kept",
@@ -124,7 +124,7 @@ def _painting(facts: Facts, settings: PaintSettings) -> dict[str, Any]:
         "shape_steps": _shape_steps(settings),
         "seen_area": round(seen_area, 4),
         "steps": settings.steps,
-        "views": settings.views,
+        "views": settings.most_views,
         "seconds": round(embedded.seconds, 1),
         "memory_bytes": round(embedded.memory_bytes),
         "models": {

@@ -78,15 +78,15 @@ def estimate_job(
         # What is painted has the small faces, too.
         finer = int(FINER_TRIANGLES * area / settings.displace_detail**2)
         triangles = max(triangles, min(finer, MOST_FACES))
-        shaping = _estimate_shaping(triangles, settings.displace_steps, settings.views)
+        shaping = _estimate_shaping(triangles, settings.displace_steps, settings.most_views)
     if settings.dmtet:
         found = int(LATTICE_TRIANGLES * area / cell_size(settings.dmtet_resolution) ** 2)
-        shaping = _estimate_shaping(found, settings.dmtet_steps, settings.views)
+        shaping = _estimate_shaping(found, settings.dmtet_steps, settings.most_views)
         seconds = shaping.seconds + SECONDS_TO_HOLD_A_TRIANGLE * found
         shaping = Estimate(seconds, BYTES_PER_LATTICE_TRIANGLE * found)
         triangles, unwrap, textures = settings.target_faces or found // 2, True, 1
     painting = estimate_painting(
-        triangles, settings.steps, settings.views, settings.texture_size, unwrap, textures
+        triangles, settings.steps, settings.most_views, settings.texture_size, unwrap, textures
     )
     return Estimate(
         shaping.seconds + painting.seconds, shaping.memory_bytes + painting.memory_bytes

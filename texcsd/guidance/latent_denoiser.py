@@ -81,8 +81,7 @@ class LatentDenoiser(DiffusersDenoiser):
         """Whether a GPU can well keep what the VAE computes; says what was decided."""
         if self.device.type != "cuda":
             return False
-        channels, size = self.vae.config.block_out_channels[0], self.vae.dtype.itemsize
-        needed = ACTIVATIONS * channels * size * pixels[:, 0].numel()
+        needed = self._kept_bytes(pixels[:, 0].numel())
         free = free_memory(self.device)
         logger.info(
             "the gradient of the VAE keeps about %.1f GiB, or encodes views twice; %.1f are free",
@@ -90,6 +89,20 @@ class LatentDenoiser(DiffusersDenoiser):
             free / 2**30,
         )
         return 2 * needed < free
+
+    def _kept_bytes(self, pixels: int) -> int:
+        """That the VAE computes and keeps for the gradient of so many pixels."""
+        channels, size = self.vae.config.block_out_channels[0], self.vae.dtype.itemsize
+        return ACTIVATIONS * channels * size * pixels
+
+    def spare_memory(self) -> int | None:
+        """Bytes of the GPU that are free and not needed to work on one view; None on a CPU.
+
+        To encode a view for its gradient takes more than to predict its noise once.
+        """
+        if self.device.type != "cuda":
+            return None
+        return free_memory(self.device) - self._kept_bytes(self.image_size**2)
 
     def _encode(self, pixels: Tensor) -> Tensor:
         encoded = self.vae.encode(pixels.to(self.vae.dtype))

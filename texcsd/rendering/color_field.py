@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.uv_wrapping import wrap_uv
@@ -22,7 +23,7 @@ MOST_ENTRIES, FEWEST_ENTRIES = 1 << 19, 1 << 12
 """Of a level; all of these are Instant-NGP's, but the fewest."""
 INITIAL_FEATURE = 1e-4
 POINTS_AT_A_TIME = 1 << 20
-"""When colours are looked up without gradients; bounds the memory."""
+"""Bounds the memory: what the network keeps of a point for its gradient is 0.7 kB."""
 
 
 class ColorField(nn.Module):
@@ -65,38 +66,57 @@ class ColorField(nn.Module):
         Args:
             positions: float32[n, 3], in the unit sphere or hardly beyond.
         """
+        return torch.sigmoid(self.logits(positions))
+
+    def logits(self, positions: Tensor) -> Tensor:
+        """The same before the sigmoid; of many positions, part by part."""
+        parts = positions.split(POINTS_AT_A_TIME)
+        if len(parts) == 1:
+            return self._logits(positions)
+        # What the network computes between its ends is computed once more for the gradient.
+        found = (
+            checkpoint(self._logits, part, use_reentrant=False, preserve_rng_state=False)
+            for part in parts
+        )
+        return torch.cat([*found])  # pyright: ignore[reportArgumentType]
+
+    def _logits(self, positions: Tensor) -> Tensor:
         features = encode_positions(self.table, positions, self.levels)
         hidden = functional.relu(features @ self.hidden)
-        return torch.sigmoid(hidden @ self.output + self.bias)
+        return hidden @ self.output + self.bias
 
     def sample(self, surface: Surface) -> Material:
         """The colours at the centres of the pixels that show surface; 0 elsewhere."""
-        # Found once: each time a GPU is asked how many there are, the processor waits.
-        seen = (surface.triangle_ids >= 0).flatten().nonzero()[:, 0]
-        positions = surface.positions.view(-1, 3)
-        colors = torch.zeros_like(positions).index_copy(0, seen, self(positions[seen]))
+        seen, logits = self.logits_of_pixels(surface)
+        colors = torch.zeros_like(surface.positions).view(-1, 3)
+        colors = colors.index_copy(0, seen, torch.sigmoid(logits))
         return Material(colors.view_as(surface.positions))
 
+    def bake(self, mesh: Mesh, size: int) -> Tensor:
+        """The field's own colour at every texel that lies on a mesh, float32[1, size, size, 3].
+
+        Args:
+            mesh: Fitted to the unit sphere; has uv.
+            size: Texels per side.
+        """
+        covered, logits = self.logits_of_texels(mesh, size)
+        base_color_map = torch.zeros(1, size, size, 3)
+        base_color_map[0, covered] = torch.sigmoid(logits)
+        return base_color_map
+
+    def logits_of_pixels(self, surface: Surface) -> tuple[Tensor, Tensor]:
+        """The pixels that show surface, as int64[n] into the flat images, and float32[n, 3]."""
+        # Found once: each time a GPU is asked how many there are, the processor waits.
+        seen = (surface.triangle_ids >= 0).flatten().nonzero()[:, 0]
+        return seen, self.logits(surface.positions.view(-1, 3)[seen])
+
     @torch.no_grad()
-    def look_up(self, positions: Tensor) -> Tensor:
-        """As `forward`, for any number of positions, part by part."""
-        return torch.cat([self(part) for part in positions.split(POINTS_AT_A_TIME)])
-
-
-def bake_field(field: ColorField, mesh: Mesh, size: int) -> Tensor:
-    """The field's own colour at every texel that lies on a mesh, float32[1, size, size, 3].
-
-    Args:
-        field: Of the mesh.
-        mesh: Fitted to the unit sphere; has uv.
-        size: Texels per side.
-    """
-    texels = surface_of_texels(wrap_uv(mesh.to("cpu")), size)
-    covered = torch.from_numpy(texels.covered)
-    positions = torch.from_numpy(texels.positions)[covered].to(field.table.device)
-    base_color_map = torch.zeros(size, size, 3)
-    base_color_map[covered] = field.look_up(positions).cpu()
-    return base_color_map[None]
+    def logits_of_texels(self, mesh: Mesh, size: int) -> tuple[Tensor, Tensor]:
+        """The texels that lie on a mesh, bool[size, size], and float32[n, 3], both on the CPU."""
+        texels = surface_of_texels(wrap_uv(mesh.to("cpu")), size)
+        covered = torch.from_numpy(texels.covered)
+        positions = torch.from_numpy(texels.positions)[covered].to(self.table.device)
+        return covered, self.logits(positions).cpu()
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:

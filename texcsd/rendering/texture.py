@@ -111,17 +111,25 @@ class TexelPyramid(nn.Module):
 
 
 def sample_map(base_color_map: Tensor, surface: Surface) -> Material:
-    """Looks a texture up at every pixel, mip-mapped; it repeats outside [0, 1], as glTF's does.
+    """Looks a texture of colours up; see `sample_image`."""
+    return Material(sample_image(base_color_map, surface))
+
+
+def sample_image(image: Tensor, surface: Surface) -> Tensor:
+    """Looks an image up at every pixel, mip-mapped; it repeats outside [0, 1], as glTF's textures.
 
     Args:
-        base_color_map: float[1, rows, columns, 3], sRGB, row 0 on top; differentiable.
+        image: float32[1, rows, columns, channel], row 0 on top; differentiable.
         surface: Gives uv and the area of each pixel.
+
+    Returns:
+        float32[view, height, width, channel], 0 in the background.
     """
     # The one place where v (up) becomes a row (down). Footprints are as large either way.
     rows = torch.stack([surface.uv[..., 0], 1 - surface.uv[..., 1]], -1)
     derivatives = surface.uv_derivatives
     seen = surface.triangle_ids >= 0
-    return Material(operations.texture(base_color_map, rows, derivatives, mask=seen))
+    return operations.texture(image, rows, derivatives, mask=seen)
 
 
 def textures_of_pixels(mesh: Mesh, surface: Surface) -> Tensor | None:
