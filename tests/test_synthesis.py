@@ -659,25 +659,37 @@ def test_textures_of_one_mesh_are_painted_together(tmp_path, texture):
         assert red > 0.75 and green < 0.25 and blue < 0.25
 
 
-@pytest.mark.parametrize("texture", ["pyramid", "field"])
-def test_what_is_not_painted_is_in_view_and_stays(tmp_path, monkeypatch, texture):
-    """It is blue; close-ups look at the other half."""
-    shown, render = [], synthesis._render
+BLUE = torch.tensor([0.0, 0.0, 1.0])
+ALL_BLUE = {-1: BLUE.expand(1, 1, 1, 3)}
+"""What the half of a sphere shows that is not painted."""
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Colours of the views of every step."""
+    colors, render = [], synthesis._render
 
     def watching(surface, cameras, material, generator):
-        shown.append(material.base_color.detach())
+        colors.append(material.base_color.detach())
         return render(surface, cameras, material, generator)
 
     monkeypatch.setattr(synthesis, "_render", watching)
-    looks = {-1: torch.tensor([0.0, 0.0, 1.0]).expand(1, 1, 1, 3)}
+    return colors
+
+
+@pytest.mark.parametrize("texture", ["pyramid", "field"])
+def test_what_is_not_painted_is_in_view_and_stays(tmp_path, shown, texture):
+    """It is blue; close-ups look at the other half."""
     options = {"steps": 40, "views": 3, "texture_size": 32, "learning_rate": 0.1}
     settings = PaintSettings(prompt="red", texture=texture, **options)
     progress = Progress(settings.steps, quiet=True)
     mesh = sphere_of_halves(0, -1)
-    result = synthesis.synthesize(mesh, ColorDenoiser(), settings, tmp_path, progress, looks=looks)
+    result = synthesis.synthesize(
+        mesh, ColorDenoiser(), settings, tmp_path, progress, looks=ALL_BLUE
+    )
     (image,) = result.base_color_maps
     assert image[0][result.seen[0]].mean(0)[0] > 0.7
-    blue = [(color == torch.tensor([0.0, 0.0, 1.0])).all(-1) for color in shown]
+    blue = [(color == BLUE).all(-1) for color in shown]
     assert sum(pixels.any() for pixels in blue) > 10
     assert torch.stack(blue).float().mean() < 0.35
 
@@ -707,19 +719,11 @@ def test_views_show_the_normal_map(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("texture", ["pyramid", "field"])
-def test_other_textures_are_in_view_of_an_editing_and_stay(tmp_path, monkeypatch, texture):
-    shown, render = [], synthesis._render
-
-    def watching(surface, cameras, material, generator):
-        shown.append(material.base_color.detach())
-        return render(surface, cameras, material, generator)
-
-    monkeypatch.setattr(synthesis, "_render", watching)
-    looks = {-1: torch.tensor([0.0, 0.0, 1.0]).expand(1, 1, 1, 3)}
-    options = {"mesh": sphere_of_halves(0, -1), "looks": looks, "texture": texture}
+def test_other_textures_are_in_view_of_an_editing_and_stay(tmp_path, shown, texture):
+    options = {"mesh": sphere_of_halves(0, -1), "looks": ALL_BLUE, "texture": texture}
     (image,) = edit(tmp_path, original_texture(), **options).base_color_maps
     assert image[0, 4:28, :, 1].mean() > 0.4
-    blue = [(color == torch.tensor([0.0, 0.0, 1.0])).all(-1) for color in shown]
+    blue = [(color == BLUE).all(-1) for color in shown]
     assert sum(pixels.any() for pixels in blue) > 10
 
 
