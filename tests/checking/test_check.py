@@ -79,8 +79,15 @@ SCHEMA = {
         "seconds": float,
         "memory_bytes": int,
         "models": {
-            name: {"on": str, "seconds": float, "memory_bytes": int}
-            for name in ("embedded", "stable-diffusion-1.5")
+            name: {"on": str, "basis": str, "seconds": float, "memory_bytes": int}
+            for name in (
+                "embedded",
+                "stable-diffusion-1.5",
+                "stable-diffusion-2-depth",
+                "stable-diffusion-2.1",
+                "sdxl",
+                "deepfloyd-if",
+            )
         },
     },
     "problems": list,
@@ -131,6 +138,13 @@ def test_a_good_cube_has_its_numbers_and_no_problems(cube: Path):
     assert density == pytest.approx(dict.fromkeys(SPREAD, 0.3 * 2048 / 2), rel=1e-4)
     assert report["orientation"] == {"up": "+y", "front": []}
     assert report["visibility"]["enclosed_faces"] == 0
+
+
+def test_the_report_says_which_estimates_are_measured(cube: Path):
+    models = texcsd.check(cube).report["painting"]["models"]
+    measured = [name for name, model in models.items() if model["basis"] == "measured"]
+    assert measured == ["embedded", "stable-diffusion-1.5"]
+    assert {model["basis"] for model in models.values()} == {"measured", "calculated"}
 
 
 def test_the_same_mesh_has_the_same_report(cube: Path):

@@ -10,6 +10,7 @@ from checking_shapes import CUBE_SIDES, write_cube
 
 import texcsd
 from texcsd.cli import main
+from texcsd.guidance.hub import HUB_IDS
 
 pytestmark = pytest.mark.usefixtures("untouched_process")
 
@@ -38,10 +39,17 @@ def test_the_table_says_what_is_there_and_what_painting_would_do(cube: Path, cap
         "6 charts on 54% of the texture",
         "at 2048 texels: 307.2 texels per unit",
         "the uv are kept",
-        "150 steps of 6 views take about",
+        "150 steps of 6 views take about\n",
     ):
         assert text in output
     assert "problems" not in output and "notes" not in output
+
+
+def test_the_table_says_of_every_model_whether_its_row_was_measured(cube: Path, capsys):
+    assert main(["check", str(cube)]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "GiB" in line]
+    assert [row[0] for row in rows] == ["embedded", *HUB_IDS]
+    assert [row[-1] for row in rows] == ["(measured)"] * 2 + ["(calculated)"] * 4
 
 
 @pytest.mark.parametrize("stage", [["--displace", "0.03"], ["--dmtet", "--dmtet-steps", "100"]])

@@ -1,12 +1,17 @@
 """The estimate agrees with the runs its constants were taken from, and grows with what costs."""
 
+from itertools import pairwise
+
 import pytest
 
 from texcsd.checking.estimate import (
+    MODELS,
+    TIMED_MODEL,
     estimate_job,
-    estimate_latent_painting,
+    estimate_on_gpu,
     estimate_painting,
 )
+from texcsd.guidance.hub import HUB_IDS
 from texcsd.settings import PaintSettings
 
 # triangles, steps, views, texture size, unwrapped; seconds and GiB measured.
@@ -99,9 +104,55 @@ def test_the_bunny_of_the_readme_is_within_a_third_of_what_it_took():
     assert estimate.seconds == pytest.approx(120, rel=1 / 3)
 
 
-@pytest.mark.parametrize(("views", "step", "gibibytes"), [(1, 0.123, 6.1), (4, 0.305, 6.6)])
-def test_a_latent_model_takes_what_one_of_its_size_was_measured_to_take(views, step, gibibytes):
+def on_gpu(name, views=6, steps=1000):
+    """Seconds of a step and GiB, without what it takes to load and to write."""
     on_cpu = estimate_painting(10_000, 1, views, 512, False)
-    estimate = estimate_latent_painting(on_cpu, 1000, views)
-    assert estimate.seconds - on_cpu.seconds == pytest.approx(1000 * step, rel=0.02)
-    assert estimate.memory_bytes / 2**30 == pytest.approx(gibibytes, rel=0.02)
+    estimate = estimate_on_gpu(name, on_cpu, steps, views)
+    return (estimate.seconds - on_cpu.seconds) / steps, estimate.memory_bytes / 2**30
+
+
+@pytest.mark.parametrize(
+    ("views", "step", "gibibytes"), [(1, 0.123, 6.1), (2, 0.173, 6.3), (4, 0.305, 6.6)]
+)
+def test_the_timed_model_takes_what_one_of_its_size_was_measured_to_take(views, step, gibibytes):
+    assert on_gpu(TIMED_MODEL, views) == (
+        pytest.approx(step, rel=0.05),
+        pytest.approx(gibibytes, rel=0.02),
+    )
+
+
+def test_every_model_with_a_name_has_an_estimate():
+    assert MODELS.keys() == HUB_IDS.keys()
+
+
+@pytest.mark.parametrize("views", [1, 6, 32])
+def test_what_computes_more_takes_longer(views):
+    costs = {name: on_gpu(name, views) for name in MODELS}
+    for seconds_or_memory in (0, 1):
+        depth, timed, plain, largest = (
+            costs[name][seconds_or_memory]
+            for name in (
+                "stable-diffusion-2-depth",
+                "stable-diffusion-1.5",
+                "stable-diffusion-2.1",
+                "sdxl",
+            )
+        )
+        assert depth <= timed < plain < largest
+    # It has no VAE.
+    assert costs["deepfloyd-if"][0] < costs["stable-diffusion-1.5"][0]
+
+
+def test_views_beyond_what_keeps_a_gpu_busy_cost_as_much_each():
+    for name in MODELS:
+        one, *more = (on_gpu(name, views) for views in (1, 8, 16, 24))
+        first, second = (after[0] - before[0] for before, after in pairwise(more))
+        assert first == pytest.approx(second)
+        assert one[0] < more[0][0] and one[1] <= more[0][1]
+
+
+def test_text_encoders_larger_than_the_rest_count_for_they_are_there_at_once():
+    """DeepFloyd IF's has more parameters than its UNet, and leaves before painting begins."""
+    model = MODELS["deepfloyd-if"]
+    assert on_gpu("deepfloyd-if")[1] == pytest.approx(model.weights + model.text_encoders)
+    assert on_gpu("deepfloyd-if", 1)[1] == on_gpu("deepfloyd-if", 6)[1]

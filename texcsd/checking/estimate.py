@@ -2,12 +2,14 @@
 
 The section "Time and memory by triangles, texels and views" there has the runs they were taken
 from: two idle cores of a processor with AVX-512 and bfloat16, with the embedded model. Of the other
-models only one of Stable Diffusion 1.5's size was timed, on an H100 (section "On a GPU").
+models only one of Stable Diffusion 1.5's size was timed, on an H100 (section "On a GPU"); theirs is
+calculated from that by what they compute and hold (section "The models by name, counted").
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from texcsd.geometry.dmtet import cell_size
 from texcsd.geometry.subdivision import MOST_FACES
@@ -38,11 +40,7 @@ SECONDS_TO_WRITE = 6.5
 SECONDS_TO_WRITE_A_TEXEL = 8.1e-7
 SECONDS_TO_WRITE_A_TRIANGLE = 6.6e-6
 
-SECONDS_PER_LATENT_STEP, SECONDS_PER_LATENT_VIEW = 0.062, 0.061
-
 GIBIBYTE = 2**30
-BYTES_OF_LATENT_MODEL, BYTES_PER_LATENT_VIEW = 5.93 * GIBIBYTE, 0.17 * GIBIBYTE
-"""Of the GPU, with a depth ControlNet."""
 BYTES_TO_PAINT = 0.65 * GIBIBYTE
 BYTES_PER_VIEW = 9e6
 BYTES_PER_TEXEL = 136.0
@@ -50,6 +48,42 @@ BYTES_PER_LATTICE_TRIANGLE = 4500.0
 BYTES_TO_LOAD = 0.35 * GIBIBYTE
 BYTES_TO_LOAD_A_TRIANGLE = 1200.0
 """The text of an OBJ; other formats take less."""
+
+
+class CountedModel(NamedTuple):
+    """What a model computes and holds, counted by tests/benchmarks/count_models.py."""
+
+    weights: float
+    """GiB, in half precision, with a ControlNet if it has one by default."""
+    text_encoders: float
+    """GiB, likewise; they are freed once the prompts are encoded."""
+    prediction: float
+    """TFLOP of a noise prediction, with the ControlNet."""
+    encoding: float
+    """TFLOP of encoding a view twice, as for its gradient, and of that; 0 without a VAE."""
+    image_size: int
+
+
+TIMED_MODEL = "stable-diffusion-1.5"
+MODELS = {
+    TIMED_MODEL: CountedModel(2.43, 0.23, 1.087, 3.384, 512),
+    "stable-diffusion-2-depth": CountedModel(1.77, 0.63, 0.804, 3.384, 512),
+    "stable-diffusion-2.1": CountedModel(1.77, 0.63, 2.149, 8.001, 768),
+    "sdxl": CountedModel(7.27, 1.52, 9.782, 15.187, 1024),
+    "deepfloyd-if": CountedModel(8.02, 10.75, 2.879, 0.0, 64),
+}
+"""Those that `--model` knows by name, but for the embedded one."""
+PREDICTIONS = 3
+"""Of a view: for the prompt, the negative prompt and the empty one."""
+SECONDS_TO_RENDER_AND_UPDATE = 0.007
+"""Of one step, for any number of views."""
+LEAST_SECONDS_TO_PREDICT = 0.051
+"""Of one step: with few views, a GPU waits for the processor."""
+SECONDS_PER_TFLOP_PREDICTED = 0.0619 / (4 * PREDICTIONS * MODELS[TIMED_MODEL].prediction)
+SECONDS_PER_TFLOP_ENCODED = 0.0595 / MODELS[TIMED_MODEL].encoding
+"""Slower than predictions: in float32 when it was timed."""
+WORKING_GIBIBYTES, VIEW_GIBIBYTES = 5.93 - MODELS[TIMED_MODEL].weights, 0.17
+"""Besides the weights, and of that what every view adds; of images of the timed model's size."""
 
 
 @dataclass(frozen=True)
@@ -129,17 +163,28 @@ def estimate_painting(
     return Estimate(seconds, max(loading, painting))
 
 
-def estimate_latent_painting(on_cpu: Estimate, steps: int, views: int) -> Estimate:
-    """Estimate the same with Stable Diffusion 1.5 and its depth ControlNet on an H100.
+def estimate_on_gpu(name: str, on_cpu: Estimate, steps: int, views: int) -> Estimate:
+    """Estimate the same with another model on an H100, as TIMED_MODEL was timed there.
 
     Args:
+        name: Of MODELS.
         on_cpu: With the embedded model, of a single step: what is left is to load and to write.
         steps: Optimisation steps.
         views: Rendered in each step.
 
     Returns:
-        The time without that to load the model; the memory is the GPU's.
+        The time without that to load the model; the memory is the GPU's, and what is needed: a view
+        encoded at a time. More is used where there is more.
     """
-    step = SECONDS_PER_LATENT_STEP + SECONDS_PER_LATENT_VIEW * views
-    memory = BYTES_OF_LATENT_MODEL + BYTES_PER_LATENT_VIEW * views
-    return Estimate(on_cpu.seconds + steps * step, memory)
+    model = MODELS[name]
+    predicting = views * PREDICTIONS * model.prediction * SECONDS_PER_TFLOP_PREDICTED
+    step = (
+        SECONDS_TO_RENDER_AND_UPDATE
+        + max(predicting, LEAST_SECONDS_TO_PREDICT)
+        + views * model.encoding * SECONDS_PER_TFLOP_ENCODED
+    )
+    images = (model.image_size / MODELS[TIMED_MODEL].image_size) ** 2
+    working = images * (WORKING_GIBIBYTES + VIEW_GIBIBYTES * views)
+    # The text encoders are there beside the rest of the model, but gone before painting begins.
+    memory = model.weights + max(model.text_encoders, working)
+    return Estimate(on_cpu.seconds + steps * step, memory * GIBIBYTE)

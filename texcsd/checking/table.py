@@ -105,12 +105,13 @@ def _painting(painting: dict[str, Any]) -> str:
 
 def _models(painting: dict[str, Any]) -> Iterator[str]:
     shape = f"{painting['shape_steps']} steps of the shape and " if painting["shape_steps"] else ""
+    yield f"{shape}{painting['steps']} steps of {painting['views']} views take about"
     for name, estimate in painting["models"].items():
         minutes, seconds = divmod(round(estimate["seconds"]), 60)
         memory = estimate["memory_bytes"] / 2**30
         yield (
-            f"{name}: {shape}{painting['steps']} steps of {painting['views']} views take about "
-            f"{minutes} min {seconds} s on {estimate['on']}, {memory:.1f} GiB"
+            f"  {name:<26}{minutes} min {seconds:>2} s, {memory:.1f} GiB on {estimate['on']} "
+            f"({estimate['basis']})"
         )
 
 
