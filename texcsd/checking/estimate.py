@@ -83,7 +83,7 @@ SECONDS_PER_TFLOP_PREDICTED = 0.0619 / (4 * PREDICTIONS * MODELS[TIMED_MODEL].pr
 SECONDS_PER_TFLOP_ENCODED = 0.0595 / MODELS[TIMED_MODEL].encoding
 """Slower than predictions: in float32 when it was timed."""
 WORKING_GIBIBYTES, VIEW_GIBIBYTES = 5.93 - MODELS[TIMED_MODEL].weights, 0.17
-"""Besides the weights, and of that what every view adds; of images of the timed model's size."""
+"""Besides the weights, for images of the timed model's size: once, and for every view."""
 
 
 @dataclass(frozen=True)
