@@ -105,7 +105,8 @@ def _painting(painting: dict[str, Any]) -> str:
 
 def _models(painting: dict[str, Any]) -> Iterator[str]:
     shape = f"{painting['shape_steps']} steps of the shape and " if painting["shape_steps"] else ""
-    yield f"{shape}{painting['steps']} steps of {painting['views']} views take about"
+    steps, views = _count(painting["steps"], "step"), _count(painting["views"], "view")
+    yield f"{shape}{steps} of {views} take about"
     for name, estimate in painting["models"].items():
         minutes, seconds = divmod(round(estimate["seconds"]), 60)
         memory = estimate["memory_bytes"] / 2**30
