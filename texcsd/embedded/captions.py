@@ -66,7 +66,7 @@ def _finished(color: Tensor, finish: str, points: Tensor, normals: Tensor) -> Te
     """What has settled on the surface, or been done to it."""
     if finish == "worn":
         dirt = fractal(points / 0.3, 4, 0.6)
-        color = mix(color, rgb(points, 0.24, 0.20, 0.15), 0.75 * step(0.54, 0.16, dirt[:, 3]))
+        color = mix(color, rgb(points, 0.24, 0.20, 0.15), 0.55 * step(0.54, 0.16, dirt[:, 3]))
         return color * (0.88 + 0.12 * dirt[:, 2:3])
     if finish == "scratched":
         lines = strands(points, normals, 0.0375)[:, [0, 3]] + strands(points, normals, 0.075)[:, :2]

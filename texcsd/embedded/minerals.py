@@ -11,16 +11,15 @@ from texcsd.embedded.patterns import Style, bent, rgb, shaded, strands, stretch,
 
 
 def marble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Wandering dark veins, on black light ones: bold ones that fade in places and fine ones."""
-    bold, fine = fractal(points / 0.6, 3)[:, 0], fractal(points / 0.3, 4)[:, 0]
+    """Wandering dark veins, on black light ones: few bold ones and fine threads."""
+    bold, fine = fractal(points / 0.6, 3)[:, 0], fractal(points / 0.3, 2)[:, 0]
     fades = noise(points / 0.3)[:, 2]
-    vein = (1 - step(0.025, 0.04, (bold - 0.52).abs())) * step(0.36, 0.3, fades)
-    thread = 1 - step(0.016, 0.03, (fine - 0.52).abs())
-    halo = 1 - step(0.06, 0.20, (bold - 0.52).abs())
-    amount = torch.maximum(0.9 * vein, 0.55 * thread) + 0.25 * halo
+    vein = (1 - step(0.022, 0.03, (bold - 0.52).abs())) * step(0.36, 0.3, fades)
+    thread = 1 - step(0.020, 0.03, (fine - 0.52).abs())
+    amount = torch.maximum(0.9 * vein, 0.55 * thread)
     black = style.first.mean(-1, keepdim=True) < 0.12
     veins = torch.where(black, rgb(points, 0.70, 0.69, 0.65), 0.36 * style.first)
-    return mix(style.first, veins, amount.clamp(0, 1))
+    return mix(style.first, veins, amount)
 
 
 def stone(points: Tensor, normals: Tensor, style: Style) -> Tensor:

@@ -12,12 +12,12 @@ from texcsd.embedded.patterns import Style, distance_to_line, lattice, planar, r
 
 def camouflage(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Bold patches with hard edges: tan, brown and black on dark green."""
-    tan, black = fractal(points / 0.6, 3)[:, 0], fractal(points / 0.3, 4)[:, 0]
-    brown = noise(points / 0.3)[:, 2]
+    broad, patches = fractal(points / 0.6, 2), fractal(points / 0.3, 2)
+    tan, brown, black = broad[:, 0], patches[:, 2], patches[:, 0]
     color = rgb(points, 0.23, 0.31, 0.14)
     color = mix(color, rgb(points, 0.70, 0.62, 0.43), step(0.54, 0.04, tan))
-    color = mix(color, rgb(points, 0.34, 0.21, 0.11), step(0.60, 0.05, brown))
-    return mix(color, rgb(points, 0.06, 0.07, 0.06), step(0.59, 0.03, black))
+    color = mix(color, rgb(points, 0.34, 0.21, 0.11), step(0.57, 0.04, brown))
+    return mix(color, rgb(points, 0.06, 0.07, 0.06), step(0.59, 0.04, black))
 
 
 def rainbow(points: Tensor, normals: Tensor, style: Style) -> Tensor:

@@ -21,15 +21,16 @@ from texcsd.embedded.patterns import (
 
 
 def leather(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Brown hide: fine pebbled grain, a few soft creases, darker and rubbed pale areas."""
+    """Brown hide: pebbled grain, soft wrinkles between them, a few creases, pale where rubbed."""
     grain, pores = warped_cells(points, 0.0375), warped_cells(points, 0.075)
     folds = warped_cells(points, 0.3)
     patina = fractal(points / 0.3, 2)
-    crease = (1 - step(0.05, 0.12, folds.border)) * step(0.52, 0.2, patina[:, 1])
+    crease = (1 - step(0.04, 0.10, folds.border)) * step(0.56, 0.2, patina[:, 1])
     groove = 1 - step(0.16, 0.3, grain.border)
-    shade = 1.14 + 0.9 * (patina[:, 0] - 0.5) - 0.24 * groove - 0.14 * (pores.nearest - 0.4)
-    color = shaded(style.first, (shade + 0.12 * (grain.random - 0.5)) * (1 - 0.45 * crease))
-    rubbed = 0.30 * step(0.60, 0.25, patina[:, 0])
+    wrinkle = 1 - step(0.12, 0.3, pores.border)
+    shade = 1.12 + 0.4 * (patina[:, 0] - 0.5) - 0.20 * groove - 0.10 * wrinkle
+    color = shaded(style.first, (shade + 0.12 * (grain.random - 0.5)) * (1 - 0.35 * crease))
+    rubbed = 0.24 * step(0.62, 0.25, patina[:, 0])
     return mix(color, 0.5 * style.first + rgb(points, 0.47, 0.40, 0.31), rubbed)
 
 
