@@ -24,10 +24,17 @@ X, Y, Z = 1 << 2 * KEY_BITS, 1 << KEY_BITS, 1
 """What a step along an axis adds to the key of a place."""
 WAYS = 2 * Z, 2 * Y, X - Y - Z, X - Y + Z, X + Y - Z, X + Y + Z, 2 * X
 """Likewise from a vertex to its neighbours that come after it, in half cells."""
-QUARTERS = [0, 1, 2, 3], [0, 1, 3, 4], [0, 1, 4, 5], [0, 1, 5, 2]
+QUARTERS = [[0, 1, 2, 3], [0, 1, 3, 4], [0, 1, 4, 5], [0, 1, 5, 2]]
 """The tetrahedra of an octahedron: its tips, 0 and 1, and two neighbours of the four between."""
 CONNECTIONS = [(a, b) for a in (0, 1) for b in range(a + 1, 6)] + [(2, 3), (3, 4), (4, 5), (2, 5)]
 """Its edges, and the one from tip to tip."""
+QUARTER_EDGES = [
+    [CONNECTIONS.index((min(four[a], four[b]), max(four[a], four[b]))) for a, b in EDGES]
+    for four in QUARTERS
+]
+"""Which of them the edges of its tetrahedra are."""
+NONE_INSIDE, ALL_INSIDE = 0, 0x01010101
+"""Four truth values, a byte each, as one integer."""
 
 
 @dataclass(frozen=True)
@@ -61,22 +68,19 @@ def lattice(cells: Tensor, cell_size: float) -> TetrahedralGrid:
     vertex_keys = torch.cat([middles, corner_keys]).sort().values
     # Each vertex begins at most one edge for each of WAYS, so that none has to be sorted.
     ends = vertex_keys.new_full((len(vertex_keys), len(WAYS)), -1)
-    tetrahedra, slots = [], []
+    corners, slots = [], []
     for keys, steps in octahedra:
-        corners = torch.searchsorted(vertex_keys, keys)
-        begun = torch.stack([_begin_edge(ends, corners, steps, pair) for pair in CONNECTIONS], 1)
-        for four in QUARTERS:
-            tetrahedra.append(corners[:, four])
-            pairs = (sorted((four[a], four[b])) for a, b in EDGES)
-            slots.append(begun[:, [CONNECTIONS.index((a, b)) for a, b in pairs]])
-    used = (ends.view(-1) >= 0).nonzero()[:, 0]
-    number = torch.empty_like(ends.view(-1))
-    number[used] = torch.arange(len(used), device=used.device)
-    edges = torch.stack([used // len(WAYS), ends.view(-1)[used]], 1)
+        corners.append(_searched(vertex_keys, keys))
+        begun = [_begin_edge(ends, corners[-1], steps, pair) for pair in CONNECTIONS]
+        slots.append(torch.stack(begun, 1))
+    begins = ends.view(-1) >= 0
+    number = begins.cumsum(0) - 1
+    edges = torch.stack([begins.nonzero()[:, 0] // len(WAYS), ends.view(-1)[begins]], 1)
+    tetrahedra = torch.cat(corners)[:, QUARTERS].view(-1, 4)
+    edges_of = number[torch.cat(slots)][:, QUARTER_EDGES].view(-1, 6)
     places = key_places(vertex_keys)
     vertices = (places.double() * (cell_size / 2)).float()
-    edges_of = number[torch.cat(slots)]
-    return TetrahedralGrid(vertices, places, torch.cat(tetrahedra), edges, edges_of)
+    return TetrahedralGrid(vertices, places, tetrahedra, edges, edges_of)
 
 
 def _octahedra(middles: Tensor, axis: int) -> tuple[Tensor, list[int]]:
@@ -134,11 +138,12 @@ def marching_tetrahedra(
     share = (first / (first - second))[:, None]
     vertices = torch.lerp(positions[ends[:, 0]], positions[ends[:, 1]], share)
     number = crossed.cumsum(0) - 1
-    bits = torch.tensor([1, 2, 4, 8], dtype=torch.uint8, device=inside.device)
-    case = (inside.to(torch.uint8)[grid.tetrahedra] * bits).sum(1, dtype=torch.uint8)
-    # Most have all their corners on one side.
-    cut = ((case > 0) & (case < 15)).nonzero()[:, 0]
-    table = _triangles().to(case.device)[case[cut].long()]  # [cut, 2, 3], -1 for no triangle
+    corners = inside[grid.tetrahedra]
+    # Most have all four on one side: read as one integer each, they are sorted out at once.
+    four = corners.view(torch.int32)[:, 0]
+    cut = ((four != NONE_INSIDE) & (four != ALL_INSIDE)).nonzero()[:, 0]
+    case = (corners[cut] * torch.tensor([1, 2, 4, 8], device=cut.device)).sum(1)
+    table = _triangles().to(case.device)[case]  # [cut, 2, 3], -1 for no triangle
     which, triangle = (table[..., 0] >= 0).nonzero(as_tuple=True)
     edges = grid.edges_of[cut[which][:, None], table[which, triangle]]
     return vertices, number[edges]
@@ -184,5 +189,13 @@ def key_places(keys: Tensor) -> Tensor:
 
 def find_keys(keys: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     """Where each wanted key is among keys that ascend, int64, and whether it is there, bool."""
-    found = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+    found = _searched(keys, wanted).clamp(max=len(keys) - 1)
     return found, keys[found] == wanted
+
+
+def _searched(keys: Tensor, wanted: Tensor) -> Tensor:
+    """As `torch.searchsorted`."""
+    if keys.is_cuda:
+        return torch.searchsorted(keys, wanted)
+    # NumPy goes on from the place it found last: for keys nearly in order thrice as fast.
+    return torch.from_numpy(np.searchsorted(keys.numpy(), wanted.numpy()))
