@@ -5,6 +5,7 @@ import binascii
 import json
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texcsd.geometry.file_part import DamagedFileError
+from texcsd.geometry.gltf_draco import compressed_accessors, decode, values_of
 
 COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 MOST_ZEROS = 1 << 26
@@ -46,6 +48,8 @@ class GltfDocument:
         if accessor["type"] not in COLUMNS:
             raise DamagedFileError(f"accessor {index} has the type {accessor['type']}")
         columns, component = COLUMNS[accessor["type"]], accessor["componentType"]
+        if index in self._compressed:
+            return self._decompressed(index, component, (int(accessor["count"]), columns))
         values = self._view(accessor, component, int(accessor["count"]), columns)
         sparse = accessor.get("sparse")
         if sparse:
@@ -55,6 +59,27 @@ class GltfDocument:
             values = values.copy()
             values[at[:, 0]] = self._view(sparse["values"], component, sparse["count"], columns)
         return values
+
+    @cached_property
+    def _compressed(self) -> dict[int, tuple[int, int | None]]:
+        return compressed_accessors(self.tree)
+
+    @cached_property
+    def _decoded(self) -> dict[int, Any]:
+        """What Draco has decoded so far, by buffer view."""
+        return {}
+
+    def _decompressed(self, index: int, component: int, shape: tuple[int, int]) -> NDArray[Any]:
+        view, attribute = self._compressed[index]
+        if view not in self._decoded:
+            self._decoded[view] = decode(self.view(view))
+        values = values_of(self._decoded[view], attribute)
+        if values.shape != shape:
+            raise DamagedFileError(
+                f"accessor {index} claims {shape[0]:,} x {shape[1]} values, its Draco-compressed "
+                f"geometry has {values.shape[0]:,} x {values.shape[1]}"
+            )
+        return values.astype(COMPONENTS[component])
 
     def _view(
         self, source: dict[str, Any], component: int, count: int, columns: int

@@ -21,14 +21,10 @@ from texcsd.geometry.file_part import (
 )
 from texcsd.geometry.gltf_coordinates import base_color_lookup, read_coordinates
 from texcsd.geometry.gltf_document import GltfDocument, open_document
+from texcsd.geometry.gltf_draco import is_compressed
 
 TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN = 4, 5, 6
-DRACO = "KHR_draco_mesh_compression"
-COMPRESSIONS = {
-    DRACO: "Draco",
-    "EXT_meshopt_compression": "meshopt",
-    "KHR_meshopt_compression": "meshopt",
-}
+MESHOPT = "EXT_meshopt_compression", "KHR_meshopt_compression"
 
 
 def read_gltf(path: Path) -> list[FilePart]:
@@ -61,6 +57,8 @@ def primitive_faces(document: GltfDocument, primitive: dict[str, Any]) -> NDArra
         return np.zeros((0, 3), np.int64)
     if "indices" in primitive:
         indices = document.accessor(primitive["indices"]).astype(np.int64).reshape(-1)
+    elif is_compressed(primitive):
+        raise DamagedFileError("a Draco-compressed primitive has no indices")
     else:
         indices = np.arange(
             document.tree["accessors"][primitive["attributes"]["POSITION"]]["count"]
@@ -69,17 +67,11 @@ def primitive_faces(document: GltfDocument, primitive: dict[str, Any]) -> NDArra
 
 
 def _refuse_compression(tree: dict[str, Any]) -> None:
-    required = set(tree.get("extensionsRequired", []))
-    for extension, name in COMPRESSIONS.items():
-        if extension in required:
-            raise _compressed(name)
-
-
-def _compressed(name: str) -> DamagedFileError:
-    return DamagedFileError(
-        f"its geometry is {name}-compressed, which texcsd cannot read; export it again "
-        f"without compression (or: npx @gltf-transform/cli copy in.glb out.glb)"
-    )
+    if not set(MESHOPT).isdisjoint(tree.get("extensionsRequired", [])):
+        raise DamagedFileError(
+            "its geometry is meshopt-compressed, which texcsd cannot read; export it again "
+            "without compression (or: npx @gltf-transform/cli copy in.glb out.glb)"
+        )
 
 
 def _global_poses(nodes: list[dict[str, Any]], roots: list[int]) -> dict[int, NDArray[np.float64]]:
@@ -141,9 +133,6 @@ def _primitive_part(
     attributes = primitive.get("attributes", {})
     if "POSITION" not in attributes:
         return None
-    stored = document.tree["accessors"][attributes["POSITION"]]
-    if DRACO in primitive.get("extensions", {}) and not stored.keys() & {"bufferView", "sparse"}:
-        raise _compressed(COMPRESSIONS[DRACO])  # Optional, says the file, but there is no other.
     vertices = document.accessor(attributes["POSITION"]).reshape(-1, 3)
     faces = primitive_faces(document, primitive)
     if len(faces) == 0:

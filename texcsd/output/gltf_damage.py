@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from texcsd.geometry.gltf_coordinates import base_color_infos
 from texcsd.geometry.gltf_document import GltfDocument
+from texcsd.geometry.gltf_draco import DRACO, is_compressed, uses_draco
 from texcsd.geometry.gltf_file import primitive_faces
 from texcsd.geometry.mesh import Mesh
-from texcsd.output.gltf_patch import KEPT_OF_MATERIALS
+from texcsd.output.gltf_patch import KEPT_OF_MATERIALS, without_declaration_of_draco
 
 Tree = dict[str, Any]
 
@@ -28,10 +29,13 @@ def compare_gltf(
 ) -> dict[str, Any]:
     """Return True or False for everything there is, by its name, and the number of new vertices.
 
+    If primitives are compressed no more, which new coordinates take, these are counted, too.
     Where the mesh was reshaped, materials may also get a normal map if they have none; these are
     counted.
     """
     old, new = before.tree, after.tree
+    if uses_draco(old) and not uses_draco(new):
+        old = without_declaration_of_draco(old)
     found: dict[str, Any] = {
         key: new.get(key) == value for key, value in old.items() if key not in COMPARED_APART
     }
@@ -121,6 +125,9 @@ def _compare_meshes(
                     after, second
                 )
                 continue
+            if is_compressed(first) and not is_compressed(second):
+                found["primitives_decompressed"] = found.get("primitives_decompressed", 0) + 1
+                first = _plain(first)
             found["meshes"] &= _without(first, *VERTICES) == _without(second, *VERTICES)
             found["attributes"] &= _same_attributes(before, after, first, second)
             moved = _corners(after, second) - _corners(before, first)
@@ -133,6 +140,13 @@ def _compare_meshes(
                 painted_name = after.tree["materials"][second["material"]].get("name")
                 found["material_names"] &= name == painted_name
     return found
+
+
+def _plain(primitive: Tree) -> Tree:
+    """A primitive without its compressed geometry."""
+    extensions = _without(primitive["extensions"], DRACO)
+    plain = _without(primitive, "extensions")
+    return plain | {"extensions": extensions} if extensions else plain
 
 
 def _without(tree: Tree, *keys: str) -> Tree:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from texcsd.geometry.file_part import DamagedFileError, GltfSource
 from texcsd.geometry.gltf_document import GltfDocument
+from texcsd.geometry.gltf_draco import is_compressed
 from texcsd.geometry.gltf_file import primitive_faces
 from texcsd.geometry.instances import first_parts
 from texcsd.geometry.mesh import Mesh
@@ -84,8 +85,8 @@ def _refuse_what_moves(shape: Mesh, primitives: dict[tuple[int, int], dict[str, 
         if np.linalg.cond(part.source.pose[:3, :3]) > 1e6:
             raise DamagedFileError(f'a node flattens "{part.name}", so there is no way back')
         primitive = primitives[part.source.mesh, part.source.primitive]
-        if "KHR_draco_mesh_compression" in primitive.get("extensions", {}):
-            raise DamagedFileError("it has a Draco-compressed copy; export it without compression")
+        if is_compressed(primitive):
+            raise DamagedFileError("it is Draco-compressed; export it without compression")
 
 
 def _replace_attribute(

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_coordinates import base_color_lookup, read_coordinates
 from texcsd.geometry.gltf_document import GltfDocument
+from texcsd.geometry.gltf_draco import DRACO
 from texcsd.geometry.gltf_file import TRIANGLES, primitive_faces
 from texcsd.geometry.normals import weld_vertices
 from texcsd.output.gltf_buffer import GltfBuffer
@@ -22,6 +22,8 @@ def give_coordinates(
     corner_uv: NDArray[np.float32],
 ) -> dict[str, Any]:
     """Make sure that the primitive has the painted coordinates; keep its own where it has them.
+
+    One that Draco compressed is stored plainly if it gets new ones, which it could not hold.
 
     Args:
         document: The input.
@@ -38,11 +40,6 @@ def give_coordinates(
     if own is not None and len(own) > faces.max():
         if np.array_equal(own.astype(np.float32)[faces], corner_uv):
             return lookup
-    if "KHR_draco_mesh_compression" in primitive.get("extensions", {}):
-        raise DamagedFileError(
-            "its uv have to be made anew, but it has a Draco-compressed copy of its geometry that "
-            "would lack them; export it again without compression"
-        )
     return _add_coordinates(document, buffer, primitive, faces, corner_uv)
 
 
@@ -59,12 +56,15 @@ def _add_coordinates(
     copied, indices = _split(
         faces.reshape(-1), weld_vertices(uv.astype(np.float64))[1], vertex_count
     )
-    if len(copied):
+    compressed = _without_draco(primitive)
+    if compressed or len(copied):
         for named in (attributes, *primitive.get("targets", [])):
             for name, index in named.items():
                 values = document.raw_accessor(index)
                 values = np.concatenate([values, values[copied]])
-                named[name] = buffer.append_copy(document.tree["accessors"][index], values)
+                accessor = document.tree["accessors"][index]
+                accessor = _with_bounds_of(values, accessor) if compressed else accessor
+                named[name] = buffer.append_copy(accessor, values)
         primitive["indices"] = buffer.append_indices(indices, vertex_count + len(copied))
         if "mode" in primitive:
             primitive["mode"] = TRIANGLES
@@ -73,6 +73,23 @@ def _add_coordinates(
     number = next(n for n in range(len(attributes) + 1) if f"TEXCOORD_{n}" not in attributes)
     attributes[f"TEXCOORD_{number}"] = buffer.append_attribute(from_top)
     return {"texCoord": number} if number else {}
+
+
+def _without_draco(primitive: dict[str, Any]) -> bool:
+    """Take the compressed geometry from a primitive; tell whether it had one."""
+    extensions = primitive.get("extensions", {})
+    if DRACO not in extensions:
+        return False
+    del extensions[DRACO]
+    if not extensions:
+        del primitive["extensions"]
+    return True
+
+
+def _with_bounds_of(values: NDArray[Any], accessor: dict[str, Any]) -> dict[str, Any]:
+    """The accessor with these values' bounds if it has any: compression has moved them a little."""
+    bounds = {"min": values.min(axis=0).tolist(), "max": values.max(axis=0).tolist()}
+    return accessor | {key: bound for key, bound in bounds.items() if key in accessor}
 
 
 def _split(
