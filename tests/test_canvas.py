@@ -215,3 +215,45 @@ def test_an_image_outside_the_folder_of_the_mesh_is_never_embedded(tmp_path, syn
     with pytest.raises(TexcsdError, match=r'an image, "\.\./secret\.png", is outside the folder'):
         paint(path)
     assert not (folder / "results").exists()
+
+
+def test_names_that_are_not_utf_8_are_those_of_their_materials(tmp_path, synthesis) -> None:
+    path = write_obj(tmp_path / "mesh.obj", "Ns 33")
+    for file in (path, tmp_path / "skin.mtl"):
+        file.write_bytes(file.read_bytes().replace(b"left stuff", b"Bl\xe4tter"))
+    result = paint(path, only="right stuff")
+    library = (result.folder / "mesh.mtl").read_bytes()
+    assert b"newmtl Bl\xe4tter\nNs 33\n" in library
+    whole = paint(path, overwrite=True)
+    assert whole.report["textures"][0]["materials"] == ["Bl\udce4tter"]
+    assert b"newmtl Bl\xe4tter\n" in (whole.folder / "mesh.mtl").read_bytes()
+    assert gltf_tree(whole.glb)["materials"][0]["name"] == "Bl\ufffdtter"
+
+
+@pytest.mark.parametrize("name", [".\\skin.mtl", "SKIN.mtl", '"skin.mtl"', "  skin.mtl "])
+def test_libraries_are_found_as_programs_name_them(tmp_path, synthesis, name: str) -> None:
+    path = write_obj(tmp_path / "mesh.obj", "Ns 33")
+    path.write_text(path.read_text().replace("mtllib skin.mtl", f"mtllib {name}"))
+    result = paint(path, only="right")
+    assert "newmtl left stuff\nNs 33\n" in (result.folder / "mesh.mtl").read_text()
+    assert result.report["warnings"] == []
+
+
+@pytest.mark.parametrize("name", ["gone.mtl", "../skin.mtl"])
+def test_a_library_that_is_not_there_is_named(tmp_path, synthesis, name: str) -> None:
+    (tmp_path / "mesh").mkdir()
+    path = write_obj(tmp_path / "mesh" / "mesh.obj")
+    (tmp_path / "mesh" / "skin.mtl").rename(tmp_path / "skin.mtl")
+    path.write_text(path.read_text().replace("mtllib skin.mtl", f"mtllib {name}"))
+    assert paint(path).report["warnings"] == []
+    (warning,) = paint(path, only="right", overwrite=True).report["warnings"]
+    assert f'"{name}" is not in its folder' in warning
+
+
+def test_what_only_lines_wear_stays_when_something_else_is_painted(tmp_path, synthesis) -> None:
+    path = write_obj(tmp_path / "mesh.obj")
+    path.write_text(path.read_text() + "usemtl wire\nl 1 2\n")
+    library = tmp_path / "skin.mtl"
+    library.write_text(library.read_text() + "\nnewmtl wire\nKd 0 0 1\nd 0.5\n")
+    result = paint(path, only="right")
+    assert "newmtl wire\nKd 0 0 1\nd 0.5\n" in (result.folder / "mesh.mtl").read_text()

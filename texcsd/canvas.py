@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from texcsd.geometry.file_materials import (
     kept_materials,
+    missing_libraries,
     named_faces,
     read_any_materials,
 )
 from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.names import readable
 from texcsd.geometry.texture_layout import (
     BASE_COLOR,
     TextureSlot,
@@ -111,7 +113,7 @@ def _edited(mesh_path: Path, mesh: Mesh, original: Original) -> Mesh:
 
 def _edited_slot(original: Original) -> TextureSlot:
     name = BASE_COLOR if original.shown.all() else original.materials[0]
-    return TextureSlot(name or BASE_COLOR, original.materials, "input", 0.0, 0.0)
+    return TextureSlot(readable(name) or BASE_COLOR, original.materials, "input", 0.0, 0.0)
 
 
 def make_canvas(mesh_path: Path, mesh: Mesh, unfinished: Unfinished, edited: bool) -> Canvas:
@@ -128,10 +130,17 @@ def make_canvas(mesh_path: Path, mesh: Mesh, unfinished: Unfinished, edited: boo
     warnings = unfinished.notes["warnings"]
     obj, in_part = mesh_path.suffix.lower() == ".obj", bool((mesh.texture_numbers() < 0).any())
     base_colors = {name: "" for slot in slots for name in slot.materials} if edited else {}
-    files = kept_materials(mesh_path, base_colors).files if obj and (edited or in_part) else {}
+    files: dict[str, Path] = {}
+    if obj and (edited or in_part):
+        files = kept_materials(mesh_path, base_colors).files
+        warnings = warnings + [
+            f'its material library "{name}" is not in its folder or below; of materials that are '
+            "not painted, only the names come back"
+            for name in missing_libraries(mesh_path)
+        ]
     if not in_part:
         return Canvas(mesh, slots, {}, {}, files, warnings)
     materials = read_any_materials(mesh_path, mesh)
     looks, notes = read_looks(mesh_path, mesh, materials)
-    names = {number: materials.names[-2 - number] for number in looks if number < -1}
+    names = {number: readable(materials.names[-2 - number]) for number in looks if number < -1}
     return Canvas(mesh, slots, looks, names, files, warnings + notes)

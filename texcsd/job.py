@@ -250,7 +250,7 @@ def _run(
             )
         report["seconds"]["total"] = round(time.perf_counter() - started, 3)
         text = json.dumps(report, indent=2, ensure_ascii=False)
-        write_bytes_atomically(folder / REPORT, f"{text}\n".encode())
+        write_bytes_atomically(folder / REPORT, f"{text}\n".encode("utf-8", "backslashreplace"))
         delete_unfinished(folder)
     return PaintResult(folder, report, already_painted=False)
 

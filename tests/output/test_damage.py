@@ -260,3 +260,33 @@ def test_a_displaced_obj_that_lost_a_line_is_an_error(obj: Path) -> None:
     path.write_text("".join(line for line in lines if not line.startswith("g ")))
     with pytest.raises(TexcsdError, match="lines differ"):
         measure_damage(obj, path, mesh, True, shape)
+
+
+def two_textures(obj: Path, second: int = 1) -> tuple[Mesh, Path, Path]:
+    """Painted with a texture for each of its two materials; the OBJ and the MTL."""
+    mesh = load_mesh(obj)
+    assert mesh.polygons is not None
+    mesh = replace(mesh, textures=torch.where(mesh.polygons > 0, second, 0))
+    names = mesh_file_names(obj) | {"base_color": "a.png", "base_color_2": "b.png"}
+    contents = mesh_file_contents(obj, mesh, True, {0: PNG, second: PNG}, names)
+    folder = obj.parent / "results"
+    folder.mkdir()
+    for key, content in contents.items():
+        (folder / names[key]).write_bytes(content)
+    return mesh, folder / names["obj"], folder / names["mtl"]
+
+
+@pytest.mark.parametrize("image", ["a.png", ""])
+def test_a_texture_that_others_show_too_or_nobody_is_an_error(obj: Path, image: str) -> None:
+    mesh, painted, library = two_textures(obj)
+    assert measure_damage(obj, painted, mesh, True)["materials_of_the_painted"] is True
+    library.write_text(library.read_text().replace("map_Kd b.png", f"map_Kd {image}"))
+    assert refusal(obj, painted, mesh, True) == "materials_of_the_painted"
+
+
+def test_a_material_of_the_rest_that_says_something_else_is_an_error(obj: Path) -> None:
+    (obj.parent / "old.mtl").write_text("newmtl Other\nKd 1 0 0\nNs 33\n")
+    mesh, painted, library = two_textures(obj, -2)
+    assert measure_damage(obj, painted, mesh, True)["materials_of_the_rest"] is True
+    library.write_text(library.read_text().replace("Ns 33\n", ""))
+    assert refusal(obj, painted, mesh, True) == "materials_of_the_rest"

@@ -203,3 +203,48 @@ def test_bytes_that_are_not_utf_8_come_back(tmp_path: Path) -> None:
     files = patch_obj(content, load_mesh(path), True, "new.mtl", {0: "a.png"}, "plain")
     assert files.obj == b"mtllib new.mtl\n" + content
     assert files.mtl.startswith(b"newmtl gr\xfcn\n")
+
+
+def test_faces_without_a_material_share_none_with_one_that_is_called_like_theirs(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, EVERYTHING.replace("usemtl Old Paint\n", "").replace("Other", "plain"))
+    mesh = load_mesh(path)
+    assert mesh.polygons is not None
+    mesh = replace(mesh, textures=(mesh.polygons > 0).long())
+    images = {0: "textures/a.png", 1: "textures/b.png"}
+    files = patch_obj(path.read_bytes(), mesh, True, "new.mtl", images, "plain")
+    named = [line for line in lines_of(files.obj) if line.startswith("usemtl")]
+    assert [line.strip() for line in named] == ["usemtl plain_2", "usemtl plain"]
+    blocks = files.mtl.decode().split("newmtl ")[1:]
+    assert {block.split()[0]: block.split()[-1] for block in blocks} == {
+        "plain_2": "textures/a.png",
+        "plain": "textures/b.png",
+    }
+
+
+def test_of_an_obj_painted_in_part_the_old_uv_stay_where_they_were(tmp_path: Path) -> None:
+    text = EVERYTHING.replace("vt 0.50 0\n", "vt 0.0512345678901 1e-12 0.25 # deep\n")
+    path = write(tmp_path, text)
+    mesh = load_mesh(path)
+    assert mesh.polygons is not None
+    painted = replace(by_polygon(mesh), textures=torch.where(mesh.polygons > 0, 0, -2))
+    files = patch_obj(path.read_bytes(), painted, False, "new.mtl", {0: "a.png"}, "plain")
+    old = [line for line in lines_of(path.read_bytes()) if line.startswith("vt")]
+    new = [line for line in lines_of(files.obj) if line.startswith("vt")]
+    added = len(new) - len(old)
+    assert new[added:] == old
+    assert f"f 1/{1 + added}/1 2/{2 + added}/1 3/{3 + added}/1 4/{4 + added}/1\n" in lines_of(
+        files.obj
+    )
+    assert f"l 1/{1 + added} 2/{2 + added}\n" in lines_of(files.obj)
+    path.write_bytes(files.obj)
+    read = load_mesh(path)
+    assert read.uv is not None and read.uv_faces is not None
+    assert mesh.uv is not None and mesh.uv_faces is not None
+    kept = mesh.polygons == 0
+    assert torch.equal(read.uv[read.uv_faces[kept]], mesh.uv[mesh.uv_faces[kept]])
+    assert painted.uv is not None and painted.uv_faces is not None
+    assert torch.equal(
+        read.uv[read.uv_faces[~kept]].float(), painted.uv[painted.uv_faces[~kept]].float()
+    )

@@ -142,7 +142,7 @@ def kept_materials(path: Path, base_colors: Mapping[str, str] | None = None) -> 
     for library in _libraries(path, _obj_lines(path)):
         folder = library.parent.relative_to(path.parent.resolve()).as_posix()
         name = None
-        for line in library.read_bytes().decode("utf-8", "surrogateescape").splitlines():
+        for line in _text(library).splitlines():
             keyword, rest = split_keyword(line)
             if keyword == "newmtl":
                 name = None if rest.strip() in blocks else rest.strip()
@@ -159,6 +159,25 @@ def kept_materials(path: Path, base_colors: Mapping[str, str] | None = None) -> 
                     line = " ".join(filter(None, [keyword, options, f"{ORIGINALS}/{place}"]))
             blocks[name] = f"{blocks[name]}\n{line}" if name in blocks else line
     return KeptMaterials(blocks, files)
+
+
+def library_text(path: Path) -> str:
+    """All that the material libraries of an OBJ say."""
+    return "\n".join(map(_text, _libraries(path, _obj_lines(path))))
+
+
+def library_blocks(text: str) -> dict[str, list[str]]:
+    """The lines of each material of a library that say anything, by its name; the first counts."""
+    blocks: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        keyword, rest = split_keyword(line)
+        if keyword == "newmtl":
+            lines = []
+            blocks.setdefault(rest.strip(), lines)
+        if line.strip():
+            lines.append(line)
+    return blocks
 
 
 def named_faces(path: Path, mesh: Mesh, materials: Materials, name: str) -> NDArray[np.bool_]:
@@ -279,19 +298,43 @@ def _obj_materials(path: Path, mesh: Mesh) -> Materials:
 
 
 def _obj_lines(path: Path) -> list[tuple[str, str]]:
-    text = path.read_bytes().decode("utf-8", "replace")
-    return [split_keyword(line) for line in logical_lines(text)]
+    return [split_keyword(line) for line in logical_lines(_text(path))]
+
+
+def _text(path: Path) -> str:
+    """What a file says; names that are not UTF-8 stay distinct, and can be written as they were."""
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def missing_libraries(path: Path) -> list[str]:
+    """The material libraries that an OBJ names, but that are not in its folder or below."""
+    named = [rest.strip() for keyword, rest in _obj_lines(path) if keyword == "mtllib"]
+    return [name for name in dict.fromkeys(named) if not _named_libraries(path, name)]
 
 
 def _libraries(path: Path, lines: list[tuple[str, str]]) -> list[Path]:
-    """Return the material libraries that exist; a line names one, or several without spaces."""
-    found: list[Path] = []
-    for keyword, rest in lines:
-        if keyword == "mtllib":
-            whole = _beside(path, rest.strip())
-            several = [_beside(path, word) for word in rest.split()]
-            found += [file for file in ([whole] if whole else several) if file is not None]
-    return found
+    """Return the material libraries that exist."""
+    named = [rest.strip() for keyword, rest in lines if keyword == "mtllib"]
+    return [file for name in named for file in _named_libraries(path, name)]
+
+
+def _named_libraries(path: Path, name: str) -> list[Path]:
+    """Return what an `mtllib` line names: a file, or several whose names have no spaces."""
+    name = name.strip('"').replace("\\", "/")
+    whole = _in_any_case(path, name)
+    several = [_in_any_case(path, word) for word in name.split()]
+    return [file for file in ([whole] if whole else several) if file is not None]
+
+
+def _in_any_case(path: Path, name: str) -> Path | None:
+    """Return a file beside the mesh; where names differ by case, one that differs in no more."""
+    exact = _beside(path, name)
+    if exact is not None:
+        return exact
+    folder, place = path.parent.resolve(), (path.parent / name).resolve().parent
+    others = sorted(place.iterdir()) if place.is_relative_to(folder) and place.is_dir() else []
+    same = [other for other in others if other.name.lower() == Path(name).name.lower()]
+    return next((other for other in same if other.is_file()), None)
 
 
 def _library_images(path: Path, libraries: list[Path]) -> dict[str, str]:
@@ -300,7 +343,7 @@ def _library_images(path: Path, libraries: list[Path]) -> dict[str, str]:
     for library in libraries:
         folder = library.parent.relative_to(path.parent.resolve()).as_posix()
         name = ""
-        for line in library.read_bytes().decode("utf-8", "replace").splitlines():
+        for line in _text(library).splitlines():
             keyword, rest = split_keyword(line)
             if keyword == "newmtl":
                 name = rest.strip()
@@ -324,7 +367,7 @@ def _statements(libraries: list[Path]) -> Iterator[tuple[str, str, str]]:
     """Yield keyword and rest of every line of material libraries, and the material it is about."""
     for library in libraries:
         name = ""
-        for line in library.read_bytes().decode("utf-8", "replace").splitlines():
+        for line in _text(library).splitlines():
             keyword, rest = split_keyword(line)
             name = rest.strip() if keyword == "newmtl" else name
             yield keyword, rest.strip(), name

@@ -1,5 +1,12 @@
 """Names of parts, textures and files."""
 
+import re
+
+
+def readable(name: str) -> str:
+    """The name with a mark for each byte of it that is not UTF-8."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", name)
+
 
 def unique_names(names: list[str]) -> list[str]:
     """The names in order; one that was already used gets _2, _3 and so on, as far as is free."""

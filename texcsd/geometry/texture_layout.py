@@ -18,7 +18,7 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import Materials
 from texcsd.geometry.instances import first_parts, repeat_uv, without_repeats
 from texcsd.geometry.mesh import Mesh, with_faces
-from texcsd.geometry.names import unique_names
+from texcsd.geometry.names import readable, unique_names
 from texcsd.geometry.uv_atlas import UvReport, ensure_uv, inspect_uv, keeps_uv, warnings_about_uv
 
 MOST_TEXELS = 8192**2
@@ -70,7 +70,7 @@ class TextureGroup:
     @property
     def name(self) -> str:
         """That of the first material."""
-        return self.materials[0] if self.materials and self.materials[0] else BASE_COLOR
+        return readable(self.materials[0]) if any(self.materials[:1]) else BASE_COLOR
 
     @property
     def warnings(self) -> list[str]:

@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texcsd.errors import TexcsdError
-from texcsd.geometry.file_materials import read_materials
+from texcsd.geometry.file_materials import (
+    Materials,
+    kept_materials,
+    library_blocks,
+    library_text,
+    read_materials,
+)
 from texcsd.geometry.gltf_document import open_document
 from texcsd.geometry.mesh import Mesh, load_mesh, with_faces
 from texcsd.geometry.names import unique_names
@@ -77,7 +83,8 @@ def _measure_displaced(
             for path, source in zip(paths, (before, after), strict=True):
                 path.parent.mkdir()
                 path.write_bytes(reshape_obj(source.read_bytes(), rest, respell=True))
-            found = _measure(*paths, load_mesh(paths[0]), painted, uv_kept)
+            input_in_pose = load_mesh(paths[0])
+            found = _measure(*paths, input_in_pose, painted, uv_kept, files=(before, after))
         reached = _positions(replace(shape, vertices=load_mesh(after).vertices))
     else:
         expected = replace(old, vertices=shape.vertices.cpu())
@@ -101,8 +108,12 @@ def _measure(
     painted: Mesh,
     uv_kept: BoolArray,
     shape: Mesh | None = None,
+    files: tuple[Path, Path] | None = None,
 ) -> dict[str, Any]:
-    """Compare the file `after` with the mesh `old`, and with the file `before` in all else."""
+    """Compare the file `after` with the mesh `old`, and with the file `before` in all else.
+
+    Material libraries are beside `files`, if these are copies.
+    """
     new = load_mesh(after)
     suffixes = {path.suffix.lower() for path in (before, after)}
     gltf, obj = suffixes <= {".glb", ".gltf"}, suffixes == {".obj"}
@@ -135,8 +146,16 @@ def _measure(
         found |= compare_gltf(document, open_document(after), painted, shape is not None)
     elif obj:
         found |= compare_obj(before.read_bytes(), after.read_bytes(), bool(uv_kept.all()))
+        was, now = (
+            read_materials(path, mesh)
+            for path, mesh in zip(files or (before, after), (old, new), strict=True)
+        )
+        found["materials_of_the_painted"] = _one_image_each(now, painted)
         if not shown.all():
-            found["materials_of_the_rest"] = _same_materials(before, old, after, new, ~shown)
+            same = _same_names(was, now, ~shown) and _same_blocks(
+                was, ~shown, *files or (before, after)
+            )
+            found["materials_of_the_rest"] = same
     if gltf or obj:
         exact = {name: found[name] for name in found if name != "max_painted_uv_delta"}
         _refuse(after, exact)
@@ -153,14 +172,28 @@ def _pieces(mesh: Mesh) -> tuple[list[str], NDArray[np.int64]]:
     return names, np.concatenate(order)
 
 
-def _same_materials(
-    before: Path, old: Mesh, after: Path, new: Mesh, faces: NDArray[np.bool_]
-) -> bool:
+def _same_names(was: Materials, now: Materials, faces: BoolArray) -> bool:
     """Tell whether these faces wear materials of the same names; those without one do not count."""
-    was, now = read_materials(before, old), read_materials(after, new)
     names = [(*materials.names, None) for materials in (was, now)]
     pairs = set(zip(was.of_faces[faces].tolist(), now.of_faces[faces].tolist(), strict=True))
     return all(names[0][a] in (names[1][b], None) for a, b in pairs)
+
+
+def _same_blocks(was: Materials, faces: BoolArray, before: Path, after: Path) -> bool:
+    """Tell whether the library says of the materials of these faces what it said."""
+    old = library_blocks("\n".join(kept_materials(before).blocks.values()))
+    new = library_blocks(library_text(after))
+    worn = {was.names[number] for number in set(was.of_faces[faces].tolist()) if number >= 0}
+    return all(old[name] == new.get(name) for name in worn & old.keys())
+
+
+def _one_image_each(now: Materials, painted: Mesh) -> bool:
+    """Tell whether the faces of each painted texture show an image that those of no other show."""
+    numbers = painted.texture_numbers().cpu().numpy()
+    worn = np.stack([numbers, now.of_faces], axis=1)[numbers >= 0]
+    images = {(n, now.images[m] if m >= 0 else None) for n, m in np.unique(worn, axis=0).tolist()}
+    shown = {image for _, image in images}
+    return None not in shown and len(shown) == len(images) == len({n for n, _ in images})
 
 
 def measure_kept_texels(

@@ -133,7 +133,7 @@ def mesh_file_contents(
 
 
 def _kept_blocks(mesh_path: Path, mesh: Mesh, edited: Mapping[int, str]) -> dict[str, str]:
-    """What the MTL says of materials that are not painted, and of those whose image is edited.
+    """What the MTL says of all materials but those that are painted; and of edited ones.
 
     Args:
         mesh_path: An OBJ.
@@ -145,8 +145,10 @@ def _kept_blocks(mesh_path: Path, mesh: Mesh, edited: Mapping[int, str]) -> dict
     named = [(materials.names[material], number) for material, number in pairs if material >= 0]
     base_colors = {name: edited[number] for name, number in named if number in edited}
     blocks = kept_materials(mesh_path, base_colors).blocks
-    kept = base_colors.keys() | {name for name, number in named if number < 0}
-    return {name: block for name, block in blocks.items() if name in kept}
+    # What only lines wear is in no pair, and not painted either.
+    painted = {name for name, number in named if number >= 0} - base_colors.keys()
+    in_part = {name for name, number in named if number < 0}
+    return {name: block for name, block in blocks.items() if name in in_part or name not in painted}
 
 
 def _rounded(mesh: Mesh, shape: Mesh) -> NDArray[np.float64]:

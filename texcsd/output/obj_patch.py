@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ from texcsd.geometry.obj_file import (
 
 WORD = re.compile(r"[^\s\\]+")
 """A word of a logical line; a backslash may follow it, and the end of a line after that."""
+UV_NUMBER = re.compile(r"(?<!\S)(-?\d+/)(\d+)")
+"""The vertex and the uv of a corner such as 7/3/1 or -1/3; none in 7//1, nor in 7/-3/1."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,12 @@ def _with_materials(
     labels = _labels(keywords, textures, material)
     result: list[str] = []
     shown = {label: number for (_, number), label in labels.items()}
+    in_part = any(number < 0 for number in textures)
     numbers, named, in_force = iter(textures), "", ""
     for line, (keyword, rest) in zip(lines, keywords, strict=True):
         if keyword == "usemtl":
             named = in_force = rest.strip()
-            shown.setdefault(named, 0)
+            shown.setdefault(named, -1 if in_part else 0)
         elif _is_polygon(keyword, rest):
             label = labels[named, next(numbers)]
             result += [f"usemtl {label}{end}"] if label != in_force else []
@@ -137,17 +140,18 @@ def _labels(
     unpainted = {name for name, number in wearers if number < 0}
     labels: dict[tuple[str, int], str] = {}
     for name, number in wearers:
-        label = name or material
+        label = name
         if name in unpainted and (number >= 0 or not name):
             suffix = "painted" if number >= 0 else "unpainted"
-            label = next(n for n in _variants(f"{label}_{suffix}") if n not in names)
-        labels[name, number] = label
+            label = _free(f"{name or material}_{suffix}", names)
+        labels[name, number] = label or _free(material, names)
     return labels
 
 
-def _variants(name: str) -> Iterator[str]:
-    yield name
-    yield from (f"{name}_{number}" for number in itertools.count(2))
+def _free(name: str, taken: Collection[str]) -> str:
+    """The name, or one like it that is not taken."""
+    variants = (f"{name}_{number}" for number in itertools.count(2))
+    return next(n for n in itertools.chain([name], variants) if n not in taken)
 
 
 def _is_polygon(keyword: str, rest: str) -> bool:
@@ -184,7 +188,7 @@ class _PaintedUv:
     """New uv by the polygons of the file, those `f` lines that have three corners or more."""
 
     values: NDArray[np.float32]
-    """float32[texture_vertex, 2], each once."""
+    """float32[texture_vertex, 2], of the painted polygons, each once."""
     counts: NDArray[np.int64]
     """int64[polygon], corners of each."""
     corners: NDArray[np.int64]
@@ -192,35 +196,41 @@ class _PaintedUv:
     pieces: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]
     """For each polygon with a seam inside its triangles, int64[triangle, 3] into its own corners,
     and their uv, int64[triangle, 3] into values."""
-    bare: set[int]
-    """The polygons that are not painted and have no uv."""
+    kept: NDArray[np.bool_]
+    """bool[polygon], whether it is not painted and keeps what uv it has."""
 
 
 def _painted_uv(text: str, mesh: Mesh) -> _PaintedUv:
     assert mesh.uv is not None and mesh.uv_faces is not None
     counts, triangles = read_polygons(text)
+    kept = np.array(_texture_of_polygons(mesh)) < 0
+    polygon_of = np.repeat(np.arange(len(counts)), counts - 2)
     values = mesh.uv.cpu().numpy()
     first, distinct = weld_vertices(values.astype(np.float64))
     uv_faces = distinct[mesh.uv_faces.cpu().numpy()]
+    used, numbers = np.unique(uv_faces[~kept[polygon_of]], return_inverse=True)
+    uv_faces[~kept[polygon_of]] = numbers.reshape(-1, 3)
     # A triangle without area has one point for all its corners; its neighbours know better.
     flat = (uv_faces == np.roll(uv_faces, 1, axis=1)).any(axis=1)
     corners = np.zeros(int(counts.sum()), np.int64)
     corners[triangles[flat]] = uv_faces[flat]
     corners[triangles[~flat]] = uv_faces[~flat]
-    cut = ~flat & (corners[triangles] != uv_faces).any(axis=1)
-    polygon_of = np.repeat(np.arange(len(counts)), counts - 2)
+    cut = ~flat & (corners[triangles] != uv_faces).any(axis=1) & ~kept[polygon_of]
     starts = np.cumsum(counts) - counts
     pieces = {}
     for polygon in np.unique(polygon_of[cut]).tolist():
         mine = slice(*np.searchsorted(polygon_of, [polygon, polygon + 1]))
         pieces[polygon] = triangles[mine] - starts[polygon], uv_faces[mine]
-    points = np.maximum.reduceat(corners, starts) == np.minimum.reduceat(corners, starts)
-    bare = np.flatnonzero(points & (np.array(_texture_of_polygons(mesh)) < 0))
-    return _PaintedUv(values[first], counts, corners, pieces, set(bare.tolist()))
+    return _PaintedUv(values[first][used], counts, corners, pieces, kept)
 
 
 def _with_uv(lines: list[str], painted: _PaintedUv, end: str) -> list[str]:
-    """Put the new `vt` lines where the first old one or the first face was, and use them."""
+    """Put the new `vt` lines where the first old one or the first face was, and use them.
+
+    If some polygons are not painted, the old lines stay, too, and so do the corners that use them,
+    but for their numbers, which now count the new lines in.
+    """
+    in_part, added = bool(painted.kept.any()), len(painted.values)
     uv_lines = [f"vt {_decimal(u)} {_decimal(v)}{end}" for u, v in painted.values]
     result: list[str] = []
     polygon = corner = 0
@@ -232,24 +242,33 @@ def _with_uv(lines: list[str], painted: _PaintedUv, end: str) -> list[str]:
         if _is_polygon(keyword, rest):
             count = int(painted.counts[polygon])
             numbers = painted.corners[corner : corner + count]
-            if polygon in painted.pieces:
+            if painted.kept[polygon]:
+                result.append(_shifted(line, added))
+            elif polygon in painted.pieces:
                 result += _in_pieces(line, *painted.pieces[polygon], end)
             else:
-                result.append(_numbered(line, None if polygon in painted.bare else numbers))
+                result.append(_numbered(line, numbers))
             polygon, corner = polygon + 1, corner + count
         elif keyword in FACE_KEYWORDS or keyword == "l":
-            result.append(_numbered(line, None))
-        elif keyword != "vt":
+            result.append(_shifted(line, added) if in_part else _numbered(line, ()))
+        elif keyword != "vt" or in_part:
             result.append(line)
     return result
 
 
-def _numbered(line: str, numbers: Iterable[int] | None) -> str:
+def _shifted(line: str, added: int) -> str:
+    """Give the corners of a face the uv they had, after so many new ones; relative ones stay."""
+    elements, mark, comment = line.partition("#")
+    shifted = UV_NUMBER.sub(lambda corner: f"{corner[1]}{int(corner[2]) + added}", elements)
+    return shifted + mark + comment
+
+
+def _numbered(line: str, numbers: Iterable[int]) -> str:
     """Give the corners of a face these uv, counted from 0, or none; all else stays as it is."""
     elements, mark, comment = line.partition("#")
     keyword = WORD.search(elements)
     assert keyword is not None
-    corners = iter(()) if numbers is None else iter(numbers)
+    corners = iter(numbers)
     body = WORD.sub(lambda word: _corner(word[0], next(corners, None)), elements[keyword.end() :])
     return elements[: keyword.end()] + body + mark + comment
 
