@@ -242,3 +242,9 @@ def test_without_one_texture_all_over_nothing_is_carried(tmp_path) -> None:
     trimesh.creation.box().export(plain)
     mesh = load_mesh(plain)
     assert carried_over(plain, mesh, unwrapped_anew(mesh), 32) is None
+
+
+def test_a_picture_that_an_obj_scales_is_said(tmp_path) -> None:
+    path = write_obj(tmp_path / "mesh.obj", "map_Kd -s 2 2 1 skin.png")
+    (warning,) = read(path).warnings
+    assert '"-s 2 2 1"' in warning

@@ -16,6 +16,7 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import (
     MOST_NAMES,
     Materials,
+    moved_lookups,
     named_faces,
     other_slots,
     read_image,
@@ -87,6 +88,11 @@ def read_original(mesh_path: Path, mesh: Mesh, size: int, mask: str, only: str) 
     warnings += [
         f"the picture is also the {slot}, which stays as it was"
         for slot in other_slots(mesh_path, image)
+    ]
+    warnings += [
+        f'the MTL shows the picture through "{options}", which stays there, but the GLB and the '
+        "views while editing are without it"
+        for options in moved_lookups(mesh_path, image)
     ]
     may_change = _nearer_to(mesh, chosen & shown, shown & ~chosen, len(pixels))
     may_change &= _read_mask(mask, len(pixels)) if mask else True

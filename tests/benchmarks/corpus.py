@@ -44,6 +44,11 @@ COLLECTIONS = (
     "https://github.com/gltf-rs/gltf",
     "https://github.com/needle-tools/UnityGLTF-Interactivity-Sample-Assets",
     "https://github.com/assimp/assimp",
+    "https://github.com/pmndrs/market-assets",
+    "https://github.com/google/draco",
+    "https://github.com/libigl/libigl-tutorial-data",
+    "https://github.com/gkjohnson/3d-demo-data",
+    "https://github.com/PyMesh/PyMesh",
 )
 EXTENSIONS = (".obj", ".glb", ".gltf", ".ply", ".stl", ".off")
 LONGEST_REASON = 240

@@ -8,7 +8,12 @@ import pytest
 from textured_meshes import picture, png, write_gltf, write_obj
 
 from texcsd.errors import TexcsdError
-from texcsd.geometry.file_materials import files_beside, read_image, read_materials
+from texcsd.geometry.file_materials import (
+    files_beside,
+    moved_lookups,
+    read_image,
+    read_materials,
+)
 from texcsd.geometry.mesh import load_mesh
 
 
@@ -106,3 +111,13 @@ def test_materials_that_contradict_the_format_are_one_line(tmp_path) -> None:
 def test_a_mesh_that_cannot_be_read_has_no_files_beside_it(tmp_path, name: str) -> None:
     (tmp_path / "broken.gltf").write_text('{"images": 3}')
     assert files_beside(tmp_path / name) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "moved"),
+    [("-s 2 2 1", True), ("-o 0.5 0", True), ("-s 1 1 1 -o 0 0", False), ("-clamp on", False)],
+)
+def test_options_that_scale_or_move_an_image_are_found(tmp_path, options: str, moved: bool) -> None:
+    path = write_obj(tmp_path / "mesh.obj", f"map_Kd {options} skin.png")
+    assert moved_lookups(path, "./skin.png") == ([options] if moved else [])
+    assert moved_lookups(path, "./other.png") == []

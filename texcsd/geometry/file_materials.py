@@ -25,6 +25,7 @@ from texcsd.geometry.obj_file import FACE_KEYWORDS, logical_lines, split_keyword
 GLTF_SUFFIXES = (".glb", ".gltf")
 WHITE = (1.0, 1.0, 1.0)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+LOOKUP_OPTION = re.compile(r"-([sot])((?:\s+[+-]?[\d.]+(?:[eE][+-]?\d+)?){1,3})")
 IMAGE_STATEMENT = re.compile(r"(map_|bump$|disp$|decal$|refl$|norm$)", re.IGNORECASE)
 BASE_COLOR_STATEMENTS = ("map_kd", "map_ka")
 """Exporters repeat the image of the first in the second."""
@@ -110,6 +111,25 @@ def other_slots(path: Path, image: str) -> list[str]:
     return found
 
 
+def moved_lookups(path: Path, image: str) -> list[str]:
+    """Options of an OBJ's `map_Kd` by which an image is scaled or moved, such as "-s 2 2 1"."""
+    if path.suffix.lower() != ".obj":
+        return []
+    found: list[str] = []
+    for library in _libraries(path, _obj_lines(path)):
+        folder = _folder_of(path, library)
+        for keyword, rest, _ in _statements([library]):
+            if keyword.lower() == "map_kd":
+                options, file = _split_statement(path, folder, rest)
+                moved = any(
+                    float(number) != (kind == "s")
+                    for kind, numbers in LOOKUP_OPTION.findall(options)
+                    for number in numbers.split()
+                )
+                found += [options] if moved and f"{folder}/{file}" == image else []
+    return list(dict.fromkeys(found))
+
+
 def _texture_infos(part: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every textureInfo of a material and its extensions, after the name of its slot."""
     for key, value in part.items():
@@ -140,7 +160,7 @@ def kept_materials(path: Path, base_colors: Mapping[str, str] | None = None) -> 
     blocks: dict[str, str] = {}
     files: dict[str, Path] = {}
     for library in _libraries(path, _obj_lines(path)):
-        folder = library.parent.relative_to(path.parent.resolve()).as_posix()
+        folder = _folder_of(path, library)
         name = None
         for line in _text(library).splitlines():
             keyword, rest = split_keyword(line)
@@ -337,11 +357,16 @@ def _in_any_case(path: Path, name: str) -> Path | None:
     return next((other for other in same if other.is_file()), None)
 
 
+def _folder_of(path: Path, library: Path) -> str:
+    """Where a library lies, as a path from the folder of the mesh."""
+    return library.parent.relative_to(path.parent.resolve()).as_posix()
+
+
 def _library_images(path: Path, libraries: list[Path]) -> dict[str, str]:
     """Return the image of each material that has one, as a path from the folder of the mesh."""
     images: dict[str, str] = {}
     for library in libraries:
-        folder = library.parent.relative_to(path.parent.resolve()).as_posix()
+        folder = _folder_of(path, library)
         name = ""
         for line in _text(library).splitlines():
             keyword, rest = split_keyword(line)
