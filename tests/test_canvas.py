@@ -257,3 +257,11 @@ def test_what_only_lines_wear_stays_when_something_else_is_painted(tmp_path, syn
     library.write_text(library.read_text() + "\nnewmtl wire\nKd 0 0 1\nd 0.5\n")
     result = paint(path, only="right")
     assert "newmtl wire\nKd 0 0 1\nd 0.5\n" in (result.folder / "mesh.mtl").read_text()
+
+
+def test_vertex_colours_that_tint_the_paint_are_in_the_report(tmp_path, synthesis) -> None:
+    path = write_obj(tmp_path / "mesh.obj")
+    assert paint(path).report["warnings"] == []
+    path.write_text(path.read_text().replace("v 1.0 1.0 0.0", "v 1.0 1.0 0.0 1 0 0"))
+    (text,) = paint(path, overwrite=True).report["warnings"]
+    assert text.startswith('"left": vertex colours (of `v` lines) come back in the OBJ')

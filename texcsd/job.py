@@ -48,6 +48,7 @@ from texcsd.new_shape import bake_relief, hold, in_frame_of, make_new_shape
 from texcsd.original import Original, carried_over, read_original
 from texcsd.output.bake import TextureMaps, bake_texture, bake_textures
 from texcsd.output.gltf import png_bytes
+from texcsd.output.input_warnings import input_warnings
 from texcsd.output.mesh_files import mesh_file_names, normal_key
 from texcsd.output.preview import texture_maps
 from texcsd.output.seam_blending import blend_seams
@@ -359,6 +360,7 @@ def _paint(
         canvas_files(source, canvas, blank, outputs, edited, shape, blank_reliefs)
         _begin(folder, request, unfinished, outputs.values(), overwrite and not settings.dmtet)
     warnings += _warn(canvas.warnings + (relief.warnings if relief else []))
+    warnings += _warn(input_warnings(source, mesh, outputs.values()))
     going_on = "going on with" if resumed else "editing" if edited else "painting"
     logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), canvas.uv_source)
     start, displaced, painted = original, None, fitted

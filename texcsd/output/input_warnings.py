@@ -1,0 +1,49 @@
+"""What of the user's file will not look, or not work, as expected once it is painted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.vertex_colors import parts_with_vertex_colors
+
+MOST_NAMES = 8
+"""Named in a message."""
+
+
+def input_warnings(mesh_path: Path, mesh: Mesh, file_names: Collection[str]) -> list[str]:
+    """Say what of the input the paint collides with, and what the output cannot hold.
+
+    Args:
+        mesh_path: The input, which has been found sound enough to be patched.
+        mesh: As loaded from it; what shows a texture with a negative number is not painted.
+        file_names: Of the files of the result.
+    """
+    return _about_vertex_colors(mesh_path, mesh, file_names)
+
+
+def _about_vertex_colors(mesh_path: Path, mesh: Mesh, file_names: Collection[str]) -> list[str]:
+    """The attribute is the user's, so it stays; the preview, the paint alone, would be a lie."""
+    parts = parts_with_vertex_colors(mesh_path, mesh)
+    if not parts:
+        return []
+    if mesh_path.suffix.lower() != ".obj":
+        return [
+            f"{_listed(parts)}: vertex colours (COLOR_0) come back as they were, and glTF viewers "
+            "multiply the texture by them; the preview shows it alone: to see it so, make them "
+            "white in the input, or remove them"
+        ]
+    kept = any(name.endswith(".obj") for name in file_names)
+    stay = "come back in the OBJ, where many programs multiply the texture by them"
+    return [
+        f"{_listed(parts)}: vertex colours (of `v` lines) "
+        + (f"{stay}; neither the preview nor a GLB has them" if kept else "are not in the GLB")
+    ]
+
+
+def _listed(names: list[str]) -> str:
+    names = list(dict.fromkeys(names))
+    shown = ", ".join(f'"{name}"' for name in names[:MOST_NAMES])
+    more = len(names) - MOST_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
