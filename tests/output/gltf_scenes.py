@@ -25,6 +25,8 @@ class Scene:
     def __init__(self) -> None:
         self.tree: dict = {"asset": {"version": "2.0", "extras": {"by": "hand"}}}
         self.blobs = [b""]
+        self.chunks: list[tuple[bytes, bytes]] = []
+        self.padding = b" "
 
     def add(self, key: str, value: dict) -> int:
         self.tree.setdefault(key, []).append(value)
@@ -67,10 +69,11 @@ class Scene:
             uri = "data:application/octet-stream;base64," + base64.b64encode(blob).decode()
             tree["buffers"].append({"byteLength": len(blob), "uri": uri})
         text = json.dumps(tree).encode()
-        text += b" " * (-len(text) % 4)
+        text += self.padding * (4 + -len(text) % 4)
         binary = self.blobs[0] + b"\0" * (-len(self.blobs[0]) % 4)
         chunks = struct.pack("<I4s", len(text), b"JSON") + text
-        chunks += struct.pack("<I4s", len(binary), b"BIN\0") + binary
+        for kind, content in [(b"BIN\0", binary), *self.chunks]:
+            chunks += struct.pack("<I4s", len(content), kind) + content
         return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
 
 
@@ -170,7 +173,12 @@ class Parsed:
         size, kind = struct.unpack("<I4s", glb[12:20])
         assert kind == b"JSON" and struct.unpack("<I", glb[8:12]) == (len(glb),)
         self.tree = json.loads(glb[20 : 20 + size])
-        self.binary = glb[28 + size :]
+        start, self.chunks = 20 + size, list[tuple[bytes, bytes]]()
+        while start < len(glb):
+            size, kind = struct.unpack("<I4s", glb[start : start + 8])
+            self.chunks.append((kind, glb[start + 8 : start + 8 + size]))
+            start += 8 + size
+        self.binary = self.chunks.pop(0)[1]
 
     def view(self, number: int) -> bytes:
         view = self.tree["bufferViews"][number]

@@ -142,6 +142,8 @@ def set_in(*keys):
         ("samplers", set_in("samplers", 0, "wrapS", 10497)),
         ("images", set_in("images", 0, "bufferView", 0)),
         ("binary", set_in("bufferViews", 1, "byteLength", 9)),
+        ("buffers", lambda tree: tree["buffers"][0].pop("extras")),
+        ("buffers", lambda tree: tree["buffers"].append({"byteLength": 1, "uri": "data:,x"})),
     ],
 )
 @pytest.mark.parametrize("uv_kept", [True, False])
@@ -160,6 +162,21 @@ def glb(tree: dict, binary: bytes) -> bytes:
     chunks = struct.pack("<I4s", len(text), b"JSON") + text
     chunks += struct.pack("<I4s", len(binary), b"BIN\0") + binary
     return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+
+
+def test_a_chunk_that_is_lost_or_changed_is_found(scene: Path) -> None:
+    content = everything()
+    content.chunks = [(b"ABCD", b"userdata")]
+    scene.write_bytes(content.glb())
+    mesh = load_mesh(scene)
+    path = written(scene, mesh, True)[".glb"]
+    whole = path.read_bytes()
+    assert measure_damage(scene, path, mesh, True)["chunks"] is True
+    path.write_bytes(whole.replace(b"userdata", b"user data"[:8]))
+    assert refusal(scene, path, mesh, True) == "chunks"
+    parsed = Parsed(whole)
+    path.write_bytes(glb(parsed.tree, parsed.binary))
+    assert refusal(scene, path, mesh, True) == "chunks"
 
 
 @pytest.mark.parametrize("uv_kept", [True, False])

@@ -318,6 +318,23 @@ def test_several_buffers_become_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(after.values(more)[:8].ravel(), np.arange(24))
 
 
+def test_chunks_that_nobody_knows_come_back_in_their_order(tmp_path: Path) -> None:
+    scene = everything()
+    scene.chunks = [(b"ABCD", b"userdata"), (b"BIN\0", b"more"), (b"ABCD", b"")]
+    path = write(scene, tmp_path)
+    after = patched(path, load_mesh(path))
+    assert after.chunks == scene.chunks
+    assert after.binary.startswith(Parsed(path.read_bytes()).binary)
+
+
+def test_json_padded_with_zeros_is_read(tmp_path: Path) -> None:
+    scene = everything()
+    scene.padding = b"\0"
+    path = write(scene, tmp_path)
+    assert b"\0\0\0\0" in path.read_bytes()[:-4].partition(b"BIN\0")[0]
+    assert patched(path, load_mesh(path)).tree["nodes"] == scene.tree["nodes"]
+
+
 def gltf(scene: Scene, folder: Path) -> Path:
     """Two buffers and two images beside the file, one of the images missing."""
     tree = json.loads(json.dumps(scene.tree))

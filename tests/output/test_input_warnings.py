@@ -1,5 +1,7 @@
 """What of a file does not fit together with paint is said, by the names the user knows."""
 
+import copy
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,15 @@ FILES = ("scene.glb", "scene.gltf", "scene.bin")
 def write(scene: Scene, folder: Path) -> Path:
     path = folder / "scene.glb"
     path.write_bytes(scene.glb())
+    return path
+
+
+def write_gltf(scene: Scene, folder: Path) -> Path:
+    tree = copy.deepcopy(scene.tree)
+    tree["buffers"] = [{"byteLength": len(scene.blobs[0]), "uri": "scene.bin"}]
+    (folder / "scene.bin").write_bytes(scene.blobs[0])
+    path = folder / "scene.gltf"
+    path.write_text(json.dumps(tree))
     return path
 
 
@@ -61,3 +72,25 @@ def test_colours_of_an_obj_stay_in_the_obj_and_do_not_reach_a_glb(tmp_path) -> N
     assert both.startswith('"box": ') and "come back in the OBJ" in both and "multiply" in both
     (alone,) = warnings_of(path, ["mesh.glb"])
     assert alone == '"box": vertex colours (of `v` lines) are not in the GLB'
+
+
+def test_chunks_are_lost_only_where_no_glb_is_written(tmp_path) -> None:
+    scene = with_uv()
+    scene.chunks = [(b"ABCD", b"user"), (b"\xff\0\0\0", b"data")]
+    path = write(scene, tmp_path)
+    assert warnings_of(path, ["scene.glb"]) == []
+    (text,) = warnings_of(path, ["scene.gltf", "scene.bin"])
+    assert '"ABCD"' in text and "--format glb keeps them" in text and text.isprintable()
+
+
+def test_what_described_a_buffer_that_is_joined_to_the_first_is_named(tmp_path) -> None:
+    path = write_gltf(with_uv(), tmp_path)
+    tree = json.loads(path.read_text())
+    tree["buffers"].append({"byteLength": 4, "uri": "data:;base64,bW9yZQ=="})
+    path.write_text(json.dumps(tree))
+    assert warnings_of(path) == []
+    tree["buffers"][0]["name"] = "kept"
+    tree["buffers"][1] |= {"name": "walk", "extras": 3}
+    path.write_text(json.dumps(tree))
+    (text,) = warnings_of(path)
+    assert text.endswith("lost are extras, name of buffer 1")

@@ -34,6 +34,8 @@ class GltfDocument:
     binary_chunk: bytes | None
     buffers: dict[int, bytes]
     """Those read so far."""
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
+    """What a GLB holds after its JSON and its binary: kinds of four bytes, and contents."""
 
     def accessor(self, index: int) -> NDArray[np.float64]:
         """Return the numbers of an accessor, [count, columns]; normalised integers as fractions."""
@@ -157,9 +159,9 @@ class GltfDocument:
 def open_document(path: Path) -> GltfDocument:
     """Open a .glb or .gltf file; which of both it is, its first bytes tell."""
     data = path.read_bytes()
-    chunk = None
+    binary, chunks = None, ()
     if data[:4] == b"glTF":
-        data, chunk = _split_glb(data)
+        data, binary, chunks = _split_glb(data)
     elif path.suffix.lower() == ".glb":
         raise DamagedFileError("it does not start with the GLB signature")
     try:
@@ -171,10 +173,11 @@ def open_document(path: Path) -> GltfDocument:
     version = str(tree.get("asset", {}).get("version", "2.0"))
     if not version.startswith("2"):
         raise DamagedFileError(f"it is glTF {version or 'of no version'}, only glTF 2 is supported")
-    return GltfDocument(tree, path.parent, chunk, {})
+    return GltfDocument(tree, path.parent, binary, {}, chunks)
 
 
-def _split_glb(data: bytes) -> tuple[bytes, bytes | None]:
+def _split_glb(data: bytes) -> tuple[bytes, bytes | None, tuple[tuple[bytes, bytes], ...]]:
+    """Return the JSON, the binary if there is one, and all further chunks in order."""
     if len(data) < 20:
         raise DamagedFileError(f"it ends after {len(data)} bytes, inside the header")
     version, total = struct.unpack_from("<II", data, 4)
@@ -182,11 +185,16 @@ def _split_glb(data: bytes) -> tuple[bytes, bytes | None]:
         raise DamagedFileError(f"it is GLB version {version}, only version 2 is supported")
     if len(data) < total:
         raise DamagedFileError(f"it has {len(data):,} of {total:,} bytes, the rest is missing")
-    chunks, offset = {}, 12
+    known, others, offset = dict[bytes, bytes](), [], 12
     while offset + 8 <= total:
         length, kind = struct.unpack_from("<I4s", data, offset)
-        chunks.setdefault(kind, data[offset + 8 : offset + 8 + length])
+        content = data[offset + 8 : min(offset + 8 + length, total)]
+        if kind in (b"JSON", b"BIN\0") and kind not in known:
+            known[kind] = content
+        else:
+            others.append((kind, content))
         offset += 8 + length
-    if b"JSON" not in chunks:
+    if b"JSON" not in known:
         raise DamagedFileError("it has no JSON chunk")
-    return chunks[b"JSON"], chunks.get(b"BIN\0")
+    # Spaces are to pad it; some writers take zeros, as the binary has them.
+    return known[b"JSON"].rstrip(b"\0"), known.get(b"BIN\0"), tuple(others)

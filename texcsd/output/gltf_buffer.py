@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -106,18 +107,19 @@ class GltfBuffer:
         buffers[0]["byteLength"] = len(self.data)
 
 
-def glb_container(tree: dict[str, Any], binary: bytes) -> bytes:
-    """Put together the two chunks of a GLB, each padded to 4 bytes."""
+def glb_container(
+    tree: dict[str, Any], binary: bytes, more: Sequence[tuple[bytes, bytes]] = ()
+) -> bytes:
+    """Put together the two chunks of a GLB, each padded to 4 bytes, and more of them as they are.
+
+    Args:
+        tree: The JSON.
+        binary: The only buffer.
+        more: Kinds of four bytes, and contents.
+    """
     text = json.dumps(tree, separators=(",", ":"), allow_nan=False).encode()
     text += b" " * (-len(text) % 4)
     binary += b"\0" * (-len(binary) % 4)
-    length = 12 + 8 + len(text) + 8 + len(binary)
-    return b"".join(
-        [
-            struct.pack("<4sII", b"glTF", 2, length),
-            struct.pack("<I4s", len(text), b"JSON"),
-            text,
-            struct.pack("<I4s", len(binary), b"BIN\0"),
-            binary,
-        ]
-    )
+    chunks = [(b"JSON", text), (b"BIN\0", binary), *more]
+    body = b"".join(struct.pack("<I4s", len(content), kind) + content for kind, content in chunks)
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body

@@ -42,7 +42,10 @@ def compare_gltf(
     found["nothing_else_added"] = new.keys() <= old.keys() | set(COMPARED_APART)
     for key in GROWN:
         found[key] = new.get(key, [])[: len(old.get(key, []))] == old.get(key, [])
+    found["buffers"] = _same_first_buffer(before, after)
     found["binary"] = _same_binary(before, after)
+    if before.chunks and after.binary_chunk is not None:  # A .gltf has no place for them.
+        found["chunks"] = before.chunks == after.chunks
     found["images"] = _same_images(before, after)
     found["materials"] = all(
         was == now or _is_painted(was, now, len(old.get("textures", [])), reshaped)
@@ -74,6 +77,13 @@ def _is_painted(was: Tree, now: Tree, old_textures: int, reshaped: bool) -> bool
     textures = [info.get("index", -1) for info in base_color_infos(now)]
     same = all(was.get(key) == now.get(key) for key in KEPT_OF_MATERIALS)
     return same and min(textures, default=-1) >= old_textures
+
+
+def _same_first_buffer(before: GltfDocument, after: GltfDocument) -> bool:
+    """Tell whether the only buffer is the first one grown; `input_warnings` is about the others."""
+    old, new = before.tree.get("buffers", [])[:1], after.tree["buffers"]
+    described = [[_without(buffer, "uri", "byteLength") for buffer in both] for both in (old, new)]
+    return len(new) == 1 and described[0] in ([], described[1])
 
 
 def _same_binary(before: GltfDocument, after: GltfDocument) -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
+from texcsd.geometry.file_materials import GLTF_SUFFIXES
+from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.vertex_colors import parts_with_vertex_colors
 
@@ -20,7 +23,11 @@ def input_warnings(mesh_path: Path, mesh: Mesh, file_names: Collection[str]) -> 
         mesh: As loaded from it; what shows a texture with a negative number is not painted.
         file_names: Of the files of the result.
     """
-    return _about_vertex_colors(mesh_path, mesh, file_names)
+    warnings = _about_vertex_colors(mesh_path, mesh, file_names)
+    if mesh_path.suffix.lower() in GLTF_SUFFIXES:
+        document = open_document(mesh_path)
+        warnings += _about_chunks(document, file_names) + _about_buffers(document.tree)
+    return warnings
 
 
 def _about_vertex_colors(mesh_path: Path, mesh: Mesh, file_names: Collection[str]) -> list[str]:
@@ -40,6 +47,25 @@ def _about_vertex_colors(mesh_path: Path, mesh: Mesh, file_names: Collection[str
         f"{_listed(parts)}: vertex colours (of `v` lines) "
         + (f"{stay}; neither the preview nor a GLB has them" if kept else "are not in the GLB")
     ]
+
+
+def _about_chunks(document: GltfDocument, file_names: Collection[str]) -> list[str]:
+    if not document.chunks or any(name.endswith(".glb") for name in file_names):
+        return []
+    kinds = _listed([repr(kind)[2:-1] for kind, _ in document.chunks])
+    return [f"a .gltf has no place for more chunks of a GLB: {kinds}; --format glb keeps them"]
+
+
+def _about_buffers(tree: dict[str, Any]) -> list[str]:
+    """The first buffer stays what it is and grows; what describes others fits none any more."""
+    lost = [
+        f"{', '.join(sorted(keys))} of buffer {number}"
+        for number, buffer in enumerate(tree.get("buffers", []))
+        if number and (keys := buffer.keys() - {"uri", "byteLength"})
+    ]
+    if not lost:
+        return []
+    return [f"buffers are joined into one, with their content; lost are {'; '.join(lost)}"]
 
 
 def _listed(names: list[str]) -> str:

@@ -111,10 +111,10 @@ def mesh_file_contents(
     wanted = {Path(name).suffix[1:]: key for key, name in outputs.items()}
     contents: dict[str, bytes] = {}
     if "glb" in wanted or "gltf" in wanted:
-        tree, binary = _gltf(
+        tree, binary, chunks = _gltf(
             mesh_path, mesh, pictures, keep_materials, shape, material_names, normal_maps
         )
-        contents["glb"] = glb_container(tree, binary)
+        contents["glb"] = glb_container(tree, binary, chunks)
         if "gltf" in wanted:
             contents |= {"gltf": _gltf_text(tree, outputs["bin"]), "bin": binary}
     if "obj" in wanted:
@@ -166,12 +166,12 @@ def _gltf(
     shape: Mesh | None,
     material_names: Mapping[int, str] | None,
     normal_maps: Mapping[int, bytes] | None,
-) -> tuple[dict[str, Any], bytes]:
-    """Return the tree and the only buffer."""
+) -> tuple[dict[str, Any], bytes, tuple[tuple[bytes, bytes], ...]]:
+    """Return the tree, the only buffer, and further chunks of a GLB."""
     if mesh_path.suffix.lower() not in (".glb", ".gltf"):
         name = mesh_path.stem
         buffer = new_gltf(shape or mesh, pictures, name, material_names, normal_maps)
-        return buffer.tree, bytes(buffer.data)
+        return buffer.tree, bytes(buffer.data), ()
     try:
         document = open_document(mesh_path)
         if shape is not None:
@@ -190,7 +190,7 @@ def _gltf(
             "export it again."
         ) from error
     assert document.binary_chunk is not None
-    return document.tree, document.binary_chunk
+    return document.tree, document.binary_chunk, document.chunks
 
 
 def _reshaped(mesh_path: Path, document: GltfDocument, shape: Mesh) -> GltfDocument:
