@@ -84,6 +84,28 @@ def test_a_gltf_with_files_beside_it_differs_in_nothing(tmp_path: Path, suffix: 
     assert found["max_position_delta"] == 0 and found["images"] is True
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda images: images.__setitem__(1, {"uri": "a.bmp"}),
+        lambda images: images[1].update(bufferView=0),
+        lambda images: images[1].update(name="another"),
+        lambda images: images[1].pop("mimeType"),
+    ],
+)
+def test_an_image_that_was_not_taken_in_as_it_is_is_found(tmp_path: Path, change) -> None:
+    path = gltf(everything(), tmp_path)
+    path.write_text(path.read_text().replace("im%C3%A4ge.png", "a.bmp"))
+    (tmp_path / "a.bmp").write_bytes(b"BM\1\0\0\0\0\0\0\0 more")
+    mesh = load_mesh(path)
+    after = written(path, mesh, True)[".glb"]
+    assert measure_damage(path, after, mesh, True)["images"] is True
+    parsed = Parsed(after.read_bytes())
+    change(parsed.tree["images"])
+    after.write_bytes(glb(parsed.tree, parsed.binary))
+    assert refusal(path, after, mesh, True) == "images"
+
+
 def test_a_new_glb_differs_by_rounding_only(obj: Path) -> None:
     obj.write_text(EVERYTHING.replace("v 2 1 1", "v 2 1.1 1"))
     mesh = load_mesh(obj)

@@ -371,11 +371,42 @@ def test_a_gltf_comes_back_as_glb_and_as_gltf_with_one_buffer(tmp_path: Path, ma
     assert images[2:4] == [{"uri": "gone.jpg"}, {"uri": "data:,x"}]
 
 
-def test_a_file_that_is_no_image_is_not_taken_in(tmp_path: Path) -> None:
+IMAGES = {
+    "a.bmp": (b"BM\x2a\1\0\0\0\0\0\0 more", "image/bmp"),
+    "a.gif": (b"GIF89a more", "image/gif"),
+    "a.avif": (b"\0\0\0\x1cftypavif more", "image/avif"),
+    "b.avif": (b"\0\0\0\x1cftypmif1\0\0\0\0miafavif", "image/avif"),
+    "a.dds": (b"DDS more", "image/vnd-ms.dds"),
+    "A.TGA": (b"\0\0\x02" + bytes(9) + b"\4\0\4\0\x18 more", "image/x-tga"),
+    "a.tif": (b"MM\0*more", "image/tiff"),
+    "a.webp": (b"RIFF\1\2\3\4WEBPmore", "image/webp"),
+    "a.ktx2": (b"\xabKTX 20\xbb", "image/ktx2"),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_of_any_kind_beside_the_file_is_taken_in(tmp_path: Path, name: str) -> None:
+    content, media_type = IMAGES[name]
     path = gltf(everything(), tmp_path)
-    (tmp_path / "gone.jpg").write_text("a secret")
+    (tmp_path / name).write_bytes(content)
+    tree = json.loads(path.read_text())
+    tree["images"] += [{"uri": name, "name": "mine"}, {"uri": name, "mimeType": "image/special"}]
+    path.write_text(json.dumps(tree))
+    after = Parsed(contents_of(path, load_mesh(path))["mesh"])
+    first, second = after.tree["images"][4:6]
+    assert after.view(first.pop("bufferView")) == after.view(second.pop("bufferView")) == content
+    assert first == {"name": "mine", "mimeType": media_type}
+    assert second == {"mimeType": "image/special"}
+
+
+@pytest.mark.parametrize("content", [b"a secret", b"BM a secret", b"RIFF as a secret"])
+@pytest.mark.parametrize("name", ["gone.jpg", "gone.tga"])
+def test_a_file_that_is_no_image_is_not_taken_in(tmp_path: Path, name, content) -> None:
+    path = gltf(everything(), tmp_path)
+    path.write_text(path.read_text().replace("gone.jpg", name))
+    (tmp_path / name).write_bytes(content)
     contents = contents_of(path, load_mesh(path))
-    assert b"a secret" not in contents["bin"]
+    assert b"secret" not in contents["bin"]
 
 
 def refusal(path: Path, mesh: Mesh) -> str:

@@ -94,3 +94,15 @@ def test_what_described_a_buffer_that_is_joined_to_the_first_is_named(tmp_path) 
     path.write_text(json.dumps(tree))
     (text,) = warnings_of(path)
     assert text.endswith("lost are extras, name of buffer 1")
+
+
+def test_images_that_the_result_refers_to_in_vain_are_named(tmp_path) -> None:
+    scene = with_uv()
+    names = ["here.png", "not%20here.png", "private.txt", "data:,x", "https://x.org/a.png"]
+    scene.tree["images"] = [{"uri": name} for name in names]
+    path = write_gltf(scene, tmp_path)
+    (tmp_path / "here.png").write_bytes(b"\x89PNG")
+    (tmp_path / "private.txt").write_text("secret")
+    missing, unknown = warnings_of(path)
+    assert missing == 'images that are not there are still missing: "not here.png"'
+    assert unknown.endswith('not know them to be images: "private.txt"')

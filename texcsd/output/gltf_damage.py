@@ -12,6 +12,7 @@ from texcsd.geometry.gltf_document import GltfDocument
 from texcsd.geometry.gltf_draco import DRACO, is_compressed, uses_draco
 from texcsd.geometry.gltf_file import primitive_faces
 from texcsd.geometry.mesh import Mesh
+from texcsd.output.gltf_images import image_beside
 from texcsd.output.gltf_patch import KEPT_OF_MATERIALS, without_declaration_of_draco
 
 Tree = dict[str, Any]
@@ -106,14 +107,18 @@ def _same_binary(before: GltfDocument, after: GltfDocument) -> bool:
 def _same_images(before: GltfDocument, after: GltfDocument) -> bool:
     old, new = (document.tree.get("images", []) for document in (before, after))
     return len(new) >= len(old) and all(
-        was == now or ("bufferView" in now and after.view(now["bufferView"]) == _file(before, was))
-        for was, now in zip(old, new, strict=False)
+        _same_image(before, after, was, now) for was, now in zip(old, new, strict=False)
     )
 
 
-def _file(document: GltfDocument, image: Tree) -> bytes | None:
-    path = document.file(image.get("uri", ""), "an image")
-    return path.read_bytes() if path.is_file() else None
+def _same_image(before: GltfDocument, after: GltfDocument, was: Tree, now: Tree) -> bool:
+    """Tell whether an image is where it was or, if it was in a file, is in the buffer now."""
+    found = image_beside(before, was)
+    if found is None:
+        return was == now
+    content, media_type = found
+    kept = {"mimeType": media_type} | _without(was, "uri")
+    return _without(now, "bufferView") == kept and after.view(now["bufferView"]) == content
 
 
 def _compare_meshes(

@@ -22,6 +22,7 @@ from texcsd.geometry.instances import without_repeats
 from texcsd.geometry.mesh import Mesh, Part
 from texcsd.output.gltf import NORMAL_MAP, painted_material
 from texcsd.output.gltf_buffer import GltfBuffer
+from texcsd.output.gltf_images import embed_images
 from texcsd.output.gltf_seams import give_coordinates
 
 Lookup = dict[str, Any]
@@ -35,13 +36,6 @@ KEPT_OF_MATERIALS = ("name", "extras", "doubleSided", "normalTexture", "occlusio
 and have no extension that would colour them otherwise."""
 
 DECLARATIONS = "extensionsUsed", "extensionsRequired"
-
-SIGNATURES = {
-    b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"RIFF": "image/webp",
-    b"\xabKTX": "image/ktx2",
-}
 
 
 def patch_gltf(
@@ -78,7 +72,7 @@ def patch_gltf(
             base colours.
     """
     buffer = copy_with_one_buffer(document)
-    _embed_images(document, buffer)
+    embed_images(document, buffer)
     once = without_repeats(mesh)
     numbers = once.texture_numbers().cpu().numpy()
     painted = {
@@ -178,23 +172,6 @@ def copy_with_one_buffer(document: GltfDocument) -> GltfBuffer:
     if tree.get("buffers"):
         tree["buffers"] = [{k: v for k, v in tree["buffers"][0].items() if k != "uri"}]
     return GltfBuffer(tree, data)
-
-
-def _embed_images(document: GltfDocument, buffer: GltfBuffer) -> None:
-    """Take in the images beside the file, since it will lie elsewhere; a missing one stays so."""
-    for image in buffer.tree.get("images", []):
-        uri = image.get("uri", "data:")
-        if uri.startswith("data:") or "://" in uri:
-            continue
-        try:
-            content = document.file(uri, "an image").read_bytes()
-        except OSError:
-            continue
-        for signature, mime_type in SIGNATURES.items():
-            if content.startswith(signature):
-                del image["uri"]
-                image["mimeType"] = mime_type
-                image["bufferView"] = buffer.append_view(content)
 
 
 def primitives_by_place(buffer: GltfBuffer) -> dict[Place, dict[str, Any]]:

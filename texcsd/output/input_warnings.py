@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from texcsd.geometry.file_materials import GLTF_SUFFIXES
 from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.vertex_colors import parts_with_vertex_colors
+from texcsd.output.gltf_images import image_beside, is_beside
 
 MOST_NAMES = 8
 """Named in a message."""
@@ -27,6 +29,7 @@ def input_warnings(mesh_path: Path, mesh: Mesh, file_names: Collection[str]) -> 
     if mesh_path.suffix.lower() in GLTF_SUFFIXES:
         document = open_document(mesh_path)
         warnings += _about_chunks(document, file_names) + _about_buffers(document.tree)
+        warnings += _about_images(document)
     return warnings
 
 
@@ -66,6 +69,27 @@ def _about_buffers(tree: dict[str, Any]) -> list[str]:
     if not lost:
         return []
     return [f"buffers are joined into one, with their content; lost are {'; '.join(lost)}"]
+
+
+def _about_images(document: GltfDocument) -> list[str]:
+    """Those that stay references, which a folder for the result alone does not satisfy."""
+    left = [
+        image
+        for image in document.tree.get("images", [])
+        if is_beside(image) and image_beside(document, image) is None
+    ]
+    missing = [image for image in left if not document.file(image["uri"], "an image").is_file()]
+    warnings = []
+    if missing:
+        warnings.append(f"images that are not there are still missing: {_uris(missing)}")
+    if len(left) > len(missing):
+        unknown = _uris([image for image in left if image not in missing])
+        warnings.append(f"not taken in, as texcsd does not know them to be images: {unknown}")
+    return warnings
+
+
+def _uris(images: list[dict[str, Any]]) -> str:
+    return _listed([unquote(image["uri"]) for image in images])
 
 
 def _listed(names: list[str]) -> str:
