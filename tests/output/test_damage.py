@@ -201,6 +201,22 @@ def test_a_chunk_that_is_lost_or_changed_is_found(scene: Path) -> None:
     assert refusal(scene, path, mesh, True) == "chunks"
 
 
+def test_a_variant_that_was_painted_over_is_found(scene: Path) -> None:
+    content = everything()
+    mappings = [{"material": 0, "variants": [0]}]
+    extensions = {"KHR_materials_variants": {"mappings": mappings}}
+    content.tree["meshes"][0]["primitives"][0]["extensions"] = extensions
+    scene.write_bytes(content.glb())
+    mesh = load_mesh(scene)
+    path = written(scene, mesh, True)[".glb"]
+    assert measure_damage(scene, path, mesh, True)["variants"] is True
+    parsed = Parsed(path.read_bytes())
+    body = parsed.tree["meshes"][0]["primitives"][0]
+    parsed.tree["materials"][0] = parsed.tree["materials"][body["material"]]
+    path.write_bytes(glb(parsed.tree, parsed.binary))
+    assert refusal(scene, path, mesh, True) == "variants"
+
+
 @pytest.mark.parametrize("uv_kept", [True, False])
 def test_any_other_byte_of_the_binary_is_found(scene: Path, uv_kept: bool) -> None:
     before = Parsed(scene.read_bytes())

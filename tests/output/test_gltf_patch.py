@@ -1,6 +1,7 @@
 """A glTF comes back as it was, with a texture. Every file is read by the tests' own reader."""
 
 import base64
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -552,25 +553,29 @@ def test_two_base_colours_in_one_material_cannot_be_edited_but_painted_over(tmp_
     assert "extensions" not in material
 
 
-def test_what_other_variants_wear_is_not_painted_over(tmp_path) -> None:
-    scene = one_mesh(TEXCOORD_0=0)
+@pytest.mark.parametrize("patch", [lambda path, mesh: patched(path, mesh), edited])
+def test_what_variants_wear_is_not_painted_over_be_it_the_default(tmp_path, patch) -> None:
+    scene = textured(one_mesh(TEXCOORD_0=0, TEXCOORD_1=0))
     first = scene.tree["meshes"][0]["primitives"][0]
-    first["attributes"]["TEXCOORD_0"] = scene.uv(FIRST_UV)
-    second = scene.primitive(TEXCOORD_0=scene.uv(FIRST_UV)) | {"material": 1}
-    scene.tree["meshes"][0]["primitives"].append(second)
-    for name in ("Red", "Green", "Blue"):
-        scene.add("materials", {"name": name, "emissiveFactor": [0, 0, 1]})
+    first["attributes"] |= {"TEXCOORD_0": scene.uv(FIRST_UV), "TEXCOORD_1": scene.uv(SECOND_UV)}
+    second = {"attributes": dict(first["attributes"]), "indices": first["indices"], "material": 1}
+    third = copy.deepcopy(second) | {"material": 3}
+    scene.tree["meshes"][0]["primitives"] += [second, third]
+    skin = scene.tree["materials"][0]
+    for name in ("Green", "Blue", "Gold"):
+        scene.add("materials", copy.deepcopy(skin) | {"name": name})
     mappings = [{"material": number, "variants": [number]} for number in range(3)]
-    first |= {"material": 0, "extensions": {"KHR_materials_variants": {"mappings": mappings}}}
+    first["extensions"] = {"KHR_materials_variants": {"mappings": mappings}}
     path = write(scene, tmp_path)
-    parsed = patched(path, load_mesh(path))
-    red, green, blue, painted = parsed.tree["materials"]
-    # Nobody else wears red; green is a variant of the first primitive.
-    assert "baseColorTexture" in red["pbrMetallicRoughness"]
-    assert [green, blue] == scene.tree["materials"][1:]
-    assert painted["name"] == "Green"
+    parsed = patch(path, load_mesh(path))
+    # The first wears the first variant if none is chosen, the second what is a variant of the
+    # first; nobody but the third wears gold.
+    assert parsed.tree["materials"][:3] == scene.tree["materials"][:3]
+    names = [material["name"] for material in parsed.tree["materials"]]
+    assert names == ["Skin", "Green", "Blue", "Gold", "Skin", "Green"]
     now = parsed.tree["meshes"][0]["primitives"]
-    assert [primitive["material"] for primitive in now] == [0, 3]
+    assert [primitive["material"] for primitive in now] == [4, 5, 3]
+    assert [image_of(parsed, base_color(parsed, primitive)) for primitive in now] == [PAINTED] * 3
     assert now[0]["extensions"] == first["extensions"]
 
 

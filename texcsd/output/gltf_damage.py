@@ -13,7 +13,11 @@ from texcsd.geometry.gltf_draco import DRACO, is_compressed, uses_draco
 from texcsd.geometry.gltf_file import primitive_faces
 from texcsd.geometry.mesh import Mesh
 from texcsd.output.gltf_images import image_beside
-from texcsd.output.gltf_patch import KEPT_OF_MATERIALS, without_declaration_of_draco
+from texcsd.output.gltf_patch import (
+    KEPT_OF_MATERIALS,
+    variant_materials,
+    without_declaration_of_draco,
+)
 
 Tree = dict[str, Any]
 
@@ -52,6 +56,14 @@ def compare_gltf(
         was == now or _is_painted(was, now, len(old.get("textures", [])), reshaped)
         for was, now in zip(old.get("materials", []), new["materials"], strict=False)
     ) and len(new["materials"]) >= len(old.get("materials", []))
+    of_variants = [
+        number
+        for mesh in old["meshes"]
+        for primitive in mesh["primitives"]
+        for number in variant_materials(primitive)
+    ]
+    if of_variants:
+        found["variants"] = all(old["materials"][n] == new["materials"][n] for n in of_variants)
     if reshaped:
         of_old = [material.get("normalTexture") for material in old.get("materials", [])]
         of_new = [material.get("normalTexture") for material in new["materials"]]

@@ -52,7 +52,7 @@ def patch_gltf(
     get their coordinates as one more set; where a seam runs through a vertex, its copies follow
     after all vertices of the primitive, each with all its attributes and morph targets.
     A material whose surfaces are all painted alike is replaced; any other stays, with a painted
-    namesake beside it.
+    namesake beside it, and so does one that belongs to a variant of the file.
 
     Args:
         document: As opened; it is not changed.
@@ -238,10 +238,9 @@ def _paint_materials(
     primitives = primitives_by_place(buffer)
     users: dict[int | None, list[Lookup | None]] = {}
     for place, primitive in primitives.items():
-        own = primitive.get("material")
-        users.setdefault(own, []).append(lookups.get(place))
-        # What another variant of this primitive wears is not painted for it.
-        for material in _variant_materials(primitive) - {own}:
+        users.setdefault(primitive.get("material"), []).append(lookups.get(place))
+        # What is painted is none of the variants: a material that one names stays as it is.
+        for material in variant_materials(primitive):
             users.setdefault(material, []).append(None)
     numbers: dict[tuple[int | None, str], int] = {}
     for place, lookup in lookups.items():
@@ -258,7 +257,7 @@ def _paint_materials(
         primitives[place]["material"] = numbers[kind]
 
 
-def _variant_materials(primitive: dict[str, Any]) -> set[int]:
+def variant_materials(primitive: dict[str, Any]) -> set[int]:
     """Return the numbers of the materials that variants of the file give to a primitive."""
     variants = primitive.get("extensions", {}).get("KHR_materials_variants", {})
     return {mapping["material"] for mapping in variants.get("mappings", [])}
