@@ -4,6 +4,7 @@ The painting itself is replaced: each texture gets a colour of its own.
 """
 
 import io
+import json
 import struct
 import tracemalloc
 import zlib
@@ -265,3 +266,14 @@ def test_vertex_colours_that_tint_the_paint_are_in_the_report(tmp_path, synthesi
     path.write_text(path.read_text().replace("v 1.0 1.0 0.0", "v 1.0 1.0 0.0 1 0 0"))
     (text,) = paint(path, overwrite=True).report["warnings"]
     assert text.startswith('"left": vertex colours (of `v` lines) come back in the OBJ')
+
+
+@pytest.mark.parametrize("uri", [5, None, "a\0b", "\ud800", "x" * 5000, [1]])
+def test_a_uri_that_can_be_no_file_is_refused_in_a_line(tmp_path, synthesis, uri) -> None:
+    path = write_gltf(tmp_path, "skin.png")
+    tree = json.loads(path.read_text())
+    tree["buffers"][0]["uri"] = uri
+    path.write_text(json.dumps(tree))
+    with pytest.raises(TexcsdError) as raised:
+        paint(path)
+    assert "\n" not in str(raised.value)

@@ -360,7 +360,7 @@ def _paint(
         canvas_files(source, canvas, blank, outputs, edited, shape, blank_reliefs)
         _begin(folder, request, unfinished, outputs.values(), overwrite and not settings.dmtet)
     warnings += _warn(canvas.warnings + (relief.warnings if relief else []))
-    warnings += _warn(input_warnings(source, mesh, outputs.values()))
+    warnings += _warn(input_warnings(source, mesh, canvas.uv_kept, edited, outputs.values()))
     going_on = "going on with" if resumed else "editing" if edited else "painting"
     logger.info("%s %s, %d triangles, uv: %s", going_on, folder, len(mesh.faces), canvas.uv_source)
     start, displaced, painted = original, None, fitted

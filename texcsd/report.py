@@ -65,16 +65,15 @@ def describe_versions() -> dict[str, str | None]:
 
 
 def _gltf_buffers(mesh_path: Path) -> Iterator[Path]:
+    """Files of a glTF's buffers; loading will say what is wrong with any others, and read none."""
     if mesh_path.suffix.lower() != ".gltf" or not mesh_path.exists():
         return
+    folder = mesh_path.parent.resolve()
     try:
         buffers = json.loads(mesh_path.read_bytes())["buffers"]
         uris = [buffer.get("uri", "data:") for buffer in buffers]
+        names = [unquote(uri) for uri in uris if not uri.startswith("data:")]
+        paths = [(folder / name).resolve() for name in names]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return  # Loading will say what is wrong with it.
-    for uri in uris:
-        if not uri.startswith("data:"):
-            # Loading refuses what is elsewhere, before anything is read from there.
-            path = (mesh_path.parent / unquote(uri)).resolve()
-            if path.is_relative_to(mesh_path.parent.resolve()):
-                yield path
+        return
+    yield from (path for path in paths if path.is_relative_to(folder))

@@ -270,6 +270,15 @@ def test_a_buffer_outside_the_folder_of_the_mesh_is_never_read(tmp_path: Path, u
     assert "is outside the folder of the mesh, where no file is read" in refusal(path)
 
 
+@pytest.mark.parametrize("uri", [5, [1], {"a": 1}])
+def test_a_uri_that_is_no_text_is_named(tmp_path: Path, uri):
+    writer = cube_gltf()
+    writer.tree["buffers"] = [{"byteLength": len(writer.blob), "uri": uri}]
+    path = tmp_path / "cube.gltf"
+    path.write_text(json.dumps(writer.tree))
+    assert f"the uri of buffer 0 is {uri}, not text" in refusal(path)
+
+
 def test_a_link_to_elsewhere_is_not_followed(tmp_path: Path):
     writer, folder = cube_gltf(), tmp_path / "mesh"
     folder.mkdir()

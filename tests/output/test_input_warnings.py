@@ -2,9 +2,12 @@
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 from gltf_scenes import FIRST_UV, Scene, one_mesh, with_unused
 
 from texcsd.geometry.mesh import load_mesh
@@ -28,8 +31,11 @@ def write_gltf(scene: Scene, folder: Path) -> Path:
     return path
 
 
-def warnings_of(path: Path, files=FILES) -> list[str]:
-    return input_warnings(path, load_mesh(path), files)
+def warnings_of(path: Path, files=FILES, uv_kept=True, edited=False, textures=None) -> list[str]:
+    mesh = load_mesh(path)
+    if textures is not None:
+        mesh = replace(mesh, textures=torch.tensor(textures))
+    return input_warnings(path, mesh, np.full(len(mesh.faces), uv_kept), edited, files)
 
 
 def with_uv() -> Scene:
@@ -99,10 +105,88 @@ def test_what_described_a_buffer_that_is_joined_to_the_first_is_named(tmp_path) 
 def test_images_that_the_result_refers_to_in_vain_are_named(tmp_path) -> None:
     scene = with_uv()
     names = ["here.png", "not%20here.png", "private.txt", "data:,x", "https://x.org/a.png"]
+    names += ["a%0Aline", "x" * 300]
     scene.tree["images"] = [{"uri": name} for name in names]
     path = write_gltf(scene, tmp_path)
     (tmp_path / "here.png").write_bytes(b"\x89PNG")
     (tmp_path / "private.txt").write_text("secret")
     missing, unknown = warnings_of(path)
-    assert missing == 'images that are not there are still missing: "not here.png"'
+    named = f'"not here.png", "a line", "{"x" * 60}"'
+    assert missing == f"images that are not there are still missing: {named}"
     assert unknown.endswith('not know them to be images: "private.txt"')
+
+
+@pytest.mark.parametrize(("sets", "said"), [(0, False), (1, False), (2, True), (3, True)])
+def test_new_uv_that_become_a_third_set_are_named(tmp_path, sets: int, said: bool) -> None:
+    scene = with_uv()
+    (primitive,) = scene.tree["meshes"][0]["primitives"]
+    uv = primitive["attributes"].pop("TEXCOORD_0")
+    primitive["attributes"] |= {f"TEXCOORD_{number}": uv for number in range(sets)}
+    scene.tree["nodes"][0]["name"] = "hull"
+    path = write(scene, tmp_path)
+    assert warnings_of(path) == []
+    found = warnings_of(path, uv_kept=False)
+    assert len(found) == said
+    assert all(text.startswith(f'"hull": the new uv are in TEXCOORD_{sets}, ') for text in found)
+
+
+def pulsing() -> Scene:
+    """Two primitives with a material each; an animation of emission, one of a node."""
+    scene = with_uv()
+    primitives = scene.tree["meshes"][0]["primitives"]
+    primitives.append(copy.deepcopy(primitives[0]))
+    for number, name in enumerate(("Lamp", "Shade")):
+        scene.add("materials", {"name": name, "emissiveFactor": [1, 1, 1]})
+        primitives[number]["material"] = number
+    pointer = {"pointer": "/materials/0/emissiveFactor"}
+    targets = {"path": "pointer", "extensions": {"KHR_animation_pointer": pointer}}
+    for name, target in (("pulse", targets), ("walk", {"node": 0, "path": "scale"})):
+        scene.add("animations", {"name": name, "channels": [{"sampler": 0, "target": target}]})
+    return scene
+
+
+LAMP, SHADE = [0] * 4 + [-2] * 4, [-2] * 4 + [0] * 4
+
+
+def test_an_animation_of_a_material_that_is_replaced_is_named(tmp_path) -> None:
+    path = write(pulsing(), tmp_path)
+    (text,) = warnings_of(path)
+    assert text.startswith('animation "pulse" changes materials, "Lamp", which the paint replaces')
+    assert warnings_of(path, textures=LAMP) == [text]
+    assert warnings_of(path, textures=SHADE) == []
+
+
+def test_an_animation_of_an_edited_material_goes_on_unless_others_wear_it(tmp_path) -> None:
+    scene = pulsing()
+    assert warnings_of(write(scene, tmp_path), textures=LAMP, edited=True) == []
+    second = scene.tree["meshes"][0]["primitives"][1]
+    mappings = {"mappings": [{"material": 0, "variants": [0]}]}
+    second["extensions"] = {"KHR_materials_variants": mappings}
+    assert len(warnings_of(write(scene, tmp_path), textures=LAMP, edited=True)) == 1
+    del second["extensions"]
+    second["material"] = 0
+    assert len(warnings_of(write(scene, tmp_path), textures=LAMP, edited=True)) == 1
+    assert warnings_of(write(scene, tmp_path), edited=True) == []
+
+
+def test_vrm_materials_that_still_name_their_old_texture_are_named(tmp_path) -> None:
+    scene = pulsing()
+    del scene.tree["animations"]
+    described = [{"textureProperties": {"_MainTex": 0}}, {"textureProperties": {}}]
+    scene.tree["extensions"] = {"VRM": {"materialProperties": described}}
+    path = write(scene, tmp_path)
+    assert warnings_of(path, textures=SHADE) == []
+    for edited in (False, True):
+        (text,) = warnings_of(path, edited=edited)
+        assert text.startswith('materials "Lamp": the extension VRM still gives them their old')
+
+
+@pytest.mark.parametrize("key", ["animations", "extensions"])
+@pytest.mark.parametrize("nonsense", [3, {"VRM": 1}, [3], [None], [{"channels": 1}]])
+def test_nonsense_in_what_is_passed_on_keeps_nothing_from_being_painted(
+    tmp_path, key: str, nonsense
+) -> None:
+    scene = with_uv()
+    scene.tree[key] = nonsense
+    (text,) = warnings_of(write(scene, tmp_path))
+    assert "the file is not valid" in text and "\n" not in text

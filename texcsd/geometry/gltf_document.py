@@ -126,6 +126,8 @@ class GltfDocument:
             if self.binary_chunk is None:
                 raise DamagedFileError(f"buffer {index} has no data")
             return self.binary_chunk
+        if not isinstance(uri, str):
+            raise DamagedFileError(f"the uri of buffer {index} is {uri!r:.50}, not text")
         if uri.startswith("data:"):
             try:
                 return base64.b64decode(uri.partition(",")[2])

@@ -43,6 +43,11 @@ def give_coordinates(
     return _add_coordinates(document, buffer, primitive, faces, corner_uv)
 
 
+def next_coordinate_set(attributes: dict[str, int]) -> int:
+    """Return the number of the set that new coordinates of a primitive become: the first free."""
+    return next(n for n in range(len(attributes) + 1) if f"TEXCOORD_{n}" not in attributes)
+
+
 def _add_coordinates(
     document: GltfDocument,
     buffer: GltfBuffer,
@@ -70,7 +75,7 @@ def _add_coordinates(
             primitive["mode"] = TRIANGLES
     from_top = np.zeros((vertex_count + len(copied), 2), np.float32)
     from_top[indices] = np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1)
-    number = next(n for n in range(len(attributes) + 1) if f"TEXCOORD_{n}" not in attributes)
+    number = next_coordinate_set(attributes)
     attributes[f"TEXCOORD_{number}"] = buffer.append_attribute(from_top)
     return {"texCoord": number} if number else {}
 
