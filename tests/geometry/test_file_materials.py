@@ -5,12 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
+from geometry_shapes import CUBE_FACES, CUBE_VERTICES, GltfWriter
 from textured_meshes import picture, png, write_gltf, write_obj
 
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_materials import (
     files_beside,
     moved_lookups,
+    named_faces,
     read_image,
     read_materials,
 )
@@ -121,3 +123,55 @@ def test_options_that_scale_or_move_an_image_are_found(tmp_path, options: str, m
     path = write_obj(tmp_path / "mesh.obj", f"map_Kd {options} skin.png")
     assert moved_lookups(path, "./skin.png") == ([options] if moved else [])
     assert moved_lookups(path, "./other.png") == []
+
+
+def named(path: Path, name: str) -> list[str]:
+    """The parts whose faces are found, all or none of each."""
+    mesh = load_mesh(path)
+    chosen = named_faces(path, mesh, read_materials(path, mesh), name)
+    faces = {part: chosen[part.first_face :][: part.face_count] for part in mesh.parts}
+    assert all(of_part.all() == of_part.any() for of_part in faces.values())
+    return [part.name for part, of_part in faces.items() if of_part.any()]
+
+
+def wheels(path: Path, nodes: list[str], materials: tuple[str, ...] = ()) -> Path:
+    """Nodes of a mesh each; that of "wheel" has two primitives, with these materials if any."""
+    writer = GltfWriter()
+    for name in nodes:
+        mesh = writer.mesh(CUBE_VERTICES, CUBE_FACES)
+        writer.node(mesh=mesh, name=name)
+        if name == "wheel":
+            primitives = writer.tree["meshes"][mesh]["primitives"]
+            primitives.append(dict(primitives[0]))
+            for number, material in enumerate(materials):
+                writer.tree.setdefault("materials", []).append({"name": material})
+                primitives[number]["material"] = number
+    writer.tree["scenes"] = [{"nodes": [*range(len(nodes))]}]
+    return writer.write_glb(path)
+
+
+def test_a_name_with_a_number_is_another_name(tmp_path) -> None:
+    path = wheels(tmp_path / "a.glb", ["axle", "axle_1", "axle_12", "axle_rear"])
+    assert named(path, "axle") == ["axle"]
+    assert named(path, "axle_1") == ["axle_1"]
+    path = wheels(tmp_path / "b.glb", ["axle_1", "axle_2"])
+    with pytest.raises(TexcsdError, match='named "axle"; choose one of: axle_'):
+        named(path, "axle")
+
+
+def test_a_node_is_all_its_primitives_and_a_primitive_has_its_number(tmp_path) -> None:
+    path = wheels(tmp_path / "a.glb", ["wheel", "body"])
+    assert named(path, "wheel") == ["wheel_1", "wheel_2"]
+    assert named(path, "wheel_2") == ["wheel_2"]
+    with pytest.raises(TexcsdError, match="choose one of: wheel, wheel_"):
+        named(path, "wheels")
+
+
+def test_a_node_or_material_of_that_name_comes_before_a_numbered_primitive(tmp_path) -> None:
+    mesh = load_mesh(wheels(tmp_path / "a.glb", ["wheel", "wheel_2"]))
+    assert [part.name for part in mesh.parts] == ["wheel_1", "wheel_2", "wheel_2"]
+    path, materials = tmp_path / "a.glb", read_materials(tmp_path / "a.glb", mesh)
+    chosen = named_faces(path, mesh, materials, "wheel_2")
+    assert chosen.tolist() == [False] * 24 + [True] * 12
+    path = wheels(tmp_path / "b.glb", ["wheel"], ("wheel_2", "rubber"))
+    assert named(path, "wheel_2") == ["wheel_1"]

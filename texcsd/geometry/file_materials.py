@@ -209,19 +209,25 @@ def named_faces(path: Path, mesh: Mesh, materials: Materials, name: str) -> NDAr
     chosen = np.isin(
         materials.of_faces, [n for n, known in enumerate(materials.names) if known == name]
     )
-    for part in mesh.parts:
-        # A node of a glTF with several primitives is there as name_1, name_2 and so on.
-        node = part.name if part.source is None else re.sub(r"_\d+$", "", part.name)
-        if name in (part.name, node):
-            chosen[part.first_face : part.first_face + part.face_count] = True
+    nodes = [part.source.node_name if part.source else part.name for part in mesh.parts]
+    parts = [part.name for part in mesh.parts]
+    chosen |= _faces_of_parts(mesh, nodes, name)
     if not chosen.any():
-        known = dict.fromkeys([*materials.names, *(part.name for part in mesh.parts)])
+        # "wheel_1" is the first primitive of "wheel", unless a node is really called so.
+        chosen = _faces_of_parts(mesh, parts, name)
+    if not chosen.any():
+        known = dict.fromkeys([*materials.names, *nodes, *parts])
         nearest = difflib.get_close_matches(name, known, n=MOST_NAMES, cutoff=0.0)
         raise TexcsdError(
             f'{path}: no material, node or object with faces is named "{name}"; choose one of: '
             + ", ".join(nearest)
         )
     return chosen
+
+
+def _faces_of_parts(mesh: Mesh, names: list[str], name: str) -> NDArray[np.bool_]:
+    """Find the faces of the parts to which the names, in their order, give this one, bool[face]."""
+    return np.repeat([called == name for called in names], [p.face_count for p in mesh.parts])
 
 
 def files_beside(path: Path) -> list[Path]:

@@ -21,6 +21,8 @@ class GltfSource:
     """Whether the part's node mirrors it, so that its faces are wound the other way round."""
     pose: NDArray[np.float64] | None = field(default=None, compare=False)
     """float64[4, 4], that of the part's node; None under a skin, which has many."""
+    node_name: str = field(default="", compare=False)
+    """What the part is called, but for the number that tells primitives of a node apart."""
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,8 @@ def _node_parts(
         part = _primitive_part(document, primitive, name)
         if part is None:
             continue
-        source = GltfSource(node["mesh"], number, pose=None if "skin" in node else pose)
+        held = None if "skin" in node else pose
+        source = GltfSource(node["mesh"], number, pose=held, node_name=name)
         part = replace(check_indices(part), source=source)
         if "skin" in node:
             parts.append(_skinned(document, node["skin"], primitive, part, poses))
