@@ -184,6 +184,15 @@ def test_an_open_box_is_noted_and_no_problem(tmp_path: Path):
     assert any(note.startswith("open edges") and note.endswith(": 4") for note in report["notes"])
 
 
+def test_vertex_colours_that_will_tint_a_texture_are_noted(tmp_path: Path):
+    path = write_cube(tmp_path / "cube.obj")
+    path.write_text(path.read_text().replace("\n", " 0.5 0.5 0.5\n", 1))
+    report = texcsd.check(path).report
+    (note,) = report["notes"]
+    assert note.startswith("parts with vertex colours") and note.endswith(": 1")
+    assert kinds(report) == []
+
+
 def test_the_enclosed_faces_are_those_of_the_inner_sphere(tmp_path: Path):
     alone = texcsd.check(write_spheres(tmp_path / "alone.obj", (1.0,))).report
     assert alone["visibility"]["enclosed_faces"] == 0

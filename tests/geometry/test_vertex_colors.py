@@ -43,6 +43,17 @@ def test_alpha_is_of_no_account_as_painted_surfaces_are_opaque(tmp_path) -> None
     assert named(glb(tmp_path / "a.glb", colors, 5126, "VEC4")) == []
 
 
+@pytest.mark.parametrize("accessor", [99, "x", None, {"bufferView": 99}, {"count": 9**9}])
+def test_colours_that_no_viewer_could_read_tint_nothing(tmp_path, accessor) -> None:
+    writer = GltfWriter()
+    color = writer.array(np.zeros((8, 3)), 5126, "VEC3")
+    if isinstance(accessor, dict):
+        writer.tree["accessors"][color] |= accessor
+    broken = color if isinstance(accessor, dict) else accessor
+    writer.node(mesh=writer.mesh(CUBE_VERTICES, CUBE_FACES, COLOR_0=broken))
+    assert named(writer.write_glb(tmp_path / "a.glb")) == []
+
+
 def test_a_part_that_is_not_painted_keeps_its_look(tmp_path) -> None:
     path = glb(tmp_path / "a.glb", np.zeros((8, 3)), 5121)
     mesh = load_mesh(path)

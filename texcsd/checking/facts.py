@@ -19,6 +19,7 @@ from texcsd.geometry.orientation import Orientation, guess_orientation
 from texcsd.geometry.texture_layout import TexturePlan, plan_textures
 from texcsd.geometry.uv_atlas import UvReport, inspect_uv
 from texcsd.geometry.uv_distortion import UvDistortion, measure_distortion
+from texcsd.geometry.vertex_colors import parts_with_vertex_colors
 from texcsd.rendering.cameras import random_cameras, surrounding_cameras
 from texcsd.rendering.viewpoints import Viewpoints
 from texcsd.rendering.visibility import count_views
@@ -73,6 +74,8 @@ class Facts:
     visibility: Visibility
     view_shares: NDArray[np.float64]
     """float[face], of the random views that see it."""
+    tinted_parts: list[str]
+    """Names of those whose vertex colours a texture will be multiplied by."""
 
 
 def gather_facts(path: Path, texture_size: int, close_up_fraction: float) -> Facts:
@@ -101,6 +104,7 @@ def gather_facts(path: Path, texture_size: int, close_up_fraction: float) -> Fac
         distortion=measure_distortion(mesh, texture_size),
         visibility=visibility,
         view_shares=view_shares,
+        tinted_parts=parts_with_vertex_colors(path, mesh),
     )
 
 

@@ -74,6 +74,11 @@ def find_notes(facts: Facts) -> list[str]:
             f"{unseen:.0%} of the area can be seen, but hardly from where painting looks (20 "
             "degrees below the horizon to 75 above); it takes the colours around it"
         )
+    if facts.tinted_parts:
+        notes.append(
+            f"parts with vertex colours, which stay, and by which many viewers multiply a texture: "
+            f"{len(facts.tinted_parts):,}"
+        )
     if facts.uv.usable and facts.uv.covered_fraction < LEAST_COVERED:
         notes.append(f"the uv use only {facts.uv.covered_fraction:.0%} of the texture")
     return notes

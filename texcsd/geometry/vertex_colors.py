@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from texcsd.geometry.file_materials import GLTF_SUFFIXES
-from texcsd.geometry.gltf_document import open_document
+from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.gltf_file import primitive_faces
 from texcsd.geometry.mesh import Mesh, Part
 from texcsd.geometry.obj_file import logical_lines, split_keyword
@@ -38,14 +39,20 @@ def _gltf_parts(path: Path, painted: list[Part]) -> list[str]:
     for part in painted:
         assert part.source is not None
         primitive = document.tree["meshes"][part.source.mesh]["primitives"][part.source.primitive]
-        number = primitive["attributes"].get("COLOR_0")
-        if number is None:
-            continue
-        # Painted surfaces are opaque, so alpha is of no account.
-        colors = document.accessor(number)[:, :3]
-        if (colors[np.unique(primitive_faces(document, primitive))] < LEAST_WHITE).any():
+        if "COLOR_0" in primitive["attributes"] and _is_tinted(document, primitive):
             names.append(part.name)
     return names
+
+
+def _is_tinted(document: GltfDocument, primitive: dict[str, Any]) -> bool:
+    """Tell whether a vertex that a triangle uses has a colour that can be read."""
+    try:
+        colors = document.accessor(primitive["attributes"]["COLOR_0"])
+        used = colors[np.unique(primitive_faces(document, primitive))]
+    except (LookupError, TypeError, ValueError):
+        return False
+    # Painted surfaces are opaque, so alpha is of no account.
+    return bool((used[:, :3] < LEAST_WHITE).any())
 
 
 def _obj_parts(path: Path, mesh: Mesh, painted: NDArray[np.bool_]) -> list[str]:

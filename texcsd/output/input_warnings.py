@@ -130,9 +130,9 @@ def _about_coordinate_sets(tree: Tree, unwrapped: list[Part]) -> list[str]:
         return []
     sets = ", ".join(f"TEXCOORD_{number}" for number in sorted({*late.values()}))
     return [
-        f"{_listed([*late])}: the new uv are in {sets}, as those before are taken; some programs "
-        f"read {SETS_EVERYWHERE} sets only: look at the result in yours, or remove a set from the "
-        "input"
+        f"{_listed([*late])}: the new uv are in {sets}, since the sets before are taken; some "
+        f"programs read only {SETS_EVERYWHERE}: look at the result in yours, or remove a set from "
+        "the input"
     ]
 
 
