@@ -21,6 +21,7 @@ from geometry_shapes import (
 )
 
 from texcsd.geometry.mesh import SurfaceSampler, fit_to_unit_sphere, load_mesh
+from texcsd.geometry.normals import weld_vertices
 
 
 def face_areas(mesh):
@@ -41,6 +42,63 @@ def corner_normals(mesh):
 
 
 # ---- formats
+
+
+@pytest.mark.parametrize("with_normals", [True, False])
+def test_many_objects_over_one_vertex_list_cost_no_more_than_their_own_vertices(
+    tmp_path: Path, monkeypatch, with_normals: bool
+):
+    def sphere_objects(count: int) -> str:
+        vertices, faces = sphere_arrays()
+        lines = [f"v {x} {y} {z}" for x, y, z in np.tile(vertices, (count, 1)).tolist()]
+        if with_normals:
+            lines += [line.replace("v", "vn") for line in lines]
+        for number in range(count):
+            lines.append(f"o sphere{number}")
+            for face in faces + 1 + len(vertices) * number:
+                lines.append("f " + " ".join(f"{c}//{c}" if with_normals else f"{c}" for c in face))
+        return "\n".join(lines)
+
+    def counting(vertices):
+        welded.append(len(vertices))
+        return weld_vertices(vertices)
+
+    count, welded = 20, []
+    (tmp_path / "one.obj").write_text(sphere_objects(1))
+    (tmp_path / "many.obj").write_text(sphere_objects(count))
+    one = load_mesh(tmp_path / "one.obj")
+    monkeypatch.setattr("texcsd.geometry.normals.weld_vertices", counting)
+    many = load_mesh(tmp_path / "many.obj")
+    assert len(many.vertices) == count * len(one.vertices)
+    assert sum(welded) <= len(many.vertices) and len(many.normals) == count * len(one.normals)
+    assert torch.equal(corner_normals(many), corner_normals(one).repeat(count, 1, 1))
+
+
+def test_gltf_primitives_over_one_pool_of_vertices_do_not_each_hold_all_of_it(tmp_path: Path):
+    count, writer = 20, GltfWriter()
+    vertices, faces = sphere_arrays()
+    pool = np.tile(vertices, (count, 1))
+    attributes = {
+        "POSITION": writer.array(pool, 5126, "VEC3"),
+        "NORMAL": writer.array(pool, 5126, "VEC3"),
+        "TEXCOORD_0": writer.array(pool[:, :2], 5126, "VEC2"),
+    }
+    runs = [faces + number * len(vertices) for number in range(count)]
+    primitives = [
+        {"attributes": attributes, "indices": writer.array(np.ravel(run), 5123, "SCALAR")}
+        for run in runs
+    ]
+    writer.tree["meshes"] = [{"primitives": primitives}]
+    writer.node(mesh=0, scale=[-1, 1, 1])
+    mesh = load_mesh(writer.write_glb(tmp_path / "spheres.glb"))
+    used = count * len(np.unique(faces))
+    assert mesh.uv is not None
+    assert (len(mesh.vertices), len(mesh.uv), len(mesh.normals)) == (used, used, used)
+    corners = pool.astype(np.float32)[np.concatenate(runs)[:, ::-1]]
+    turned = torch.from_numpy(corners * np.float32([-1, 1, 1]))
+    assert torch.equal(mesh.vertices[mesh.faces].float(), turned)
+    assert torch.allclose(corner_normals(mesh), turned, atol=1e-6)
+    assert torch.equal(mesh.uv[mesh.uv_faces][..., 0], torch.from_numpy(corners[..., 0]))
 
 
 @pytest.mark.parametrize("extension", ["obj", "off", "ply", "stl", "glb", "gltf", "OBJ"])

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from texcsd.geometry.normals import leave_out_unused
+
 
 class DamagedFileError(ValueError):
     """The content of a file contradicts its format; the message says how, without the file."""
@@ -69,6 +71,19 @@ def place_part(part: FilePart, matrix: NDArray[np.float64]) -> FilePart:
         normal_faces=None if part.normal_faces is None else part.normal_faces[:, ::-1],
         source=None if part.source is None else replace(part.source, mirrored=True),
     )
+
+
+def without_unused(part: FilePart) -> FilePart:
+    """Return the part with no more vertices, uv or normals than it has corners."""
+    vertices, faces = leave_out_unused(part.vertices, part.faces)
+    part = replace(part, vertices=vertices, faces=faces)
+    if part.uv is not None and part.uv_faces is not None:
+        uv, uv_faces = leave_out_unused(part.uv, part.uv_faces)
+        part = replace(part, uv=uv, uv_faces=uv_faces)
+    if part.normals is not None and part.normal_faces is not None:
+        normals, normal_faces = leave_out_unused(part.normals, part.normal_faces)
+        part = replace(part, normals=normals, normal_faces=normal_faces)
+    return part
 
 
 def check_indices(part: FilePart) -> FilePart:

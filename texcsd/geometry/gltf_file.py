@@ -5,6 +5,7 @@ integers and sparse accessors as raw numbers, and returns the nodes in another o
 Images are never opened: a texture that cannot be read is no obstacle to painting a new one.
 """
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from texcsd.geometry.file_part import (
     GltfSource,
     check_indices,
     place_part,
+    without_unused,
 )
 from texcsd.geometry.gltf_coordinates import base_color_lookup, read_coordinates
 from texcsd.geometry.gltf_document import GltfDocument, open_document
@@ -40,10 +42,11 @@ def read_gltf(path: Path) -> list[FilePart]:
         children = {child for node in nodes for child in node.get("children", [])}
         roots = [index for index in range(len(nodes)) if index not in children]
     poses = _global_poses(nodes, roots)
+    pools = _pools(tree)
     parts = []
     for index, pose in poses.items():
         if "mesh" in nodes[index]:
-            parts += _node_parts(document, nodes[index], index, pose, poses)
+            parts += _node_parts(document, nodes[index], index, pose, poses, pools)
     return parts
 
 
@@ -102,12 +105,23 @@ def _local_pose(node: dict[str, Any]) -> NDArray[np.float64]:
     return pose
 
 
+def _pools(tree: dict[str, Any]) -> set[int]:
+    """Return the position accessors that several primitives take their vertices from.
+
+    Every part has its own vertices; of a pool, the whole of it would be in memory once for each.
+    """
+    primitives = [primitive for mesh in tree.get("meshes", []) for primitive in mesh["primitives"]]
+    uses = Counter(primitive.get("attributes", {}).get("POSITION") for primitive in primitives)
+    return {accessor for accessor, count in uses.items() if accessor is not None and count > 1}
+
+
 def _node_parts(
     document: GltfDocument,
     node: dict[str, Any],
     index: int,
     pose: NDArray[np.float64],
     poses: dict[int, NDArray[np.float64]],
+    pools: set[int],
 ) -> list[FilePart]:
     mesh = document.tree["meshes"][node["mesh"]]
     name = str(node.get("name") or mesh.get("name") or f"node_{index}")
@@ -120,9 +134,11 @@ def _node_parts(
         source = GltfSource(node["mesh"], number, pose=held, node_name=name)
         part = replace(check_indices(part), source=source)
         if "skin" in node:
-            parts.append(_skinned(document, node["skin"], primitive, part, poses))
+            part = _skinned(document, node["skin"], primitive, part, poses)
         else:
-            parts.append(place_part(part, pose))
+            part = place_part(part, pose)
+        shared = primitive["attributes"]["POSITION"] in pools
+        parts.append(without_unused(part) if shared else part)
     if len(parts) > 1:
         parts = [replace(part, name=f"{name}_{i + 1}") for i, part in enumerate(parts)]
     return parts

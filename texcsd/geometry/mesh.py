@@ -13,7 +13,7 @@ from torch import Tensor
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_part import FilePart, GltfSource
 from texcsd.geometry.mesh_files import read_parts
-from texcsd.geometry.normals import face_normals, smooth_normals
+from texcsd.geometry.normals import face_normals, leave_out_unused, smooth_normals
 
 
 @dataclass(frozen=True)
@@ -239,15 +239,16 @@ def _part_normals(part: FilePart) -> tuple[NDArray[np.float32], NDArray[np.int64
     """Return the file's normals when they are finite, not zero and agree with the faces."""
     if part.normals is None or part.normal_faces is None:
         return smooth_normals(part.vertices, part.faces)
-    lengths = np.linalg.norm(part.normals, axis=1)
+    normals, normal_faces = leave_out_unused(part.normals, part.normal_faces)
+    lengths = np.linalg.norm(normals, axis=1)
     sound = np.isfinite(lengths) & (lengths > 1e-6)
-    unit = np.where(sound[:, None], part.normals, [0.0, 1.0, 0.0])
+    unit = np.where(sound[:, None], normals, [0.0, 1.0, 0.0])
     unit = unit / np.where(sound, lengths, 1.0)[:, None]
     flat, areas = face_normals(part.vertices, part.faces)
-    agreement = np.abs((unit[part.normal_faces] * flat[:, None]).sum(axis=2)).mean(axis=1)
-    if not sound[part.normal_faces].all() or (agreement * areas).sum() < 0.7 * areas.sum():
+    agreement = np.abs((unit[normal_faces] * flat[:, None]).sum(axis=2)).mean(axis=1)
+    if not sound[normal_faces].all() or (agreement * areas).sum() < 0.7 * areas.sum():
         return smooth_normals(part.vertices, part.faces)
-    return unit.astype(np.float32), part.normal_faces
+    return unit.astype(np.float32), normal_faces
 
 
 def _part_table(parts: list[FilePart]) -> tuple[Part, ...]:

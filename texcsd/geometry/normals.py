@@ -38,6 +38,27 @@ def weld_vertices(vertices: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDA
     return first[by_appearance], rank[group_of]
 
 
+def leave_out_unused(
+    values: NDArray[np.float64], faces: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Leave out the values that no face uses, if there are more values than corners.
+
+    So what is done with the values of each of many parts, which share one array, takes as long as
+    the parts are large, not as long as the array is. Order stays.
+
+    Args:
+        values: float[value, n].
+        faces: int64[face, 3] into them.
+
+    Returns:
+        The values that are left, and the faces that index these.
+    """
+    if len(values) <= faces.size:
+        return values, faces
+    used, corners = np.unique(faces, return_inverse=True)
+    return values[used], corners.reshape(faces.shape)
+
+
 def face_normals(
     vertices: NDArray[np.float64], faces: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -79,6 +100,7 @@ def smooth_normals(
     Returns:
         float32[normal, 3], unit, and int64[face, 3] into them.
     """
+    vertices, faces = leave_out_unused(vertices, faces)
     places = weld_vertices(vertices)[1][faces]
     normals, areas = face_normals(vertices, faces)
     neighbours = find_neighbours(places)
