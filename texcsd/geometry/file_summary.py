@@ -42,7 +42,7 @@ def _header_polygons(path: Path) -> int | None:
     if path.suffix.lower() == ".ply":
         found = re.search(rb"[\r\n]element[ \t]+face[ \t]+(\d+)", header)
     elif path.suffix.lower() == ".off":
-        found = re.match(rb"\s*C?OFF\s+\d+\s+(\d+)", re.sub(rb"#.*", b"", header))
+        found = re.match(rb"\s*(?:ST)?C?N?OFF\s*\d+\s+(\d+)", re.sub(rb"#.*", b"", header))
     else:
         return None
     return int(found[1]) if found else None

@@ -5,19 +5,17 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from texcsd.errors import TexcsdError
 from texcsd.geometry.file_part import DamagedFileError, FilePart, check_indices
 from texcsd.geometry.gltf_file import read_gltf
-from texcsd.geometry.normals import weld_vertices
 from texcsd.geometry.obj_file import read_obj
-from texcsd.geometry.polygons import triangulate
+from texcsd.geometry.off_file import read_off
+from texcsd.geometry.ply_file import read_ply
+from texcsd.geometry.stl_file import read_stl
 
 EXTENSIONS = (".obj", ".glb", ".gltf", ".ply", ".stl", ".off")
 FARTHEST = 1e100
@@ -79,92 +77,7 @@ def _read(path: Path) -> list[FilePart]:
         return read_obj(path)
     if extension in (".glb", ".gltf"):
         return read_gltf(path)
-    return {".ply": _read_ply, ".stl": _read_stl, ".off": _read_off}[extension](path)
-
-
-def _read_stl(path: Path) -> list[FilePart]:
-    from trimesh.exchange.stl import load_stl
-
-    with path.open("rb") as file:
-        loaded = load_stl(file)
-    solids = loaded.get("geometry", {path.stem: loaded})
-    if not solids and b"facet" in path.read_bytes():
-        raise DamagedFileError('it has facets but no "endsolid"; export it again')
-    return [_weld(FilePart(name or path.stem, *_arrays(solid))) for name, solid in solids.items()]
-
-
-def _read_off(path: Path) -> list[FilePart]:
-    from trimesh.exchange.off import load_off
-
-    with path.open("rb") as file:
-        loaded = load_off(file)
-    if len(loaded["faces"]) == 0:
-        loaded["faces"] = _loose_off_faces(path, len(loaded["vertices"]))
-    return [FilePart(path.stem, *_arrays(loaded))]
-
-
-def _loose_off_faces(path: Path, vertex_count: int) -> NDArray[np.int64]:
-    """Read quads or triangles of an OFF without its lines, which some writers break anywhere."""
-    lines = (line.partition("#")[0] for line in path.read_text(errors="replace").splitlines())
-    words = " ".join(lines).removeprefix("OFF").split()[3 + 3 * vertex_count :]
-    size = int(words[0]) if words else 3
-    rows = np.array(words[: len(words) // (size + 1) * (size + 1)], np.int64).reshape(-1, size + 1)
-    return rows[:, 1:] if size in (3, 4) and (rows[:, 0] == size).all() else rows[:0, :3]
-
-
-def _read_ply(path: Path) -> list[FilePart]:
-    """Read PLY as it is; a second reading, split at seams, tells the uv of every corner."""
-    from trimesh.exchange.ply import load_ply
-
-    def load(fix_texture: bool) -> dict[str, Any]:
-        with path.open("rb") as file:
-            return load_ply(file, fix_texture=fix_texture, skip_materials=True)
-
-    loaded = load(fix_texture=False)
-    strips = loaded["metadata"]["_ply_raw"].get("tristrips")
-    if loaded.get("faces") is None and strips and strips["length"]:
-        loaded["faces"] = _strip_faces(strips["data"])
-    part = FilePart(path.stem, *_arrays(loaded))
-    normals = loaded.get("vertex_normals")
-    if normals is not None and len(part.faces):
-        part = replace(part, normals=np.asarray(normals, np.float64), normal_faces=part.faces)
-    if "visual" not in loaded:
-        return [part]
-    split = load(fix_texture=True)
-    _, uv_faces = _arrays(split)
-    return [replace(part, uv=np.asarray(split["visual"].uv, np.float64), uv_faces=uv_faces)]
-
-
-def _strip_faces(data: Any) -> NDArray[np.int64]:
-    """Cut the triangle strips of scanned PLY files, each ended by -1; trimesh passes over them."""
-    lists = data[data.dtype.names[0]]["f1"] if isinstance(data, np.ndarray) else list(data.values())
-    chain = np.concatenate([np.append(np.ravel(strip), -1) for strip in lists]).astype(np.int64)
-    if len(chain) < 3:
-        return np.zeros((0, 3), np.int64)
-    corners = np.stack([chain[:-2], chain[1:-1], chain[2:]], axis=1)
-    begins = np.append(0, np.flatnonzero(chain == -1) + 1)
-    position = np.arange(len(corners))
-    odd = (position - begins[np.searchsorted(begins, position, side="right") - 1]) % 2 == 1
-    corners[odd] = corners[odd][:, [0, 2, 1]]
-    different = (corners != np.roll(corners, 1, axis=1)).all(axis=1)
-    return corners[different & (corners >= 0).all(axis=1)]
-
-
-def _arrays(loaded: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return vertices and triangles of what a loader of trimesh returned; it keeps quads."""
-    vertices = np.asarray(loaded.get("vertices", ()), np.float64).reshape(-1, 3)
-    polygons = loaded.get("faces")
-    if polygons is None or len(polygons) == 0:
-        return vertices, np.zeros((0, 3), np.int64)
-    polygons = np.asarray(polygons, np.int64)
-    corners = triangulate(np.full(len(polygons), polygons.shape[1]), polygons.ravel(), vertices)
-    return vertices, polygons.ravel()[corners]
-
-
-def _weld(part: FilePart) -> FilePart:
-    """Join the repeated corners of STL, the one format that cannot share vertices."""
-    first, place_of = weld_vertices(part.vertices)
-    return FilePart(part.name, part.vertices[first], place_of[part.faces])
+    return {".ply": read_ply, ".stl": read_stl, ".off": read_off}[extension](path)
 
 
 def _check_finite(parts: list[FilePart], path: Path) -> None:

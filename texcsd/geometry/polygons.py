@@ -7,6 +7,27 @@ MOST_FANS_TRIED = 64
 """Polygons with more corners than this are nearly always flat caps, which any fan suits."""
 
 
+def cut_polygons(
+    counts: NDArray[np.int64], polygon_vertices: NDArray[np.int64], vertices: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Cut polygons as `triangulate` does, without those that are only a point or a line.
+
+    Args:
+        counts: int[polygon], corners of each.
+        polygon_vertices: As of `triangulate`.
+        vertices: As of `triangulate`.
+
+    Returns:
+        int64[triangle, 3] into the corners; and int64[triangle], the polygon each was cut from,
+        counted without those left out, or None if each is one.
+    """
+    large = counts > 2
+    kept, counts = np.flatnonzero(np.repeat(large, counts)), counts[large]
+    corners = kept[triangulate(counts, polygon_vertices[kept], vertices)]
+    whole = (counts == 3).all()
+    return corners, None if whole else np.repeat(np.arange(len(counts)), counts - 2)
+
+
 def triangulate(
     counts: NDArray[np.int64], polygon_vertices: NDArray[np.int64], vertices: NDArray[np.float64]
 ) -> NDArray[np.int64]:
