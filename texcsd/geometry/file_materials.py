@@ -20,7 +20,7 @@ from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_coordinates import SPECULAR, base_color_infos
 from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.mesh import Mesh
-from texcsd.geometry.obj_file import FACE_KEYWORDS, logical_lines, split_keyword
+from texcsd.geometry.obj_file import FACE_KEYWORDS, logical_lines, split_keyword, split_lines
 
 GLTF_SUFFIXES = (".glb", ".gltf")
 WHITE = (1.0, 1.0, 1.0)
@@ -162,7 +162,7 @@ def kept_materials(path: Path, base_colors: Mapping[str, str] | None = None) -> 
     for library in _libraries(path, _obj_lines(path)):
         folder = _folder_of(path, library)
         name = None
-        for line in _text(library).splitlines():
+        for line in split_lines(_text(library)):
             keyword, rest = split_keyword(line)
             if keyword == "newmtl":
                 name = None if rest.strip() in blocks else rest.strip()
@@ -190,7 +190,7 @@ def library_blocks(text: str) -> dict[str, list[str]]:
     """The lines of each material of a library that say anything, by its name; the first counts."""
     blocks: dict[str, list[str]] = {}
     lines: list[str] = []
-    for line in text.splitlines():
+    for line in split_lines(text):
         keyword, rest = split_keyword(line)
         if keyword == "newmtl":
             lines = []
@@ -374,7 +374,7 @@ def _library_images(path: Path, libraries: list[Path]) -> dict[str, str]:
     for library in libraries:
         folder = _folder_of(path, library)
         name = ""
-        for line in _text(library).splitlines():
+        for line in split_lines(_text(library)):
             keyword, rest = split_keyword(line)
             if keyword == "newmtl":
                 name = rest.strip()
@@ -398,7 +398,7 @@ def _statements(libraries: list[Path]) -> Iterator[tuple[str, str, str]]:
     """Yield keyword and rest of every line of material libraries, and the material it is about."""
     for library in libraries:
         name = ""
-        for line in _text(library).splitlines():
+        for line in split_lines(_text(library)):
             keyword, rest = split_keyword(line)
             name = rest.strip() if keyword == "newmtl" else name
             yield keyword, rest.strip(), name

@@ -4,6 +4,7 @@ Our own because trimesh's reader reorders faces by material, repeats vertices at
 the uv of objects that mix triangles with quads.
 """
 
+import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -57,9 +58,17 @@ def read_polygons(text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return polygons.counts, polygons.triangulate(_numbers(lines["v"], 3, "v"))
 
 
+def split_lines(text: str) -> list[str]:
+    """Split a text into lines without their ends, as `logical_lines` does, but for backslashes."""
+    return [line.rstrip("\r\n") for line in io.StringIO(text, newline="")]
+
+
 def logical_lines(text: str) -> list[str]:
-    """Split a text into lines with their ends; after a backslash a line goes on in the next."""
-    lines = text.splitlines(keepends=True)
+    """Split a text into lines with their ends; after a backslash a line goes on in the next.
+
+    What Unicode has for line breaks besides, such as U+0085, may be part of a name.
+    """
+    lines = list(io.StringIO(text, newline=""))
     if CONTINUATION.search(text) is None:
         return lines
     joined, goes_on = [], False
@@ -115,7 +124,7 @@ def _absolute(polygon: str, lines: dict[str, list[str]]) -> list[str]:
 
 def _numbers(lines: list[str], columns: int, keyword: str) -> NDArray[np.float64]:
     """Parse the first columns of every line; further ones (weights, colours) are not ours."""
-    rows = [line.split()[:columns] for line in lines]
+    rows = [line.partition("#")[0].split()[:columns] for line in lines]
     if any(len(row) != columns for row in rows):
         if keyword != "vt":
             bad = next(i for i, row in enumerate(rows) if len(row) != columns)

@@ -19,7 +19,7 @@ HEADER = re.compile(r"\s*(ST)?C?N?OFF\s*(?P<vertices>\d+)\s+(?P<faces>\d+)([ \t]
 
 def read_off(path: Path) -> list[FilePart]:
     """Read the faces of an OFF."""
-    text = re.sub("#.*", "", path.read_bytes().decode("utf-8", "replace"))
+    text = re.sub(r"#[^\r\n]*", "", path.read_bytes().decode("utf-8", "replace"))
     header = HEADER.match(text)
     if header is None:
         raise DamagedFileError(
