@@ -1,6 +1,7 @@
 """What the command line accepts, prints and returns. The painting is replaced by a fake."""
 
 import dataclasses
+import io
 import os
 import subprocess
 import sys
@@ -30,6 +31,8 @@ REPORT = {
 
 
 class FakePaint:
+    folder = Path("outputs/cube-gold")
+
     def __init__(self) -> None:
         self.arguments: tuple = ()
         self.options: dict = {}
@@ -40,7 +43,7 @@ class FakePaint:
         self.arguments, self.options = arguments, options
         if self.raises is not None:
             raise self.raises
-        return job.PaintResult(Path("outputs/cube-gold"), REPORT, self.already_painted)
+        return job.PaintResult(self.folder, REPORT, self.already_painted)
 
     @property
     def settings(self) -> PaintSettings:
@@ -189,6 +192,19 @@ def test_the_summary_names_the_files(paint, capsys) -> None:
     assert capsys.readouterr().out.startswith("already painted: ")
     assert main(["paint", "cube.obj", "gold", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_a_folder_that_the_output_cannot_spell_is_printed_with_escapes(
+    paint, monkeypatch, encoding: str
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+    monkeypatch.setattr(FakePaint, "folder", Path("\u6905\u5b50") / os.fsdecode(b"st\xfchl"))
+    assert main(["paint", "cube.obj", "gold"]) == 0
+    name = "\u6905\u5b50" if encoding == "utf-8" else "\\u6905\\u5b50"
+    first_line = written.getvalue().decode(encoding).splitlines()[0]
+    assert first_line == f"painted: {name}{os.sep}st\\udcfchl"
 
 
 def test_quiet_still_warns(paint, capsys, monkeypatch) -> None:

@@ -6,6 +6,7 @@ The painting itself is replaced by a quick fake; what it paints is tested in tes
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -392,6 +393,16 @@ def test_a_file_that_is_not_texcsds_is_never_replaced(
     assert synthesis.calls == 0
 
 
+@pytest.mark.parametrize("name", ["preview.png", "cube.obj", "run.json", "textures"])
+def test_a_link_that_leads_nowhere_is_never_replaced(cube, folder, synthesis, name: str) -> None:
+    folder.mkdir()
+    (folder / name).symlink_to(folder.parent / "not mounted" / name)
+    with pytest.raises(TexcsdError, match=rf"{name}: is .*; choose another folder with -o"):
+        paint(cube, folder)
+    assert [path.name for path in folder.iterdir() if path.is_symlink()] == [name]
+    assert synthesis.calls == 0
+
+
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_the_input_is_never_replaced_by_its_result(
     cube, tmp_path, synthesis, overwrite: bool
@@ -600,6 +611,27 @@ def test_a_gltf_comes_back_as_glb_and_as_gltf(cube, folder, synthesis) -> None:
     assert tree["nodes"] == json.loads(mesh_path.read_text())["nodes"]
     for name in names[:2]:
         np.testing.assert_array_equal(trimesh.load(folder / name).bounds, [[3, -1, 0], [5, 1, 2]])
+
+
+@pytest.mark.parametrize("extension", [".obj", ".gltf"])
+def test_a_name_that_is_not_utf_8_is_painted_and_recorded(
+    cube, folder, synthesis, extension: str
+) -> None:
+    path = cube if extension == ".obj" else write_gltf(cube)
+    try:
+        path = path.rename(path.with_name(os.fsdecode(b"st\xfchl") + extension))
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    if extension == ".gltf":
+        tree = json.loads(path.read_text())
+        path.with_name(tree["buffers"][0]["uri"]).rename(path.with_suffix(".bin"))
+        tree["buffers"][0]["uri"] = "st%FChl.bin"
+        path.write_text(json.dumps(tree))
+    result = paint(path, folder)
+    assert (folder / path.name).is_file()
+    assert json.loads((folder / "run.json").read_text("utf-8")) == result.report
+    assert result.report["outputs"]["mesh"] == os.fsdecode(b"st\xfchl.glb")
+    assert paint(path, folder).already_painted
 
 
 def test_a_gltf_that_cannot_take_a_texture_is_refused_before_it_is_painted(

@@ -84,6 +84,12 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def json_bytes(value: Any) -> bytes:
+    """A value as readable JSON in UTF-8; JSON's escapes stand for what is not Unicode in a name."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return f"{text}\n".encode("utf-8", "backslashreplace")
+
+
 def partial_path(path: Path) -> Path:
     """Where the file is while it is being written, and stays if the process is killed then."""
     return path.with_name(f".{path.name}.partial")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -51,6 +52,7 @@ logger = logging.getLogger("texcsd")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs texcsd, by default with the arguments of the process; returns the exit status."""
+    _let_any_name_be_printed()
     try:
         try:
             status = _run(sys.argv[1:] if arguments is None else arguments)
@@ -64,6 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(nothing, sys.stderr.fileno())
         return PIPE_CLOSED
     return status
+
+
+def _let_any_name_be_printed() -> None:
+    """A name of a file that the streams' encoding lacks must not end what was going well."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: Sequence[str]) -> int:

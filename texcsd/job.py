@@ -6,7 +6,6 @@ Painting and editing are one job: an editing starts from the texture that the me
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import os
 import time
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from texcsd import __version__
 from texcsd.canvas import lay_out, make_canvas
-from texcsd.checkpoint import write_bytes_atomically
+from texcsd.checkpoint import json_bytes, write_bytes_atomically
 from texcsd.delivery import (
     SHAPE_PICTURE,
     canvas_files,
@@ -250,8 +249,7 @@ def _run(
                 folder, mesh_path, settings, request, overwrite, offline, memory, progress, view
             )
         report["seconds"]["total"] = round(time.perf_counter() - started, 3)
-        text = json.dumps(report, indent=2, ensure_ascii=False)
-        write_bytes_atomically(folder / REPORT, f"{text}\n".encode("utf-8", "backslashreplace"))
+        write_bytes_atomically(folder / REPORT, json_bytes(report))
         delete_unfinished(folder)
     return PaintResult(folder, report, already_painted=False)
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.names import path_of_uri
 
 PACKAGES = (
     "torch", "numpy", "numba", "trimesh", "xatlas", "libigl", "diffusers", "transformers",
@@ -72,7 +72,7 @@ def _gltf_buffers(mesh_path: Path) -> Iterator[Path]:
     try:
         buffers = json.loads(mesh_path.read_bytes())["buffers"]
         uris = [buffer.get("uri", "data:") for buffer in buffers]
-        names = [unquote(uri) for uri in uris if not uri.startswith("data:")]
+        names = [path_of_uri(uri) for uri in uris if not uri.startswith("data:")]
         paths = [(folder / name).resolve() for name in names]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -214,8 +215,9 @@ def refuse_foreign_files(folder: Path, outputs: Iterable[str], mesh_path: Path) 
             )
     for name in [*outputs, ATLAS]:
         path = folder / name
-        foreign = path.exists() and name not in [*recorded, ATLAS]
-        if foreign or path.parent.is_file():
+        # A link that leads nowhere is not ours either.
+        foreign = os.path.lexists(path) and name not in [*recorded, ATLAS]
+        if foreign or (os.path.lexists(path.parent) and not path.parent.is_dir()):
             raise TexcsdError(
                 f"{path if foreign else path.parent}: is in the way, and not texcsd's;"
                 " choose another folder with -o"
@@ -227,7 +229,11 @@ def _read_report(folder: Path) -> dict[str, Any] | None:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return None
+        if not path.is_symlink():
+            return None
+        raise TexcsdError(
+            f"{path}: is a link that leads nowhere; choose another folder with -o"
+        ) from None
     except (OSError, ValueError) as error:
         raise TexcsdError(f"{path}: cannot be read ({error}); delete it to start anew") from error
     if not isinstance(report, dict) or not {"texcsd", "settings", "input", "outputs"} <= {*report}:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -310,6 +311,22 @@ def test_files_of_others_stay_as_they_are(cube: Path, tmp_path: Path, name: str,
     with pytest.raises(TexcsdError, match=rf"{name}: is in the way.*-o"):
         texcsd.check(cube, folder)
     assert [path.read_bytes() for path in folder.iterdir()] == [content]
+
+
+def test_a_link_that_leads_nowhere_stays_as_it_is(cube: Path, tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "orbit.png").symlink_to(tmp_path / "not mounted")
+    with pytest.raises(TexcsdError, match=r"orbit.png: is in the way.*-o"):
+        texcsd.check(cube, tmp_path / "out")
+
+
+def test_a_name_that_is_not_utf_8_is_reported(cube: Path, tmp_path: Path):
+    try:
+        path = cube.rename(tmp_path / os.fsdecode(b"st\xfchl.obj"))
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    result = texcsd.check(path, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "report.json").read_text("utf-8")) == result.report
 
 
 def test_a_file_where_the_folder_should_be_is_one_line(cube: Path):

@@ -36,7 +36,14 @@ def test_a_material_may_have_a_unicode_line_break_in_its_name(tmp_path: Path, na
 
 @pytest.mark.parametrize("comment", ["# x", " # x", "\t#"])
 def test_a_comment_ends_the_numbers_of_a_line(tmp_path: Path, comment: str):
-    lines = [*TRIANGLE.splitlines(), "vt 1", "vt 0 0.5", "vt 1 1", "vn 0 0 1", "f 1/1/1 2/2/1 3/3/1"]
+    lines = [
+        *TRIANGLE.splitlines(),
+        "vt 1",
+        "vt 0 0.5",
+        "vt 1 1",
+        "vn 0 0 1",
+        "f 1/1/1 2/2/1 3/3/1",
+    ]
     (tmp_path / "a.obj").write_text("\n".join(f"{line} {comment}" for line in lines))
     mesh = load_mesh(tmp_path / "a.obj")
     assert mesh.uv is not None

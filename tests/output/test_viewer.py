@@ -59,6 +59,10 @@ def test_a_name_is_text_and_not_markup(cube):
     assert "<title>&lt;script&gt;alert(" in page and "<script>alert" not in page
 
 
+def test_a_name_that_is_not_utf_8_is_shown_as_far_as_it_is_text(cube):
+    assert "<title>st\ufffdhl</title>" in page_of(cube, name="st\udcfchl")
+
+
 def test_large_textures_are_reduced(cube, tmp_path, monkeypatch):
     monkeypatch.setattr(viewer, "LARGEST_TEXTURE", 25)
     path = tmp_path / "model.glb"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from texcsd.checking.estimate import (
 )
 from texcsd.checking.facts import Facts, gather_facts
 from texcsd.checking.findings import find_notes, find_problems
-from texcsd.checkpoint import write_bytes_atomically
+from texcsd.checkpoint import json_bytes, write_bytes_atomically
 from texcsd.errors import TexcsdError
 from texcsd.geometry.uv_atlas import warnings_about_uv
 from texcsd.output.check_pictures import coverage_png, orbit_png, uv_layout_png
@@ -169,7 +170,7 @@ def _refuse_foreign_files(folder: Path) -> None:
         report = None
     ours = isinstance(report, dict) and {"texcsd", "check"} <= {*report}
     for name in (REPORT, *PICTURES):
-        if (folder / name).exists() and not ours:
+        if os.path.lexists(folder / name) and not ours:
             raise TexcsdError(
                 f"{folder / name}: is in the way, and not of a check; choose another folder with -o"
             )
@@ -183,8 +184,7 @@ def _write(folder: Path, report: dict[str, Any], facts: Facts) -> None:
         raise TexcsdError(
             f"{folder}: cannot be made a folder ({error.strerror}); choose another with -o"
         ) from error
-    text = json.dumps(report, indent=2, ensure_ascii=False)
-    write_bytes_atomically(folder / REPORT, f"{text}\n".encode())
+    write_bytes_atomically(folder / REPORT, json_bytes(report))
     up = facts.orientation.up
     caption = f"painting takes +y as up and +z as the front; the mesh seems to stand with {up} up"
     orbit, coverage, layout = (folder / name for name in PICTURES)

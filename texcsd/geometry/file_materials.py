@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_coordinates import SPECULAR, base_color_infos
 from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.names import path_of_uri
 from texcsd.geometry.obj_file import FACE_KEYWORDS, logical_lines, split_keyword, split_lines
 
 GLTF_SUFFIXES = (".glb", ".gltf")
@@ -247,7 +247,7 @@ def _files_beside(path: Path) -> list[Path]:
     if path.suffix.lower() in GLTF_SUFFIXES:
         images = open_document(path).tree.get("images", [])
         uris = [str(image.get("uri", "data:")) for image in images]
-        names = [unquote(uri) for uri in uris if not uri.startswith("data:")]
+        names = [path_of_uri(uri) for uri in uris if not uri.startswith("data:")]
     elif path.suffix.lower() == ".obj":
         libraries = _libraries(path, _obj_lines(path))
         names = [*_library_images(path, libraries).values()]
@@ -300,7 +300,7 @@ def _gltf_image(document: GltfDocument, path: Path, described: dict[str, Any]) -
     uri = described["uri"]
     if uri.startswith("data:"):
         return base64.b64decode(uri.partition(",")[2])
-    return _read_beside(path, unquote(uri))
+    return _read_beside(path, path_of_uri(uri))
 
 
 def _obj_materials(path: Path, mesh: Mesh) -> Materials:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_draco import compressed_accessors, decode, values_of
+from texcsd.geometry.names import path_of_uri
 
 COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 MOST_ZEROS = 1 << 26
@@ -137,7 +137,8 @@ class GltfDocument:
             return self.file(uri, f"buffer {index}").read_bytes()
         except OSError as error:
             raise DamagedFileError(
-                f'its data file "{unquote(uri)}" is missing or unreadable; put it beside the mesh'
+                f'its data file "{path_of_uri(uri)}" is missing or unreadable; put it beside the '
+                "mesh"
             ) from error
 
     def file(self, uri: str, what: str) -> Path:
@@ -149,11 +150,11 @@ class GltfDocument:
         if "://" in uri:
             raise DamagedFileError(f"{what} is at {uri[:100]}; download it and refer to the file")
         folder = self.folder.resolve()
-        path = (folder / unquote(uri)).resolve()
+        path = (folder / path_of_uri(uri)).resolve()
         if not path.is_relative_to(folder):
             raise DamagedFileError(
-                f'{what}, "{unquote(uri)[:100]}", is outside the folder of the mesh, where no file '
-                "is read; put it into that folder"
+                f'{what}, "{path_of_uri(uri)[:100]}", is outside the folder of the mesh, where no '
+                "file is read; put it into that folder"
             )
         return path
 

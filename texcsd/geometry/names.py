@@ -1,11 +1,17 @@
 """Names of parts, textures and files."""
 
 import re
+from urllib.parse import unquote
 
 
 def readable(name: str) -> str:
     """The name with a mark for each byte of it that is not UTF-8."""
     return re.sub("[\ud800-\udfff]", "\ufffd", name)
+
+
+def path_of_uri(uri: str) -> str:
+    """The path that a glTF's URI names; like that of a file, it may be other bytes than UTF-8."""
+    return unquote(uri, errors="surrogateescape")
 
 
 def unique_names(names: list[str]) -> list[str]:

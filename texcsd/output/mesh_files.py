@@ -202,5 +202,5 @@ def _reshaped(mesh_path: Path, document: GltfDocument, shape: Mesh) -> GltfDocum
 
 def _gltf_text(tree: dict[str, Any], buffer_name: str) -> bytes:
     (described,) = tree["buffers"]
-    tree = tree | {"buffers": [described | {"uri": quote(buffer_name)}]}
+    tree = tree | {"buffers": [described | {"uri": quote(buffer_name, errors="surrogateescape")}]}
     return (json.dumps(tree, indent=2, allow_nan=False) + "\n").encode()

@@ -20,6 +20,7 @@ from PIL import Image
 
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.names import readable
 from texcsd.output.gltf import glb_bytes
 
 LARGEST_TEXTURE = 2048
@@ -55,12 +56,12 @@ def viewer_html(
     reliefs = {number: _small_image(picture) for number, picture in (normal_maps or {}).items()}
     model = base64.b64encode(glb_bytes(mesh, images, name, reliefs)).decode()
     program = resources.files("texcsd.output").joinpath("viewer.js").read_text("utf-8")
+    title = html.escape(readable(name))
     page = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{html.escape(name)}</title>\n<style>{STYLE}</style>\n</head>\n<body>",
-        f'<div id="hint">{html.escape(name)} &middot; drag: turn, wheel: nearer, right button: '
-        "move</div>",
+        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>",
+        f'<div id="hint">{title} &middot; drag: turn, wheel: nearer, right button: move</div>',
         f'<script id="model" type="text/plain">{model}</script>',
         f"<script>{three_js()}</script>",
         f"<script>{program}</script>\n</body>\n</html>\n",
