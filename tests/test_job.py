@@ -634,6 +634,16 @@ def test_a_name_that_is_not_utf_8_is_painted_and_recorded(
     assert paint(path, folder).already_painted
 
 
+@pytest.mark.parametrize("uri", ["a\ud800.bin", "a%00.bin"])
+def test_a_buffer_with_a_name_that_no_file_has_is_refused(cube, folder, synthesis, uri) -> None:
+    path = write_gltf(cube)
+    tree = json.loads(path.read_text())
+    tree["buffers"] = [buffer | {"uri": uri} for buffer in tree["buffers"]]
+    path.write_text(json.dumps(tree))
+    with pytest.raises(TexcsdError, match="no name of a file"):
+        paint(path, folder)
+
+
 def test_a_gltf_that_cannot_take_a_texture_is_refused_before_it_is_painted(
     cube, folder, synthesis
 ) -> None:

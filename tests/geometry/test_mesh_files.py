@@ -279,6 +279,15 @@ def test_a_uri_that_is_no_text_is_named(tmp_path: Path, uri):
     assert f"the uri of buffer 0 is {uri}, not text" in refusal(path)
 
 
+@pytest.mark.parametrize("uri", ["a\ud800.bin", "a%00.bin", "a\0.bin"])
+def test_a_buffer_with_a_name_that_no_file_has(tmp_path: Path, uri: str):
+    writer = cube_gltf()
+    writer.tree["buffers"] = [{"byteLength": len(writer.blob), "uri": uri}]
+    path = tmp_path / "cube.gltf"
+    path.write_text(json.dumps(writer.tree))
+    assert "no name of a file" in refusal(path)
+
+
 def test_a_link_to_elsewhere_is_not_followed(tmp_path: Path):
     writer, folder = cube_gltf(), tmp_path / "mesh"
     folder.mkdir()

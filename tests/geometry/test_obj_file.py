@@ -34,6 +34,13 @@ def test_a_material_may_have_a_unicode_line_break_in_its_name(tmp_path: Path, na
     assert kept_materials(path).blocks == {name: library.removesuffix("\n")}
 
 
+def test_an_image_with_a_name_that_no_file_has_is_none(tmp_path: Path):
+    (tmp_path / "a.mtl").write_bytes(b"newmtl m\nmap_Kd a\0.png\n")
+    path = tmp_path / "a.obj"
+    path.write_bytes(f"mtllib a.mtl b\0.mtl\n{TRIANGLE}usemtl m\nf 1 2 3\n".encode())
+    assert read_materials(path, load_mesh(path)).names == ("m",)
+
+
 @pytest.mark.parametrize("comment", ["# x", " # x", "\t#"])
 def test_a_comment_ends_the_numbers_of_a_line(tmp_path: Path, comment: str):
     lines = [

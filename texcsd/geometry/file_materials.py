@@ -355,7 +355,7 @@ def _named_libraries(path: Path, name: str) -> list[Path]:
 def _in_any_case(path: Path, name: str) -> Path | None:
     """Return a file beside the mesh; where names differ by case, one that differs in no more."""
     exact = _beside(path, name)
-    if exact is not None:
+    if exact is not None or "\0" in name:
         return exact
     folder, place = path.parent.resolve(), (path.parent / name).resolve().parent
     others = sorted(place.iterdir()) if place.is_relative_to(folder) and place.is_dir() else []
@@ -419,7 +419,10 @@ def _split_statement(path: Path, folder: str, statement: str) -> tuple[str, str]
 def _beside(path: Path, name: str) -> Path | None:
     """Return a file that exists in the folder of the mesh or below; others are not looked at."""
     folder = path.parent.resolve()
-    file = (folder / name).resolve()
+    try:
+        file = (folder / name).resolve()
+    except ValueError:  # a zero byte, or half a character: no name of a file
+        return None
     return file if file.is_relative_to(folder) and file.is_file() else None
 
 

@@ -150,7 +150,10 @@ class GltfDocument:
         if "://" in uri:
             raise DamagedFileError(f"{what} is at {uri[:100]}; download it and refer to the file")
         folder = self.folder.resolve()
-        path = (folder / path_of_uri(uri)).resolve()
+        try:
+            path = (folder / path_of_uri(uri)).resolve()
+        except ValueError as error:  # a zero byte, or half a character
+            raise DamagedFileError(f"{what} is at {uri[:100]!a}, no name of a file") from error
         if not path.is_relative_to(folder):
             raise DamagedFileError(
                 f'{what}, "{path_of_uri(uri)[:100]}", is outside the folder of the mesh, where no '
