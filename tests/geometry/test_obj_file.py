@@ -19,7 +19,9 @@ def test_only_the_ends_of_lines_that_the_format_knows_divide_a_text(end: str):
     assert split_lines(text) == text.split(end)
 
 
-@pytest.mark.parametrize("name", ["\u00c3\u0085rm", "a\u2028b", "a\u2029b", "a\x1db"])
+@pytest.mark.parametrize(
+    "name", ["\u00c3\u0085rm", "\u00c3\u0085", "a\u2028b", "\u2029ab", "a\x1db"]
+)
 def test_a_material_may_have_a_unicode_line_break_in_its_name(tmp_path: Path, name: str):
     (tmp_path / "a.png").touch()
     library = f"newmtl {name}\nKd 1 0 0\nmap_Kd a.png\n"

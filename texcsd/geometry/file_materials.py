@@ -165,11 +165,11 @@ def kept_materials(path: Path, base_colors: Mapping[str, str] | None = None) -> 
         for line in split_lines(_text(library)):
             keyword, rest = split_keyword(line)
             if keyword == "newmtl":
-                name = None if rest.strip() in blocks else rest.strip()
+                name = None if rest in blocks else rest
             if name is None:
                 continue
             if IMAGE_STATEMENT.match(keyword):
-                options, image = _split_statement(path, folder, rest.strip())
+                options, image = _split_statement(path, folder, rest)
                 file = _beside(path, f"{folder}/{image}")
                 if name in base_colors and keyword.lower() in BASE_COLOR_STATEMENTS:
                     line = " ".join(filter(None, [keyword, options, base_colors[name]]))
@@ -194,7 +194,7 @@ def library_blocks(text: str) -> dict[str, list[str]]:
         keyword, rest = split_keyword(line)
         if keyword == "newmtl":
             lines = []
-            blocks.setdefault(rest.strip(), lines)
+            blocks.setdefault(rest, lines)
         if line.strip():
             lines.append(line)
     return blocks
@@ -311,7 +311,7 @@ def _obj_materials(path: Path, mesh: Mesh) -> Materials:
     current, of_polygons = -1, []
     for keyword, rest in lines:
         if keyword == "usemtl":
-            current = names.setdefault(rest.strip(), len(names))
+            current = names.setdefault(rest, len(names))
         elif keyword in FACE_KEYWORDS and len(rest.partition("#")[0].split()) > 2:
             of_polygons.append(current)
     assert mesh.polygons is not None
@@ -334,13 +334,13 @@ def _text(path: Path) -> str:
 
 def missing_libraries(path: Path) -> list[str]:
     """The material libraries that an OBJ names, but that are not in its folder or below."""
-    named = [rest.strip() for keyword, rest in _obj_lines(path) if keyword == "mtllib"]
+    named = [rest for keyword, rest in _obj_lines(path) if keyword == "mtllib"]
     return [name for name in dict.fromkeys(named) if not _named_libraries(path, name)]
 
 
 def _libraries(path: Path, lines: list[tuple[str, str]]) -> list[Path]:
     """Return the material libraries that exist."""
-    named = [rest.strip() for keyword, rest in lines if keyword == "mtllib"]
+    named = [rest for keyword, rest in lines if keyword == "mtllib"]
     return [file for name in named for file in _named_libraries(path, name)]
 
 
@@ -377,9 +377,9 @@ def _library_images(path: Path, libraries: list[Path]) -> dict[str, str]:
         for line in split_lines(_text(library)):
             keyword, rest = split_keyword(line)
             if keyword == "newmtl":
-                name = rest.strip()
-            elif keyword.lower() == "map_kd" and rest.strip():
-                images.setdefault(name, _image_name(path, folder, rest.strip()))
+                name = rest
+            elif keyword.lower() == "map_kd" and rest:
+                images.setdefault(name, _image_name(path, folder, rest))
     return images
 
 
@@ -400,8 +400,8 @@ def _statements(libraries: list[Path]) -> Iterator[tuple[str, str, str]]:
         name = ""
         for line in split_lines(_text(library)):
             keyword, rest = split_keyword(line)
-            name = rest.strip() if keyword == "newmtl" else name
-            yield keyword, rest.strip(), name
+            name = rest if keyword == "newmtl" else name
+            yield keyword, rest, name
 
 
 def _image_name(path: Path, folder: str, statement: str) -> str:

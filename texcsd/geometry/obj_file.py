@@ -20,6 +20,8 @@ from texcsd.geometry.polygons import triangulate
 FACE_KEYWORDS = ("f", "fo")
 BYTE_ORDER_MARK = "\ufeff"
 """Some editors begin a file with it."""
+BLANKS = " \t\r\n\v\f"
+"""Those of Unicode may be the end of a name."""
 CONTINUATION = re.compile(r"\\(\r\n|\n|\r)")
 
 
@@ -82,12 +84,12 @@ def logical_lines(text: str) -> list[str]:
 
 
 def split_keyword(line: str) -> tuple[str, str]:
-    """Return the keyword of a logical line, such as "f", and all that follows it."""
+    """Return the keyword of a logical line, such as "f", and what follows it between blanks."""
     if "\\" in line:
         line = CONTINUATION.sub(" ", line)
-    words = line.strip().removeprefix(BYTE_ORDER_MARK).replace("\t", " ")
+    words = line.strip(BLANKS).removeprefix(BYTE_ORDER_MARK).replace("\t", " ")
     keyword, _, rest = words.partition(" ")
-    return keyword, rest
+    return keyword, rest.lstrip(" ")
 
 
 def _parse_lines(text: str, stem: str) -> tuple[list[_Object], dict[str, list[str]]]:
@@ -101,9 +103,9 @@ def _parse_lines(text: str, stem: str) -> tuple[list[_Object], dict[str, list[st
             objects[-1].faces.append(_absolute(rest, lines))
         elif keyword == "o":
             if objects[-1].faces:
-                objects.append(_Object(rest.strip() or stem))
+                objects.append(_Object(rest or stem))
             else:
-                objects[-1].name = rest.strip() or stem
+                objects[-1].name = rest or stem
     return objects, lines
 
 

@@ -114,7 +114,7 @@ def _with_materials(
     numbers, named, in_force = iter(textures), "", ""
     for line, (keyword, rest) in zip(lines, keywords, strict=True):
         if keyword == "usemtl":
-            named = in_force = rest.strip()
+            named = in_force = rest
             shown.setdefault(named, -1 if in_part else 0)
         elif _is_polygon(keyword, rest):
             label = labels[named, next(numbers)]
@@ -133,7 +133,7 @@ def _labels(
     names = set()
     for keyword, rest in keywords:
         if keyword == "usemtl":
-            named = rest.strip()
+            named = rest
             names.add(named)
         elif _is_polygon(keyword, rest):
             wearers[named, next(numbers)] = None
