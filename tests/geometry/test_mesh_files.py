@@ -143,7 +143,18 @@ def test_faces_beyond_uv_and_normals_lose_only_those(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "line", ["v 1 2", "v 1 two 3", "v", "f 1 2 x", "f 1/a 2 3", "f 1.5 2 3", "vn 1 0"]
+    "line",
+    [
+        "v 1 2",
+        "v 1 2 # 3",
+        "v 1.#IND 2 3",
+        "v 1 two 3",
+        "v",
+        "f 1 2 x",
+        "f 1/a 2 3",
+        "f 1.5 2 3",
+        "vn 1 0",
+    ],
 )
 def test_broken_obj_lines(tmp_path: Path, line: str):
     (tmp_path / "a.obj").write_text(f"v 0 0 0\nv 1 0 0\nv 0 1 0\n{line}\nf 1 2 3\n")

@@ -126,7 +126,8 @@ def _absolute(polygon: str, lines: dict[str, list[str]]) -> list[str]:
 
 def _numbers(lines: list[str], columns: int, keyword: str) -> NDArray[np.float64]:
     """Parse the first columns of every line; further ones (weights, colours) are not ours."""
-    rows = [line.partition("#")[0].split()[:columns] for line in lines]
+    # A comment, but not within a word: 1.#IND is what some programs write for no number.
+    rows = [f" {line}".partition(" #")[0].split()[:columns] for line in lines]
     if any(len(row) != columns for row in rows):
         if keyword != "vt":
             bad = next(i for i, row in enumerate(rows) if len(row) != columns)
