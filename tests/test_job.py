@@ -749,7 +749,7 @@ def refinement(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         displacement = Displacement(mesh, settings.displace, settings.displace_detail)
         with torch.no_grad():
             displacement.heights.fill_(0.5 * settings.displace)
-        return displacement
+        return displacement, []
 
     monkeypatch.setattr(displaced, "refine", refine)
     monkeypatch.setattr(displaced, "shape_png", lambda before, after, normal_maps: b"shape")
@@ -787,7 +787,7 @@ def test_relief_finer_than_the_faces_comes_as_a_normal_map(
         with torch.no_grad():
             waves = torch.cos(12 * displacement.rest).prod(1, keepdim=True)
             displacement.heights.copy_(0.05 * waves)
-        return displacement
+        return displacement, []
 
     monkeypatch.setattr(displaced, "refine", refine)
     monkeypatch.setattr(displaced, "shape_png", lambda before, after, normal_maps: b"shape")
@@ -864,6 +864,7 @@ def reshaping(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             shape.tetrahedra.values[:, 0] = -0.01
         shape.step = steps
         shape.save()
+        return []
 
     monkeypatch.setattr(new_shape, "optimize_shape", optimize_shape)
     monkeypatch.setattr(new_shape, "shape_png", lambda before, after: b"shape")

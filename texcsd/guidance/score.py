@@ -459,6 +459,19 @@ def _predict_in_chunks(denoiser: Denoiser, batch: list[Tensor], chunk: int) -> T
     return _predict_in_chunks(denoiser, batch, chunk)
 
 
+def without_lost_views(direction: Tensor) -> tuple[Tensor, Tensor]:
+    """The direction with 0 in views where it is not finite, and how many these are, int[].
+
+    A prediction that overflows, as half precision may, would else spoil all that is learned: a
+    gradient that is no number stays in the moments of an optimiser. Nothing waits for a GPU here.
+
+    Args:
+        direction: float[view, channels, h, w].
+    """
+    finite = direction.isfinite().flatten(1).all(1)
+    return torch.where(finite.view(-1, 1, 1, 1), direction, 0.0), (~finite).sum()
+
+
 def surrogate_loss(clean: Tensor, direction: Tensor) -> Tensor:
     """A scalar whose gradient with respect to `clean` is `direction` divided by the batch size."""
     return (clean * direction.detach()).sum() / len(clean)
