@@ -170,7 +170,8 @@ def paint(
             texcsd[live]. The texture is the same bit for bit.
         live_port: Where on this machine; if it is taken, another one serves.
         memory: Given to every painting of a process, keeps the model and the uv for the next one.
-        on_step: Called with the number of steps done, instead of showing progress.
+        on_step: Called with the number of steps done, instead of showing progress: with 0 after
+            every step for the shape. What it raises ends the run, which goes on when called again.
         **options: Any other field of PaintSettings.
 
     Raises:

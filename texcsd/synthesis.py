@@ -196,8 +196,8 @@ def describe_lost_views(lost_views: Tensor, steps: int, settings: PaintSettings)
     lost, views = int(lost_views), steps * settings.most_views
     if lost and lost == views:
         raise TexcsdError(
-            f"{settings.model} predicts no finite numbers: its weights are damaged, or too large for"
-            " half precision; copy the model again, or try another, another --vae or --device cpu"
+            f"{settings.model} predicts no finite numbers: its weights are damaged, or too large"
+            " for half precision; copy them again, or try another model or --vae, or --device cpu"
         )
     text = f"{lost} of {views} views counted for nothing: what the model predicted was not finite"
     return [text] if lost else []

@@ -58,11 +58,15 @@ class Worker:
             job: What to paint.
             on_step: Called with the number of steps done.
         """
-        started = time.monotonic()
+        started, begun = time.monotonic(), False
 
         def on_step_in_time(step: int) -> None:
+            nonlocal begun
             on_step(step)
-            self._check_time(time.monotonic() - started)
+            # First it is told where it begins. After one step, there is more than there was.
+            if begun:
+                self._check_time(time.monotonic() - started)
+            begun = True
 
         try:
             with _job_messages_off():
