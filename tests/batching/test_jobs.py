@@ -110,6 +110,7 @@ def test_all_that_is_wrong_is_said_at_once_and_where(assets) -> None:
             {"mesh": "vase.obj", "prompt": "qwertz"},
             {"prompt": "gold", "name": "one"},
             {"mesh": "vase.obj", "prompt": "gold", "name": "../vase"},
+            {"mesh": "vase.obj", "prompt": "!!!"},
             {"mesh": "cube.obj", "prompt": "oak"},
             {"mesh": "cube.obj", "prompt": "Oak!"},
         )
@@ -117,6 +118,7 @@ def test_all_that_is_wrong_is_said_at_once_and_where(assets) -> None:
         "row 1: mesh no.obj is not in", "row 2: has no prompt", "row 3: steps is 0",
         'row 4: unknown column "stepz"', "row 5: the model knows no material",
         'row 6: name "one" would be that of 3 meshes', 'row 7: name "../vase"',
+        'row 8: no word is in "!!!"',
         "would both go to painted/cube-oak",
     ]  # fmt: skip
     assert len(caught.value.problems) == len(expected)

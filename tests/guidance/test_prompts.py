@@ -43,6 +43,13 @@ def test_an_object_alone_says_nothing_about_the_surface():
         VOCABULARY.check("an armchair")
 
 
+@pytest.mark.parametrize("prompt", ["!!!", "🦊", "-"])
+def test_a_prompt_without_any_word_is_refused_and_asks_for_no_size(prompt):
+    assert VOCABULARY.pattern_scale(prompt) == 1.0
+    with pytest.raises(TexcsdError, match="no word is in"):
+        VOCABULARY.check(prompt)
+
+
 def test_the_message_is_one_line():
     with pytest.raises(TexcsdError) as caught:
         VOCABULARY.check("qqq\nzzz")

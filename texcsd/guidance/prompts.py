@@ -50,6 +50,8 @@ class Vocabulary:
             TexcsdError: No word says what the surface looks like; the nearest known are named.
         """
         words = split_words(prompt)
+        if not words:
+            raise TexcsdError(f'no word is in "{prompt}"; say what to paint, such as "red leather"')
         known = self.surface | self.context | self.defects | {*self.sizes}
         unknown = [word for word in words if word not in known]
         if not self.surface & {*words}:
@@ -69,7 +71,7 @@ class Vocabulary:
         A size belongs to what follows: "large brick" is of large bricks, a "large armchair" is not.
         """
         words = split_words(prompt)
-        for word, following in zip(words, [*words[1:], ""], strict=True):
+        for word, following in zip(words, [*words, ""][1:], strict=True):
             if word in self.sizes and following in self.surface:
                 return self.sizes[word]
         return 1.0
