@@ -38,8 +38,11 @@ class ColorDenoiser:
     controlnet_scale, most_predictions = 1.0, 0
     alphas_cumprod = torch.linspace(0.999, 0.01, 1000)
 
-    def check_prompt(self, prompt):
+    def check_prompt(self, prompt, negative=False):
         return []
+
+    def split_at_limit(self, prompt):
+        return prompt, ""
 
     def pattern_scale(self, prompt):
         return 1.0

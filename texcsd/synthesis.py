@@ -226,9 +226,14 @@ def encode_prompts(settings: PaintSettings, denoiser: Denoiser) -> PromptEmbeddi
     Raises:
         TexcsdError: The method needs a negative prompt, and there is none.
     """
-    with_sides = settings.side_prompts == "auto" and denoiser.knows_sides
+    with_sides = tells_sides(settings, denoiser)
     wanted = side_prompts(settings.prompt) if with_sides else [settings.prompt]
     return encode(denoiser, wanted, choose_negative_prompt(settings, denoiser))
+
+
+def tells_sides(settings: PaintSettings, denoiser: Denoiser) -> bool:
+    """Whether the prompt is to say which side of the object a view shows."""
+    return settings.side_prompts == "auto" and denoiser.knows_sides
 
 
 def choose_negative_prompt(settings: PaintSettings, denoiser: Denoiser) -> str:

@@ -225,8 +225,17 @@ class Denoiser(Protocol):
     alphas_cumprod: Tensor
     """float[timesteps], share of the clean image's variance at each timestep."""
 
-    def check_prompt(self, prompt: str) -> list[str]:
-        """Warnings about words the model does not know; raises TexcsdError if it knows none."""
+    def check_prompt(self, prompt: str, negative: bool = False) -> list[str]:
+        """Warnings about words the model does not know.
+
+        Raises:
+            TexcsdError: It knows, or has room for, no word that says what a surface looks like;
+                only a negative prompt need not have one.
+        """
+        ...
+
+    def split_at_limit(self, prompt: str) -> tuple[str, str]:
+        """What the model reads of a prompt, and the rest, which its text encoder cuts off."""
         ...
 
     def pattern_scale(self, prompt: str) -> float:
