@@ -132,6 +132,27 @@ def test_no_result_may_be_inside_another(assets) -> None:
         plan(assets, *rows, prompt="gold")
 
 
+def test_a_folder_has_one_name_however_it_is_written(assets) -> None:
+    rows = {"mesh": "vase.obj", "name": "./a//b/"}, {"mesh": "cube.obj", "name": "c"}
+    jobs = plan(assets, *rows, prompt="gold")
+    assert sorted(names(jobs)) == ["a/b", "c"]
+    for again in ("c/", "./c", "C"):
+        with pytest.raises(BadJobsError, match="would both go to"):
+            plan(assets, *rows, {"mesh": "vase.obj", "name": again}, prompt="gold")
+
+
+@pytest.mark.parametrize("name", ["batch.jsonl", "index.html", "Index.HTML/a", "./batch.jsonl"])
+def test_files_of_the_batch_itself_are_no_names(assets, name) -> None:
+    with pytest.raises(BadJobsError, match="file of the batch itself"):
+        plan(assets, {"mesh": "vase.obj", "name": name}, prompt="gold")
+
+
+@pytest.mark.parametrize("name", ["", ".", "/a", "a:b", "a\0b", "a\nb", "caf\udce9"])
+def test_what_cannot_be_a_folder_is_no_name(assets, name) -> None:
+    with pytest.raises(BadJobsError, match="is no folder below the output"):
+        plan(assets, {"mesh": "vase.obj", "name": name}, prompt="gold")
+
+
 def test_meshes_named_in_rows_are_looked_for_nowhere_else(assets, tmp_path) -> None:
     (tmp_path / "table").mkdir()
     jobs = plan(tmp_path / "table", {"mesh": "../assets/vase.obj"}, prompt="gold")
