@@ -36,6 +36,15 @@ def test_fewer_views_are_remembered_for_these_settings_only(tmp_path) -> None:
     assert remember_memory_limits([more], path) == [more]
 
 
+def test_what_ends_lines_elsewhere_may_be_in_a_remembered_prompt(tmp_path) -> None:
+    (job,) = make_jobs(1, views=6)
+    job = replace(job, settings=replace(job.settings, prompt="red\u2028leather"))
+    fewer = with_fewer_views(job, 3)
+    lack = Outcome("failed", 1.0, "out of memory", "out of memory")
+    EventLog(tmp_path / "log").write(Event("retried", fewer, 0, outcome=lack))
+    assert remember_memory_limits([job], tmp_path / "log") == [fewer]
+
+
 def test_a_log_that_cannot_be_written_is_said_once_and_stops_nothing(tmp_path, caplog) -> None:
     (job,) = make_jobs(1)
     log = EventLog(tmp_path / "no folder" / "log")

@@ -80,7 +80,7 @@ def _name(event: Event) -> str:
 def _retried_lines(path: Path) -> list[dict[str, Any]]:
     """Lines of retries with fewer views; a line that was cut off by a kill is none."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return []
     found = []
