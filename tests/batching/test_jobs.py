@@ -153,6 +153,25 @@ def test_what_cannot_be_a_folder_is_no_name(assets, name) -> None:
         plan(assets, {"mesh": "vase.obj", "name": name}, prompt="gold")
 
 
+def test_a_mesh_whose_name_is_no_utf8_gets_a_name_that_can_be_written(assets) -> None:
+    paths = [assets / "caf\udce9.obj", assets / "caf\udcea.obj"]
+    for path in paths:
+        try:
+            path.write_text("")
+        except (OSError, UnicodeError):
+            pytest.skip("the file system has no such names")
+    jobs = plan(assets, prompt="gold", include=["caf*"])
+    assert names(jobs) == ["caf%DCE9-gold", "caf%DCEA-gold"]
+    assert [job.mesh for job in jobs] == paths
+    assert jobs[0].settings.seed != jobs[1].settings.seed
+
+
+def test_problems_with_such_a_mesh_can_be_printed(assets) -> None:
+    with pytest.raises(BadJobsError) as caught:
+        plan(assets, {"mesh": "caf\udce9.obj", "prompt": "gold"})
+    assert str(caught.value).encode().startswith(b"row 1: mesh caf\\udce9.obj is not in")
+
+
 def test_meshes_named_in_rows_are_looked_for_nowhere_else(assets, tmp_path) -> None:
     (tmp_path / "table").mkdir()
     jobs = plan(tmp_path / "table", {"mesh": "../assets/vase.obj"}, prompt="gold")

@@ -55,6 +55,11 @@ def test_an_error_is_an_outcome_and_the_next_job_is_done(task, synthesis) -> Non
     assert synthesis.steps_taken == 3, "it went on from the checkpoint"
 
 
+def test_the_outcome_of_a_mesh_whose_name_is_no_utf8_can_be_printed(task, synthesis) -> None:
+    outcome = paint(replace(task, mesh=Path("caf\udce9.obj")))
+    assert outcome.kind == "problem" and outcome.reason.encode().startswith(b"caf\\udce9.obj: ")
+
+
 def test_an_interruption_gets_out(task, synthesis) -> None:
     synthesis.raise_at["gold", 1] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):

@@ -14,7 +14,7 @@ from typing import Any
 
 from texcsd.batching.gallery import GALLERY
 from texcsd.batching.log import LOG
-from texcsd.batching.records import Job
+from texcsd.batching.records import Job, printable
 from texcsd.batching.table import Row, row_settings
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh_files import EXTENSIONS
@@ -28,8 +28,8 @@ class BadJobsError(TexcsdError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         """The message is one line of all problems."""
-        super().__init__("; ".join(problems))
-        self.problems = list(problems)
+        self.problems = [printable(problem) for problem in problems]
+        super().__init__("; ".join(self.problems))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from texcsd.batching.records import Job
+from texcsd.batching.records import Job, printable
 from texcsd.batching.schedule import Event, with_fewer_views
 
 LOG = "batch.jsonl"
@@ -47,7 +47,7 @@ class EventLog:
                 "views": event.job.settings.views,
                 "views_asked_for": event.job.first_settings.views,
             }
-        self._append(json.dumps(line, ensure_ascii=False))
+        self._append(printable(json.dumps(line, ensure_ascii=False)))
 
     def _append(self, line: str) -> None:
         try:

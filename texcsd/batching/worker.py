@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 
 from texcsd.batching.published import PublishedResults
-from texcsd.batching.records import FailureKind, Job, Outcome
+from texcsd.batching.records import FailureKind, Job, Outcome, printable
 from texcsd.errors import TexcsdError
 from texcsd.job import find_painting, paint
 from texcsd.memory import Memory
@@ -116,7 +116,7 @@ def find_state(job: Job, repaint: bool) -> State:
 
 def failure(error: Exception, seconds: float) -> Outcome:
     """The outcome of a job that raised."""
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     kind = failure_kind(error)
     if kind == "internal error":
         text = f"{type(error).__name__}: {text}"
