@@ -344,6 +344,16 @@ def test_without_a_negative_prompt_its_branch_is_never_evaluated(tmp_path, monke
     assert batches == [6, 6, 9, 9]
 
 
+def test_all_bits_of_a_seed_count_and_usual_seeds_draw_what_they_always_did():
+    def drawn(seed):
+        return torch.rand(4, generator=synthesis.step_generator(seed, 3)).tolist()
+
+    seeds = [7 + 2**power for power in range(32, 63)] + [7 + 3 * 2**40, 2**63 - 1, 2**32 - 1]
+    assert len({tuple(drawn(seed)) for seed in [7, *seeds]}) == len(seeds) + 1
+    usual = torch.Generator().manual_seed((7 * 0x9E3779B97F4A7C15 + 5) % 2**63)
+    assert drawn(7) == torch.rand(4, generator=usual).tolist()
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_seed_another_texture(tmp_path):
     first, again = paint(tmp_path / "a"), paint(tmp_path / "b")
     other = paint(tmp_path / "c", seed=1)

@@ -337,7 +337,8 @@ def _paint(
         mesh = load_mesh(source)
     laid_out = unfinished is not None and bool(unfinished.atlas)
     if unfinished is None or not laid_out:
-        made_from = (request.input_sha256, *_layout_choices(settings))
+        looks_sha256 = input_sha256(mesh_path, *files_beside(mesh_path))
+        made_from = (request.input_sha256, looks_sha256, *_layout_choices(settings))
         unfinished = memory.recall(
             "atlas", made_from, lambda: lay_out(source, mesh, settings, original)
         )

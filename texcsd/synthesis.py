@@ -649,7 +649,10 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     Step -1 is the initial texture, -2 the pattern's place, -3 what close-ups look at.
     """
     # An odd multiplier keeps neighbouring seeds from sharing steps.
-    return torch.Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + step + 2) % 2**63)
+    number = seed * 0x9E3779B97F4A7C15 + step + 2
+    if seed >= 2**32:  # Generators on the CPU look at 32 bits alone; the higher ones come to these.
+        number ^= number >> 32 ^ number >> 64 ^ number >> 96
+    return torch.Generator().manual_seed(number % 2**63)
 
 
 def find_viewpoints(mesh: Mesh, part: Mesh, settings: PaintSettings) -> Viewpoints:
