@@ -385,9 +385,13 @@ class Painting:
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
     def advance(
-        self, surface: Surface, textures: Tensor | None, learning_rate: float, lost_views: Tensor
+        self,
+        surface: Surface,
+        textures: Tensor | None,
+        learning_rate: float,
+        lost_views: Tensor | int = 0,
     ) -> None:
-        """Finish a step: change the textures, and note what the step's views have shown."""
+        """Finish a step: change the textures, and note what its views have shown."""
         self.changing = True
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate * group["pace"]

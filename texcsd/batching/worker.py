@@ -63,7 +63,8 @@ class Worker:
         def on_step_in_time(step: int) -> None:
             nonlocal begun
             on_step(step)
-            # First it is told where it begins. After one step, there is more than there was.
+            # What comes first is where the attempt begins. It takes a step in any case: else, with
+            # too short a limit, one attempt after another would end where the last one did.
             if begun:
                 self._check_time(time.monotonic() - started)
             begun = True
