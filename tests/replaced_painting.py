@@ -18,10 +18,14 @@ class FakeDenoiser:
     takes_latents = False
     controlnet_scale, most_predictions = 1.0, 0
 
-    def check_prompt(self, prompt: str) -> list[str]:
+    def check_prompt(self, prompt: str, negative: bool = False) -> list[str]:
         if "xyzzy" in prompt:
             raise TexcsdError('no word of "xyzzy" is known')
         return ["unknown word"] if "unknown" in prompt else []
+
+    def split_at_limit(self, prompt: str) -> tuple[str, str]:
+        words = prompt.split()
+        return " ".join(words[:6]).rstrip(","), " ".join(words[6:])
 
     def pattern_scale(self, prompt: str) -> float:
         return 0.35 if "tiny" in prompt else 1.0

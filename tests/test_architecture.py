@@ -48,10 +48,11 @@ MAY_IMPORT = {
     "delivery": {
         "errors", "geometry", "output", "checkpoint", "settings", "original", "canvas",
     },
+    "caveats": {"errors", "guidance", "settings", "synthesis"},
     "job": {
         "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
         "settings", "result_folder", "report", "original", "synthesis", "displaced", "new_shape",
-        "delivery", "canvas", "memory", "live_view", "texcsd",
+        "delivery", "canvas", "caveats", "memory", "live_view", "texcsd",
     },
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",

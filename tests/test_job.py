@@ -183,6 +183,27 @@ def test_paintings_that_share_a_memory_share_model_and_uv(
     assert steps == 2 * [texcsd.PaintSettings("gold").steps]
 
 
+def test_a_memory_does_not_take_one_mtl_for_another(tmp_path, synthesis) -> None:
+    """The same OBJ, whose two materials show one image in one folder, and two in the other."""
+    head, faces = cube_obj().split("f ", 1)
+    first, second = f"f {faces}".split("f ", 2)[1:]
+    memory, textures = Memory(), {}
+    for name, images in (("one", "aa"), ("two", "ab")):
+        folder = tmp_path / name
+        folder.mkdir()
+        for image in "ab":
+            Image.new("RGB", (8, 8), "grey").save(folder / f"{image}.png")
+        library = "".join(
+            f"newmtl {m}\nmap_Kd {i}.png\n" for m, i in zip("mn", images, strict=True)
+        )
+        (folder / "cube.mtl").write_text(library)
+        obj = f"mtllib cube.mtl\n{head}usemtl m\nf {first}usemtl n\nf {second}"
+        (folder / "cube.obj").write_text(obj)
+        result = paint(folder / "cube.obj", folder / "out", memory=memory)
+        textures[name] = [texture["materials"] for texture in result.report["textures"]]
+    assert textures == {"one": [["m", "n"]], "two": [["m"], ["n"]]}
+
+
 def test_the_report_says_what_was_done_with_what(cube, folder, synthesis) -> None:
     result = paint(cube, folder, "unknown gold", seed=3)
     report = json.loads((folder / "run.json").read_text())
@@ -791,7 +812,7 @@ def refinement(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         displacement = Displacement(mesh, settings.displace, settings.displace_detail)
         with torch.no_grad():
             displacement.heights.fill_(0.5 * settings.displace)
-        return displacement
+        return displacement, []
 
     monkeypatch.setattr(displaced, "refine", refine)
     monkeypatch.setattr(displaced, "shape_png", lambda before, after, normal_maps: b"shape")
@@ -829,7 +850,7 @@ def test_relief_finer_than_the_faces_comes_as_a_normal_map(
         with torch.no_grad():
             waves = torch.cos(12 * displacement.rest).prod(1, keepdim=True)
             displacement.heights.copy_(0.05 * waves)
-        return displacement
+        return displacement, []
 
     monkeypatch.setattr(displaced, "refine", refine)
     monkeypatch.setattr(displaced, "shape_png", lambda before, after, normal_maps: b"shape")
@@ -906,6 +927,7 @@ def reshaping(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             shape.tetrahedra.values[:, 0] = -0.01
         shape.step = steps
         shape.save()
+        return []
 
     monkeypatch.setattr(new_shape, "optimize_shape", optimize_shape)
     monkeypatch.setattr(new_shape, "shape_png", lambda before, after: b"shape")

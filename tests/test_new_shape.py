@@ -41,6 +41,7 @@ def growth(monkeypatch):
         with torch.no_grad():
             shape.tetrahedra.values[:, 0] = -0.1
             shape.tetrahedra.limit = 1e6  # no resistance
+        return []
 
     monkeypatch.setattr(new_shape, "optimize_shape", optimize_shape)
 

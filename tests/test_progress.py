@@ -5,7 +5,7 @@ import io
 import pytest
 
 from texcsd import progress
-from texcsd.progress import Progress
+from texcsd.progress import Progress, StepListener
 
 
 class Terminal(io.StringIO):
@@ -87,3 +87,11 @@ def test_quiet_shows_nothing() -> None:
         for step in range(3):
             shown.update(step)
     assert stream.getvalue() == ""
+
+
+def test_a_listener_hears_of_every_step_of_another_stage_as_of_no_step_yet():
+    heard: list[int] = []
+    with StepListener(heard.append).of_another_stage(3) as stage:
+        for step in range(4):
+            stage.update(step)
+    assert heard == [0, 0, 0, 0]

@@ -88,7 +88,10 @@ def refine(path, progress=None, knows_sides=False, **options):
     )
     mesh = fit_to_unit_sphere(sphere())
     denoiser, progress = StripesDenoiser(knows_sides), progress or Progress(8, quiet=True)
-    return refinement.refine(mesh, denoiser, settings, path / "shape.safetensors", progress)
+    checkpoint = path / "shape.safetensors"
+    displacement, warnings = refinement.refine(mesh, denoiser, settings, checkpoint, progress)
+    assert warnings == []
+    return displacement
 
 
 @pytest.mark.parametrize("knows_sides", [False, True])
@@ -155,6 +158,55 @@ def test_an_interrupted_refinement_ends_with_the_bits_of_an_uninterrupted_one(
     loaded = load_tensors(tmp_path / "shape.safetensors")
     assert loaded is not None and loaded[1]["step"] >= 4
     assert torch.equal(refine(tmp_path).heights, whole.heights)
+
+
+def test_what_ends_a_refinement_between_two_steps_costs_none_of_them(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        refine(tmp_path, Interrupting(after=5))
+    loaded = load_tensors(tmp_path / "shape.safetensors")
+    assert loaded is not None and loaded[1]["step"] == 5
+
+
+def test_what_ends_a_refinement_in_the_midst_of_a_step_leaves_the_last_whole_one(
+    tmp_path, monkeypatch
+):
+    def interrupted(shape, *arguments):
+        shape.displacement.heights.data.fill_(7.0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        refine(tmp_path, Interrupting(after=5))
+    before = load_tensors(tmp_path / "shape.safetensors")
+    monkeypatch.setattr(refinement, "_take_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        refine(tmp_path)
+    after = load_tensors(tmp_path / "shape.safetensors")
+    assert before is not None and after is not None
+    assert torch.equal(before[0]["heights"], after[0]["heights"])
+
+
+class OverflowingDenoiser(StripesDenoiser):
+    """Predicts what is not finite for the first image of the call with the given number."""
+
+    calls = 0
+
+    def predict_noise(self, noisy, *arguments):
+        predicted = super().predict_noise(noisy, *arguments).clone()
+        if self.calls == 1:
+            predicted[0, 0, 3, 3] = torch.nan
+        self.calls += 1
+        return predicted
+
+
+def test_a_prediction_that_is_not_finite_does_not_spoil_the_shape(tmp_path):
+    settings = PaintSettings(prompt="x", displace=0.1, displace_steps=8, views=3)
+    mesh, checkpoint = fit_to_unit_sphere(sphere()), tmp_path / "shape.safetensors"
+    for _ in range(2):  # What is finished still says so.
+        displacement, warnings = refinement.refine(
+            mesh, OverflowingDenoiser(), settings, checkpoint, Progress(8, quiet=True)
+        )
+        assert displacement.heights.isfinite().all()
+        assert [warning[:25] for warning in warnings] == ["1 of 24 views counted for"]
 
 
 def test_a_finished_refinement_is_not_computed_again(tmp_path, monkeypatch):

@@ -75,12 +75,26 @@ def settings_file(tmp_path: Path, text: str) -> Path:
         ("timestep_max_end", 0.25, "timestep_max_end is 0.25; choose a number above 0.25 to 1.0"),
         ("timestep_min", -0.1, "timestep_min is -0.1"),
         ("close_up_fraction", 1.5, "close_up_fraction is 1.5"),
+        ("prompt", "caf\udce9", "prompt has no letter at place 4, but 0xdce9, half of one"),
+        ("negative_prompt", "\ud800", "negative_prompt has no letter at place 1"),
+        ("weights", ",", 'weights "," gives every prediction the weight 0'),
+        ("weights", " ", 'weights " " gives every prediction the weight 0'),
+        ("weights", "positive=0, noise=0:-0.0", "gives every prediction the weight 0"),
+        ("weights", "positive=1, noise=1, positive=2", "weights names positive twice"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line(name: str, value: object, complaint: str) -> None:
     with pytest.raises(TexcsdError, match=re.escape(complaint)) as raised:
         PaintSettings(**{"prompt": "gold", name: value})  # type: ignore[arg-type]
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("digits", [400, 5000], ids=str)
+def test_a_number_of_far_too_many_digits_is_refused_without_them(digits: int) -> None:
+    for name, expected in (("learning_rate", "expected a number"), ("steps", "choose a number")):
+        for sign in (1, -1):
+            with pytest.raises(TexcsdError, match=f"{name} is a number of too many.*{expected}"):
+                PaintSettings("gold", **{name: sign * 10**digits})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from texcsd import synthesis
 from texcsd.checkpoint import load_checkpoint
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, Part
-from texcsd.guidance.score import PromptEmbeddings, ScoreWeights
+from texcsd.guidance.score import PromptEmbeddings, ScoreWeights, without_lost_views
 from texcsd.original import Original
 from texcsd.progress import Progress
 from texcsd.rendering import color_field, rasterize, shading
@@ -38,8 +38,11 @@ class ColorDenoiser:
     controlnet_scale, most_predictions = 1.0, 0
     alphas_cumprod = torch.linspace(0.999, 0.01, 1000)
 
-    def check_prompt(self, prompt):
+    def check_prompt(self, prompt, negative=False):
         return []
+
+    def split_at_limit(self, prompt):
+        return prompt, ""
 
     def pattern_scale(self, prompt):
         return 1.0
@@ -341,6 +344,16 @@ def test_without_a_negative_prompt_its_branch_is_never_evaluated(tmp_path, monke
     assert batches == [6, 6, 9, 9]
 
 
+def test_all_bits_of_a_seed_count_and_usual_seeds_draw_what_they_always_did():
+    def drawn(seed):
+        return torch.rand(4, generator=synthesis.step_generator(seed, 3)).tolist()
+
+    seeds = [7 + 2**power for power in range(32, 63)] + [7 + 3 * 2**40, 2**63 - 1, 2**32 - 1]
+    assert len({tuple(drawn(seed)) for seed in [7, *seeds]}) == len(seeds) + 1
+    usual = torch.Generator().manual_seed((7 * 0x9E3779B97F4A7C15 + 5) % 2**63)
+    assert drawn(7) == torch.rand(4, generator=usual).tolist()
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_seed_another_texture(tmp_path):
     first, again = paint(tmp_path / "a"), paint(tmp_path / "b")
     other = paint(tmp_path / "c", seed=1)
@@ -402,6 +415,67 @@ def test_an_interrupt_in_the_middle_of_an_update_leaves_no_half_step(tmp_path, m
     assert torch.equal(whole.base_color_maps[0], paint(tmp_path / "b").base_color_maps[0])
 
 
+class TimeIsUp(Progress):
+    """Raises what `batch` does at its time limit, after some steps."""
+
+    def update(self, step):
+        if step == 5:
+            raise TexcsdError("took too long")
+
+
+def test_what_ends_a_run_between_two_steps_costs_none_of_them(tmp_path):
+    whole = paint(tmp_path / "a")
+    with pytest.raises(TexcsdError, match="took too long"):
+        paint(tmp_path / "b", progress=TimeIsUp(20, quiet=True))
+    checkpoint = load_checkpoint(tmp_path / "b")
+    assert checkpoint is not None and checkpoint[1]["step"] == 5
+    assert torch.equal(whole.base_color_maps[0], paint(tmp_path / "b").base_color_maps[0])
+
+
+class OverflowingDenoiser(ColorDenoiser):
+    """Predicts something that is not finite for the first image of some calls."""
+
+    def __init__(self, calls, value=math.nan):
+        self.calls, self.value, self.made = calls, value, 0
+
+    def predict_noise(self, noisy, *arguments):
+        predicted = super().predict_noise(noisy, *arguments).clone()
+        if self.made in self.calls:
+            predicted[0, 0, 3, 3] = self.value
+        self.made += 1
+        return predicted
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_views_whose_prediction_is_not_finite_count_for_nothing_and_are_counted(tmp_path, value):
+    result = paint(tmp_path, denoiser=OverflowingDenoiser({2, 7}, value), steps=60)
+    (image,), (seen,) = result.base_color_maps, result.seen
+    assert image.isfinite().all()
+    red, green, blue = image[0][seen].mean(0)
+    assert red > 0.8 and green < 0.2 and blue < 0.2
+    assert result.warnings == [
+        "2 of 180 views counted for nothing: what the model predicted was not finite"
+    ]
+
+
+def test_lost_views_are_counted_over_an_interruption(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        paint(tmp_path, Interrupting(after=5), denoiser=OverflowingDenoiser({2}))
+    (warning,) = paint(tmp_path, denoiser=OverflowingDenoiser({0})).warnings
+    assert warning.startswith("2 of 60 views")
+
+
+def test_a_model_that_predicts_nothing_finite_is_an_error(tmp_path):
+    with pytest.raises(TexcsdError, match="predicts no finite numbers"):
+        paint(tmp_path, denoiser=OverflowingDenoiser(range(20)), views=1)
+
+
+def test_without_a_lost_view_no_bit_of_the_direction_changes():
+    direction = torch.randn(3, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    kept, lost = without_lost_views(direction)
+    assert torch.equal(kept, direction) and lost == 0
+
+
 def test_a_run_killed_between_checkpoints_repeats_the_lost_steps(tmp_path, monkeypatch):
     whole = paint(tmp_path / "a")
     monkeypatch.setattr(synthesis, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
@@ -434,8 +508,8 @@ def test_texels_no_camera_can_see_are_not_called_seen(tmp_path):
 def test_the_learning_rate_falls_linearly_to_a_tenth(tmp_path, monkeypatch):
     rates, advance = [], synthesis.Painting.advance
 
-    def recording(self, surface, textures, learning_rate):
-        advance(self, surface, textures, learning_rate)
+    def recording(self, surface, textures, learning_rate, lost_views):
+        advance(self, surface, textures, learning_rate, lost_views)
         rates.append([group["lr"] for group in self.optimizer.param_groups])
 
     monkeypatch.setattr(synthesis.Painting, "advance", recording)

@@ -118,7 +118,7 @@ def displace(
     started = time.perf_counter()
     finer = relief.subdivision.mesh
     with progress.of_another_stage(settings.displace_steps) as own:
-        displacement = refine(finer.to(device), denoiser, settings, checkpoint, own)
+        displacement, warnings = refine(finer.to(device), denoiser, settings, checkpoint, own)
     of_vertices = _of_vertices(fitted, relief.subdivision, displacement, settings)
     after, rotation = of_vertices.apply(fitted, 1.0), upright_rotation(*settings.axes)
     finer, numbers = displacement.apply(finer, 1.0), relief.normal_maps
@@ -134,7 +134,7 @@ def displace(
         report=_describe_shape(fitted, after, finer),
         picture=shape_png(turn_mesh(fitted, rotation), turn_mesh(after, rotation), normal_maps),
         seconds=time.perf_counter() - started,
-        warnings=_coarseness(displacement.edge_length, settings),
+        warnings=warnings + _coarseness(displacement.edge_length, settings),
     )
 
 

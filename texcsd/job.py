@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from texcsd import __version__
 from texcsd.canvas import lay_out, make_canvas
+from texcsd.caveats import warnings_about
 from texcsd.checkpoint import json_bytes, write_bytes_atomically
 from texcsd.delivery import (
     SHAPE_PICTURE,
@@ -40,7 +41,6 @@ from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh, with_faces
 from texcsd.geometry.upright import turn_mesh, upright_rotation
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.guidance.hub import progress_shown
-from texcsd.guidance.score import Denoiser
 from texcsd.live_view import LiveView, live_view
 from texcsd.memory import Memory
 from texcsd.new_shape import bake_relief, hold, in_frame_of, make_new_shape
@@ -73,7 +73,7 @@ from texcsd.result_folder import (
     refuse_foreign_files,
     save_unfinished,
 )
-from texcsd.settings import LEAST_PATTERN, EditSettings, PaintSettings
+from texcsd.settings import EditSettings, PaintSettings
 from texcsd.synthesis import (
     SynthesisResult,
     choose_negative_prompt,
@@ -82,7 +82,6 @@ from texcsd.synthesis import (
     choose_views,
     enough_memory,
     synthesize,
-    takes_negative_prompt,
 )
 
 LIVE_PORT = 8080
@@ -169,7 +168,8 @@ def paint(
             texcsd[live]. The texture is the same bit for bit.
         live_port: Where on this machine; if it is taken, another one serves.
         memory: Given to every painting of a process, keeps the model and the uv for the next one.
-        on_step: Called with the number of steps done, instead of showing progress.
+        on_step: Called with the number of steps done, instead of showing progress: with 0 after
+            every step for the shape. What it raises ends the run, which goes on when called again.
         **options: Any other field of PaintSettings.
 
     Raises:
@@ -313,7 +313,7 @@ def _paint(
         "pattern_scale": denoiser.pattern_scale(settings.prompt),
     }
     texture = choose_texture(settings, denoiser)
-    warnings += _warn(_warnings_about(settings, denoiser))
+    warnings += _warn(warnings_about(settings, denoiser))
     if unfinished is None or settings.views:
         views = choose_views(settings, denoiser)
     else:  # Another number, as another amount of memory is free now, would end with other bits.
@@ -335,7 +335,8 @@ def _paint(
         mesh = load_mesh(source)
     laid_out = unfinished is not None and bool(unfinished.atlas)
     if unfinished is None or not laid_out:
-        made_from = (request.input_sha256, *_layout_choices(settings))
+        looks_sha256 = input_sha256(mesh_path, *files_beside(mesh_path))
+        made_from = (request.input_sha256, looks_sha256, *_layout_choices(settings))
         unfinished = memory.recall(
             "atlas", made_from, lambda: lay_out(source, mesh, settings, original)
         )
@@ -487,26 +488,6 @@ def _bake(fitted: Mesh, result: SynthesisResult, original: Original | None) -> l
     learned = result.base_color_maps[0], result.seen[0]
     baked = bake_texture(part, *learned, original.pixels, original.may_change)
     return blend_seams(fitted, [baked], original.may_change)
-
-
-def _warnings_about(settings: PaintSettings, denoiser: Denoiser) -> list[str]:
-    """What of the settings the model does not know or take; an unknown prompt is an error."""
-    warnings = denoiser.check_prompt(settings.prompt)
-    if isinstance(settings, EditSettings):
-        warnings += denoiser.check_prompt(settings.source_prompt)
-    elif settings.negative_prompt and not takes_negative_prompt(settings):
-        warnings.append("negative_prompt has no effect: the guidance gives it no weight")
-    if settings.pattern_scale != 1 and not denoiser.takes_positions:
-        warnings.append(f"pattern_scale has no effect: {settings.model} is not told positions")
-    size = settings.pattern_scale * denoiser.pattern_scale(settings.prompt)
-    if denoiser.takes_positions and size < LEAST_PATTERN:
-        warnings.append(
-            f"the pattern is to be {size:.2g} times as large as usual; below {LEAST_PATTERN} the "
-            "model blurs it: raise --pattern-scale"
-        )
-    if settings.perp_neg and not (denoiser.knows_sides and settings.side_prompts == "auto"):
-        warnings.append("perp_neg has no effect: the prompt is not told the sides")
-    return warnings
 
 
 def _few_views(views: int, settings: PaintSettings) -> str:

@@ -142,13 +142,15 @@ def make_new_shape(
     started = time.perf_counter()
     reshaping = Reshaping(start.tetrahedra, checkpoint)
     with progress.of_another_stage(settings.dmtet_steps) as own:
-        optimize_shape(reshaping, settings.dmtet_steps, start.fitted, denoiser, settings, own)
+        steps = settings.dmtet_steps
+        lost_views = optimize_shape(reshaping, steps, start.fitted, denoiser, settings, own)
     finer = _extracted(start.tetrahedra)
     shape = _reduced(finer, settings.target_faces)
     likeness = start.model.compare(shape, near=start.tetrahedra.cell_size)
     warnings = start.warnings + _estrangement(likeness)
     if settings.strict and warnings:
         raise TexcsdError(f"{warnings[-1]} (refused because of --strict)")
+    warnings = warnings + lost_views
     path.parent.mkdir(exist_ok=True)
     write_bytes_atomically(path, new_obj(_in_pose_of(start.mesh, shape, path.stem)))
     volumes = enclosed_volume(start.shape), enclosed_volume(shape)

@@ -106,8 +106,11 @@ class StepListener:
         self.update = on_step
 
     def of_another_stage(self, total: int) -> StepListener:
-        """Tells nobody: the steps that are listened to are those of painting."""
-        return StepListener(lambda step: None)
+        """Tells of no step yet, as often as the other stage makes one: listeners may end the run.
+
+        The steps that are listened to are those of painting.
+        """
+        return StepListener(lambda step: self.update(0))
 
     def __enter__(self) -> StepListener:
         """Returns itself."""

@@ -30,6 +30,7 @@ from texcsd.synthesis import (
     FINAL_RATE,
     SECONDS_BETWEEN_CHECKPOINTS,
     SUPERSAMPLING,
+    describe_lost_views,
     encode_prompts,
     enough_memory,
     find_viewpoints,
@@ -55,6 +56,8 @@ class ChangingShape(Protocol):
     """Where it is rendered."""
     step: int
     """Steps done."""
+    lost_views: Tensor
+    """Of all steps, those for which the model predicted what is not finite: int[]."""
 
     def render(self, cameras: Cameras, size: int) -> ShapeView:
         """The shape as it is now."""
@@ -91,6 +94,7 @@ class Refinement:
         self.path = path
         self.device = mesh.vertices.device
         self.step = 0
+        self.lost_views = torch.zeros((), dtype=torch.int64, device=self.device)
         self.displacement = Displacement(mesh, settings.displace, settings.displace_detail)
         self.color_logits = torch.zeros(3, device=self.device, requires_grad=True)
         """Of the whole object: the prompt's colour is not to be had by bending the surface."""
@@ -99,7 +103,7 @@ class Refinement:
     def save(self) -> None:
         """Write the checkpoint, replacing the last one."""
         tensors = {"heights": self.displacement.heights, "color": self.color_logits}
-        tensors |= self.displacement.optimizer.moments
+        tensors |= self.displacement.optimizer.moments | {"lost_views": self.lost_views}
         save_tensors(self.path, tensors, {"step": self.step})
 
     def _restore(self) -> None:
@@ -109,6 +113,7 @@ class Refinement:
         tensors, state = loaded
         optimizer = self.displacement.optimizer
         self.step = optimizer.steps = state["step"]
+        self.lost_views = tensors.get("lost_views", self.lost_views).to(self.device)
         with torch.no_grad():
             self.displacement.heights.copy_(tensors["heights"])
             self.color_logits.copy_(tensors["color"])
@@ -146,7 +151,7 @@ def refine(
     settings: PaintSettings,
     path: Path,
     progress: Progress | StepListener,
-) -> Displacement:
+) -> tuple[Displacement, list[str]]:
     """Displace the vertices of a mesh by score distillation, going on from a checkpoint if any.
 
     Args:
@@ -156,13 +161,17 @@ def refine(
         path: Where the checkpoint is to be; it stays, so that a later call has nothing to do.
         progress: Told after every step.
 
+    Returns:
+        What became of the vertices, and warnings.
+
     Raises:
-        KeyboardInterrupt: Passed on; the checkpoint of a few seconds ago is there.
-        TexcsdError: The method needs a negative prompt, or the GPU more memory.
+        KeyboardInterrupt: See `optimize_shape`.
+        TexcsdError: See `optimize_shape`.
     """
     refinement = Refinement(mesh, settings, path)
-    optimize_shape(refinement, settings.displace_steps, mesh, denoiser, settings, progress)
-    return refinement.displacement
+    steps = settings.displace_steps
+    warnings = optimize_shape(refinement, steps, mesh, denoiser, settings, progress)
+    return refinement.displacement, warnings
 
 
 def optimize_shape(
@@ -172,7 +181,7 @@ def optimize_shape(
     denoiser: Denoiser,
     settings: PaintSettings,
     progress: Progress | StepListener,
-) -> None:
+) -> list[str]:
     """Change a shape by score distillation until it has done its steps, and save it.
 
     Args:
@@ -183,23 +192,49 @@ def optimize_shape(
         settings: Everything the user chose.
         progress: Told after every step.
 
+    Returns:
+        Warnings.
+
     Raises:
-        KeyboardInterrupt: Passed on; the checkpoint of a few seconds ago is there.
-        TexcsdError: The method needs a negative prompt, or the GPU more memory.
+        KeyboardInterrupt: Passed on, as any other exception; the checkpoint is that of the last
+            step, or, where it came in the midst of one, that of a few seconds ago.
+        TexcsdError: The method needs a negative prompt, or the GPU more memory; or the model has
+            predicted nothing but what is not finite.
     """
+    if shape.step < steps:
+        _take_steps(shape, steps, mesh, denoiser, settings, progress)
+    return describe_lost_views(shape.lost_views, shape.step, settings)
+
+
+def _take_steps(
+    shape: ChangingShape,
+    steps: int,
+    mesh: Mesh,
+    denoiser: Denoiser,
+    settings: PaintSettings,
+    progress: Progress | StepListener,
+) -> None:
     with enough_memory(settings):
         prompts = encode_prompts(settings, denoiser)
     viewpoints = find_viewpoints(mesh, mesh, settings)
-    saved_at = time.monotonic()
+    saved_at, in_step = time.monotonic(), False
     progress.update(shape.step)
-    while shape.step < steps:
-        done = shape.step / max(1, steps - 1)
-        with deterministic_sums(shape.device), enough_memory(settings):
-            _take_step(shape, done, viewpoints, denoiser, prompts, settings)
-        progress.update(shape.step)
-        if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+    try:
+        while shape.step < steps:
+            done = shape.step / max(1, steps - 1)
+            with deterministic_sums(shape.device), enough_memory(settings):
+                in_step = True
+                _take_step(shape, done, viewpoints, denoiser, prompts, settings)
+                in_step = False
+            progress.update(shape.step)
+            if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+                shape.save()
+                saved_at = time.monotonic()
+                describe_lost_views(shape.lost_views, shape.step, settings)
+    except BaseException:
+        if not in_step:  # Even to render a shape may change it; the last checkpoint has to do.
             shape.save()
-            saved_at = time.monotonic()
+        raise
     shape.save()
 
 
@@ -228,12 +263,13 @@ def _take_step(
     images = _images(view, shape.color(view), cameras, denoiser, generator)
     images = downsample(images, SUPERSAMPLING)
     geometry = told_geometry(view.surface, settings, prompts.pattern_scale)
-    clean, direction = guide(
+    clean, direction, lost_views = guide(
         images, geometry, cameras, denoiser, prompts, settings, generator, done
     )
     # As heavy as if every pixel had a part in it.
     loss = surrogate_loss(clean, direction) + clean[0].numel() * shape.regularization()
     loss.backward()
+    shape.lost_views += lost_views
     shape.advance(scheduled("linear", 1.0, FINAL_RATE, done))
 
 

@@ -56,6 +56,7 @@ class Reshaping:
         self.path = path
         self.device = tetrahedra.values.device
         self.step = 0
+        self.lost_views = torch.zeros((), dtype=torch.int64, device=self.device)
         self.tetrahedra = tetrahedra
         self.colors = ColorGrid().to(self.device)
         self.optimizer = torch.optim.Adam(self.colors.parameters(), betas=(0.9, 0.99))
@@ -63,7 +64,8 @@ class Reshaping:
 
     def save(self) -> None:
         """Write the checkpoint, replacing the last one."""
-        tensors = {"color": self.colors.logits, **self.tetrahedra.tensors()}
+        tensors = {"color": self.colors.logits, "lost_views": self.lost_views}
+        tensors |= self.tetrahedra.tensors()
         for name, moment in self.optimizer.state_dict()["state"].get(0, {}).items():
             tensors[f"color.{name}"] = moment
         save_tensors(self.path, tensors, {"step": self.step})
@@ -74,6 +76,7 @@ class Reshaping:
             return
         tensors, state = loaded
         self.step = state["step"]
+        self.lost_views = tensors.get("lost_views", self.lost_views).to(self.device)
         self.tetrahedra.restore(tensors, self.step)
         self.colors.load_state_dict({"logits": tensors["color"]})
         moments = {

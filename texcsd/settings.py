@@ -8,6 +8,7 @@ import difflib
 import functools
 import inspect
 import math
+import re
 import sys
 import textwrap
 import typing
@@ -32,6 +33,8 @@ USUAL_VIEWS = 6
 """In each step."""
 LEAST_PATTERN, LARGEST_PATTERN = 0.35, 2.8
 """Times the usual size of a pattern: what the embedded model was found to know, see RESULTS.md."""
+LARGEST_SHOWN = 10**30
+"""Of whole numbers in a message. Python prints none of thousands of digits."""
 CHECKED = (
     "texture_size", "steps", "views", "displace", "displace_steps", "displace_detail", "dmtet",
     "dmtet_resolution", "dmtet_steps", "target_faces",
@@ -172,6 +175,8 @@ class PaintSettings:
             object.__setattr__(self, option.name, _checked(option, getattr(self, option.name)))
         if not self.prompt.strip():
             raise TexcsdError('the prompt is empty; say what to paint, such as "red leather"')
+        _refuse_broken_text("prompt", self.prompt)
+        _refuse_broken_text("negative_prompt", self.negative_prompt)
         if not self.model.strip():
             raise TexcsdError("model is empty; choose embedded, a folder or a hub id")
         if not self.vae.strip():
@@ -239,9 +244,9 @@ class PaintSettings:
 
     def _check_range(self, name: str, least: float, most: float, above: bool = False) -> None:
         value = getattr(self, name)
-        if not math.isfinite(value) or not least <= value <= most or (above and value == least):
+        if not least <= value <= most or (above and value == least):
             lower = f"above {least:g}" if above else f"from {least}"
-            raise TexcsdError(f"{name} is {value}; choose a number {lower} to {most}")
+            raise TexcsdError(f"{name} is {_quoted(value)}; choose a number {lower} to {most}")
 
 
 @dataclass(frozen=True)
@@ -289,6 +294,7 @@ class EditSettings(PaintSettings):
                 "the source prompt is empty; say what the texture looks like now, as in "
                 '--from "brick"'
             )
+        _refuse_broken_text("source_prompt", self.source_prompt)
         for name in self.not_offered:
             if getattr(self, name) != getattr(PaintSettings, name):
                 raise TexcsdError(f"{name} is not a setting of edit; leave it out")
@@ -313,7 +319,7 @@ def parse_weights(text: str) -> dict[str, tuple[float, float]]:
     Raises:
         TexcsdError: The text says something else.
     """
-    weights = {}
+    weights: dict[str, tuple[float, float]] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, values = (side.strip() for side in part.partition("="))
         try:
@@ -326,7 +332,14 @@ def parse_weights(text: str) -> dict[str, tuple[float, float]]:
             )
         if name not in WEIGHT_NAMES:
             raise TexcsdError(f'weights name "{name}", which is none of {", ".join(WEIGHT_NAMES)}')
-        weights[name] = (start, *(end or [start]))
+        if name in weights:
+            raise TexcsdError(f"weights names {name} twice; leave one out")
+        weights[name] = (start, end[0] if end else start)
+    if text and not any(map(any, weights.values())):
+        raise TexcsdError(
+            f'weights "{text}" gives every prediction the weight 0; leave it out, or write it as '
+            'in "positive=1, negative=-1:-0.5"'
+        )
     return weights
 
 
@@ -399,10 +412,24 @@ def _checked(option: Option, value: Any) -> Any:
         expected = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
         expected = expected[option.kind]
         raise TexcsdError(f"{option.name} is {_quoted(value)}; expected {expected}")
-    return option.kind(value)
+    try:
+        return option.kind(value)
+    except OverflowError as error:
+        raise TexcsdError(f"{option.name} is {_quoted(value)}; expected a number") from error
+
+
+def _refuse_broken_text(name: str, text: str) -> None:
+    """Half letters can be written to no file: such come of bytes that are no UTF-8, and of JSON."""
+    if found := re.search("[\ud800-\udfff]", text):
+        raise TexcsdError(
+            f"{name} has no letter at place {found.start() + 1}, but {ord(found[0]):#x}, half of "
+            "one; write it in UTF-8"
+        )
 
 
 def _quoted(value: object) -> str:
+    if isinstance(value, int) and abs(value) > LARGEST_SHOWN:
+        return "a number of too many digits"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

@@ -33,6 +33,7 @@ from texcsd.guidance.score import (
     stratified_timesteps,
     surrogate_loss,
     weigh_timesteps,
+    without_lost_views,
 )
 from texcsd.original import Original, changing_part
 from texcsd.progress import Progress, StepListener
@@ -137,8 +138,9 @@ def synthesize(
             as they stand, given the most texels per side: float[1, size, size, 3] each.
 
     Raises:
-        KeyboardInterrupt: Passed on, after the checkpoint was saved.
-        TexcsdError: The method needs a negative prompt, or the GPU more memory.
+        KeyboardInterrupt: Passed on, after the checkpoint was saved, as any other exception is.
+        TexcsdError: The method needs a negative prompt, or the GPU more memory; or the model has
+            predicted nothing but what is not finite.
     """
     with enough_memory(settings):
         prompts = encode_prompts(settings, denoiser)
@@ -168,14 +170,37 @@ def synthesize(
             if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
                 painting.save()
                 saved_at = time.monotonic()
-    except KeyboardInterrupt:
+                describe_lost_views(painting.lost_views, painting.step, settings)
+    except BaseException:  # Of Ctrl-C, of a time limit: whoever goes on is not to begin anew.
         # Halfway through an update the texture fits no step; the last checkpoint has to do.
         if not painting.changing:
             painting.save()
         raise
     painting.save()
-    base_color_maps = painting.maps(mesh, settings.texture_size)
-    return SynthesisResult(base_color_maps, painting.seen_texels(), painting.stopwatch.seconds())
+    warnings = describe_lost_views(painting.lost_views, painting.step, settings)
+    maps, seen = painting.maps(mesh, settings.texture_size), painting.seen_texels()
+    return SynthesisResult(maps, seen, painting.stopwatch.seconds(), warnings)
+
+
+def describe_lost_views(lost_views: Tensor, steps: int, settings: PaintSettings) -> list[str]:
+    """A warning if there were views that counted for nothing.
+
+    Args:
+        lost_views: How many, int[]: of `guide`, summed over the steps.
+        steps: That were taken.
+        settings: Of the model, and of the views in a step.
+
+    Raises:
+        TexcsdError: There were no others.
+    """
+    lost, views = int(lost_views), steps * settings.most_views
+    if lost and lost == views:
+        raise TexcsdError(
+            f"{settings.model} predicts no finite numbers: its weights are damaged, or too large"
+            " for half precision; copy them again, or try another model or --vae, or --device cpu"
+        )
+    text = f"{lost} of {views} views counted for nothing: what the model predicted was not finite"
+    return [text] if lost else []
 
 
 @contextmanager
@@ -201,9 +226,14 @@ def encode_prompts(settings: PaintSettings, denoiser: Denoiser) -> PromptEmbeddi
     Raises:
         TexcsdError: The method needs a negative prompt, and there is none.
     """
-    with_sides = settings.side_prompts == "auto" and denoiser.knows_sides
+    with_sides = tells_sides(settings, denoiser)
     wanted = side_prompts(settings.prompt) if with_sides else [settings.prompt]
     return encode(denoiser, wanted, choose_negative_prompt(settings, denoiser))
+
+
+def tells_sides(settings: PaintSettings, denoiser: Denoiser) -> bool:
+    """Whether the prompt is to say which side of the object a view shows."""
+    return settings.side_prompts == "auto" and denoiser.knows_sides
 
 
 def choose_negative_prompt(settings: PaintSettings, denoiser: Denoiser) -> str:
@@ -271,6 +301,8 @@ class Painting:
         """How many of the views' pixels had their centre in each part of each texture."""
         # Adam with the short memory of gradients that the noise of random views asks for.
         groups = [group for texture in textures for group in _parameter_groups(texture)]
+        self.lost_views = torch.zeros((), dtype=torch.int64, device=device)
+        """Of all steps, those for which the model predicted what is not finite."""
         self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
         if (checkpoint := load_checkpoint(folder)) is not None:
             self._restore(*checkpoint)
@@ -330,7 +362,7 @@ class Painting:
         tensors = {f"texture.{k}": v for k, v in self.textures.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": v for k, v in moments.items()}
-        tensors["pixels"] = self.pixels
+        tensors |= {"pixels": self.pixels, "lost_views": self.lost_views}
         seconds = self.stopwatch.seconds()
         save_checkpoint(self.folder, tensors, {"step": self.step, "seconds": seconds})
 
@@ -338,6 +370,7 @@ class Painting:
         self.step = state["step"]
         self.stopwatch.add(state["seconds"])
         self.pixels = tensors.pop("pixels").to(self.pixels.device)
+        self.lost_views = tensors.pop("lost_views", self.lost_views).to(self.pixels.device)
         moments: dict[int, dict[str, Tensor]] = {}
         texture: dict[str, Tensor] = {}
         for key, value in tensors.items():
@@ -351,14 +384,21 @@ class Painting:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
-    def advance(self, surface: Surface, textures: Tensor | None, learning_rate: float) -> None:
-        """Finish a step: change the textures, and note what the step's views have shown."""
+    def advance(
+        self,
+        surface: Surface,
+        textures: Tensor | None,
+        learning_rate: float,
+        lost_views: Tensor | int = 0,
+    ) -> None:
+        """Finish a step: change the textures, and note what its views have shown."""
         self.changing = True
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate * group["pace"]
         for number, counts in enumerate(self.pixels):
             ids = only_ids(surface, textures, number)
             count_pixels(replace(surface, triangle_ids=ids), counts)
+        self.lost_views += lost_views
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
@@ -443,13 +483,14 @@ def _take_step(
         images = _render(surface, cameras, material, generator)
     with timed("denoise"):
         geometry = told_geometry(surface, settings, prompts.pattern_scale, places)
-        clean, direction = guide(
+        clean, direction, lost = guide(
             images, geometry, cameras, denoiser, prompts, settings, generator, done
         )
     with timed("update"):
         surrogate_loss(clean, direction).backward()
         rate = settings.learning_rate
-        painting.advance(surface, textures, scheduled("linear", rate, FINAL_RATE * rate, done))
+        rate = scheduled("linear", rate, FINAL_RATE * rate, done)
+        painting.advance(surface, textures, rate, lost)
 
 
 def _painted_in_view(textures: Tensor | None) -> list[int]:
@@ -468,7 +509,7 @@ def guide(
     settings: PaintSettings,
     generator: torch.Generator,
     done: float,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Ask the denoiser which way to change images.
 
     Args:
@@ -483,7 +524,8 @@ def guide(
 
     Returns:
         The images as the denoiser encodes them, differentiable, and the direction for them, both
-        float[view, channels, height, width].
+        float[view, channels, height, width]; and of how many views the direction was not finite,
+        int[]: there it is 0.
     """
     scales = settings.controlnet_scale_start, settings.controlnet_scale_end
     denoiser.controlnet_scale = scheduled("linear", *scales, done)
@@ -520,8 +562,10 @@ def guide(
         settings.chunk,
         later,
     )
+    direction, lost_views = without_lost_views(direction)
     alpha_cumprod = denoiser.alphas_cumprod[timestep]
-    return clean, direction * weigh_timesteps(settings.timestep_weight, alpha_cumprod)
+    direction = direction * weigh_timesteps(settings.timestep_weight, alpha_cumprod)
+    return clean, direction, lost_views
 
 
 def _with_sides(
@@ -609,7 +653,10 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     Step -1 is the initial texture, -2 the pattern's place, -3 what close-ups look at.
     """
     # An odd multiplier keeps neighbouring seeds from sharing steps.
-    return torch.Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + step + 2) % 2**63)
+    number = seed * 0x9E3779B97F4A7C15 + step + 2
+    if seed >= 2**32:  # Generators on the CPU look at 32 bits alone; the higher ones come to these.
+        number ^= number >> 32 ^ number >> 64 ^ number >> 96
+    return torch.Generator().manual_seed(number % 2**63)
 
 
 def find_viewpoints(mesh: Mesh, part: Mesh, settings: PaintSettings) -> Viewpoints:

@@ -6,9 +6,11 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from quick_worker import KILLED_ONCE, QuickWorker
 import texcsd
 from texcsd import checkpoint
 from texcsd.batching import batch as batch_module
+from texcsd.batching import schedule
 from texcsd.batching.batch import batch
 from texcsd.batching.results import BatchResult
 from texcsd.errors import TexcsdError
@@ -126,11 +129,30 @@ def test_out_of_memory_ends_with_fewer_views_and_later_runs_know(
     assert statuses(other) == {"cube-gold": "refused"}
 
 
-def test_two_batches_never_work_on_one_job(assets, tmp_path, synthesis) -> None:
-    with claim_folder(tmp_path / "out" / "cube-gold"):
-        result = run(assets, tmp_path / "out", exclude=["points.obj"])
-    assert statuses(result).pop("cube-gold") == "in use"
-    assert [*statuses(result).values()].count("painted") == 2
+def test_two_batches_never_work_on_one_job_and_both_end_with_all_done(
+    assets, tmp_path, synthesis, monkeypatch
+) -> None:
+    """The other one paints the cube, and has done so when this one has painted the rest."""
+    other, write, painted = ExitStack(), batch_module.EventLog.write, []
+    run(assets, tmp_path / "other", include=["cube.obj"])
+    folder = tmp_path / "out" / "cube-gold"
+    other.enter_context(claim_folder(folder))
+
+    def noting(self, event) -> None:
+        write(self, event)
+        painted.extend([event.job.name] if event.kind == "ended" else [])
+        if len(painted) == 2 and not (folder / "run.json").exists():
+            shutil.copytree(tmp_path / "other" / "cube-gold", folder, dirs_exist_ok=True)
+            other.close()
+
+    monkeypatch.setattr(batch_module.EventLog, "write", noting)
+    monkeypatch.setattr(schedule, "SECONDS_HELD_BACK", 0.05)
+    result = run(assets, tmp_path / "out", exclude=["points.obj"])
+    assert painted[-1] == "cube-gold" and not result.unfinished
+    assert statuses(result).pop("cube-gold") == "already painted"
+    assert synthesis.steps_taken == 3 * 4, "four for each of the three, wherever"
+    (waited,) = [line for line in logged(tmp_path / "out") if line["event"] == "retried"]
+    assert (waited["job"], waited["kind"]) == ("cube-gold", "in use")
 
 
 def test_a_full_disk_stops_it_cleanly_and_it_goes_on_when_there_is_room(

@@ -64,6 +64,15 @@ def test_a_terminal_shows_a_bar_the_workers_and_what_ended(clock) -> None:
     assert stream.screen() == ["1/4 painted job-0, 0:10", "2/4 FAILED job-1: no faces"]
 
 
+def test_a_job_that_another_batch_is_at_is_said_to_wait(clock) -> None:
+    stream, (job,) = io.StringIO(), make_jobs(1)
+    in_use = Outcome("failed", kind="in use", reason="x: another texcsd paints into it; wait")
+    with Board([job], stream=stream, clock=clock) as board:
+        board.show(Event("started", job, 0))
+        board.show(Event("retried", job, 0, outcome=in_use))
+    assert stream.getvalue() == "job-0 waits: another texcsd is at it\n"
+
+
 def test_elsewhere_every_end_is_a_line_and_nothing_is_redrawn(clock) -> None:
     stream, jobs = io.StringIO(), make_jobs(2)
     with Board(jobs, stream=stream, clock=clock) as board:

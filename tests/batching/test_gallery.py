@@ -38,6 +38,15 @@ def results(tmp_path: Path) -> list[JobResult]:
     ]
 
 
+def test_files_whose_names_are_no_utf8_are_shown_and_linked(tmp_path) -> None:
+    (tmp_path / "cafe").mkdir()
+    report = {"outputs": {"mesh": "caf\udce9.glb"}, "seconds": {"total": 1.0}}
+    (tmp_path / "cafe" / "run.json").write_text(json.dumps(report))
+    job = Job("cafe", Path("caf\udce9.obj"), tmp_path / "cafe", PaintSettings("gold"))
+    page = Gallery(tmp_path).write([JobResult(job, "painted")]).read_text(encoding="utf-8")
+    assert 'href="cafe/caf%E9.glb"' in page and "caf\\udce9.obj" in page
+
+
 class Page(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()

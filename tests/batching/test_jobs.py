@@ -110,6 +110,7 @@ def test_all_that_is_wrong_is_said_at_once_and_where(assets) -> None:
             {"mesh": "vase.obj", "prompt": "qwertz"},
             {"prompt": "gold", "name": "one"},
             {"mesh": "vase.obj", "prompt": "gold", "name": "../vase"},
+            {"mesh": "vase.obj", "prompt": "!!!"},
             {"mesh": "cube.obj", "prompt": "oak"},
             {"mesh": "cube.obj", "prompt": "Oak!"},
         )
@@ -117,6 +118,7 @@ def test_all_that_is_wrong_is_said_at_once_and_where(assets) -> None:
         "row 1: mesh no.obj is not in", "row 2: has no prompt", "row 3: steps is 0",
         'row 4: unknown column "stepz"', "row 5: the model knows no material",
         'row 6: name "one" would be that of 3 meshes', 'row 7: name "../vase"',
+        'row 8: no word is in "!!!"',
         "would both go to painted/cube-oak",
     ]  # fmt: skip
     assert len(caught.value.problems) == len(expected)
@@ -128,6 +130,46 @@ def test_no_result_may_be_inside_another(assets) -> None:
     rows = {"mesh": "vase.obj", "name": "a"}, {"mesh": "cube.obj", "name": "A/textures"}
     with pytest.raises(BadJobsError, match="inside the result of another"):
         plan(assets, *rows, prompt="gold")
+
+
+def test_a_folder_has_one_name_however_it_is_written(assets) -> None:
+    rows = {"mesh": "vase.obj", "name": "./a//b/"}, {"mesh": "cube.obj", "name": "c"}
+    jobs = plan(assets, *rows, prompt="gold")
+    assert sorted(names(jobs)) == ["a/b", "c"]
+    for again in ("c/", "./c", "C"):
+        with pytest.raises(BadJobsError, match="would both go to"):
+            plan(assets, *rows, {"mesh": "vase.obj", "name": again}, prompt="gold")
+
+
+@pytest.mark.parametrize("name", ["batch.jsonl", "index.html", "Index.HTML/a", "./batch.jsonl"])
+def test_files_of_the_batch_itself_are_no_names(assets, name) -> None:
+    with pytest.raises(BadJobsError, match="file of the batch itself"):
+        plan(assets, {"mesh": "vase.obj", "name": name}, prompt="gold")
+
+
+@pytest.mark.parametrize("name", ["", ".", "/a", "a:b", "a\0b", "a\nb", "caf\udce9"])
+def test_what_cannot_be_a_folder_is_no_name(assets, name) -> None:
+    with pytest.raises(BadJobsError, match="is no folder below the output"):
+        plan(assets, {"mesh": "vase.obj", "name": name}, prompt="gold")
+
+
+def test_a_mesh_whose_name_is_no_utf8_gets_a_name_that_can_be_written(assets) -> None:
+    paths = [assets / "caf\udce9.obj", assets / "caf\udcea.obj"]
+    for path in paths:
+        try:
+            path.write_text("")
+        except (OSError, UnicodeError):
+            pytest.skip("the file system has no such names")
+    jobs = plan(assets, prompt="gold", include=["caf*"])
+    assert names(jobs) == ["caf%DCE9-gold", "caf%DCEA-gold"]
+    assert [job.mesh for job in jobs] == paths
+    assert jobs[0].settings.seed != jobs[1].settings.seed
+
+
+def test_problems_with_such_a_mesh_can_be_printed(assets) -> None:
+    with pytest.raises(BadJobsError) as caught:
+        plan(assets, {"mesh": "caf\udce9.obj", "prompt": "gold"})
+    assert str(caught.value).encode().startswith(b"row 1: mesh caf\\udce9.obj is not in")
 
 
 def test_meshes_named_in_rows_are_looked_for_nowhere_else(assets, tmp_path) -> None:

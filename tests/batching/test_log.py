@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 from batching_fakes import make_jobs
 
@@ -34,6 +35,22 @@ def test_fewer_views_are_remembered_for_these_settings_only(tmp_path) -> None:
     assert remember_memory_limits([job, other], path) == [fewer, other]
     more = replace(job, settings=replace(job.settings, views=8))
     assert remember_memory_limits([more], path) == [more]
+
+
+def test_a_mesh_whose_name_is_no_utf8_has_its_line(tmp_path) -> None:
+    (job,) = make_jobs(1)
+    EventLog(tmp_path / "log").write(Event("started", replace(job, mesh=Path("caf\udce9.obj")), 0))
+    line = (tmp_path / "log").read_text(encoding="utf-8")
+    assert json.loads(line)["mesh"] == "caf\udce9.obj"
+
+
+def test_what_ends_lines_elsewhere_may_be_in_a_remembered_prompt(tmp_path) -> None:
+    (job,) = make_jobs(1, views=6)
+    job = replace(job, settings=replace(job.settings, prompt="red\u2028leather"))
+    fewer = with_fewer_views(job, 3)
+    lack = Outcome("failed", 1.0, "out of memory", "out of memory")
+    EventLog(tmp_path / "log").write(Event("retried", fewer, 0, outcome=lack))
+    assert remember_memory_limits([job], tmp_path / "log") == [fewer]
 
 
 def test_a_log_that_cannot_be_written_is_said_once_and_stops_nothing(tmp_path, caplog) -> None:

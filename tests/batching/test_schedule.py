@@ -1,5 +1,6 @@
 """Who does what next, and what is tried again. The crew is a script of news."""
 
+import itertools
 from collections import defaultdict, deque
 
 import pytest
@@ -104,12 +105,50 @@ def test_one_view_cannot_be_halved() -> None:
     assert len(list(run_jobs(make_jobs(1, views=1), crew))) == 2
 
 
-def test_a_job_another_batch_is_at_comes_last_and_once_more() -> None:
+@pytest.fixture
+def clock(monkeypatch):
+    """Goes on when the schedule sleeps, and by one with every look at it."""
+    now = [0.0]
+
+    def read() -> float:
+        now[0] += 1.0
+        return now[0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(schedule.time, "sleep", sleep)
+    return read
+
+
+def test_a_job_another_batch_is_at_is_held_back_until_that_has_done_it(clock) -> None:
     crew = ScriptedCrew()
-    crew.script["job-0"].extend([failed("in use"), failed("in use")])
-    events = list(run_jobs(make_jobs(2), crew))
-    assert [job.name for _, job in crew.started] == ["job-0", "job-1", "job-0"]
-    assert events[-1].outcome.kind == "in use"
+    done = Outcome("already painted", 1.0)
+    crew.script["job-0"].extend([failed("in use")] * 3 + [done])
+    events = list(run_jobs(make_jobs(3), crew, clock=clock))
+    tried = [job.name for _, job in crew.started]
+    assert tried.count("job-0") == 4 and tried[:2] == ["job-0", "job-1"]
+    assert [e.outcome.status for e in events if e.kind == "ended"].count("failed") == 0
+    # Told are the first time, and the end.
+    told = [event.kind for event in events if event.job.name == "job-0"]
+    assert told == ["started", "retried", "ended"] and events[-1].outcome == done
+
+
+def test_a_job_is_held_back_for_some_time_between_two_tries(clock) -> None:
+    crew, times = ScriptedCrew(), []
+    start = crew.start
+    crew.start = lambda worker, job: (times.append(clock()), start(worker, job))
+    crew.script["job-0"].extend([failed("in use")] * 3)
+    list(run_jobs(make_jobs(1), crew, clock=clock))
+    assert len(times) == 4
+    assert min(b - a for a, b in itertools.pairwise(times)) >= schedule.SECONDS_HELD_BACK
+
+
+def test_a_job_that_was_held_back_is_tried_again_after_a_crash_as_any_other(clock) -> None:
+    crew = ScriptedCrew()
+    crew.script["job-0"].extend([failed("in use"), failed("crash")])
+    events = list(run_jobs(make_jobs(1), crew, clock=clock))
+    assert [event.kind for event in events] == ["started", "retried", "retried", "started", "ended"]
 
 
 def test_a_full_disk_ends_it_and_what_was_not_begun_is_left_out() -> None:

@@ -1,5 +1,6 @@
 """Tables as people write them, and what is said of those that are wrong."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,21 @@ def test_places_are_lines_of_the_file_also_after_a_cell_of_two_lines(tmp_path) -
     assert [row.place for row in read_table(path)] == [f"{path}, line 3", f"{path}, line 4"]
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_nothing_but_the_end_of_a_line_ends_a_line(tmp_path, separator, ending) -> None:
+    prompt = f"red{separator}leather"
+    csv = ending.join(["prompt,name", f"{prompt},a", "gold,b", ""])
+    lines = ending.join(
+        json.dumps({"prompt": text, "name": name}, ensure_ascii=False)
+        for text, name in ((prompt, "a"), ("gold", "b"))
+    )
+    for file, text in (("a.csv", csv), ("a.jsonl", lines)):
+        rows = read_table(written(tmp_path, file, text))
+        assert [row_settings(row)["prompt"] for row in rows] == [prompt, "gold"]
+        assert rows[1].place.endswith("line 3" if file == "a.csv" else "line 2")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
@@ -54,6 +70,8 @@ def test_places_are_lines_of_the_file_also_after_a_cell_of_two_lines(tmp_path) -
         ("a.csv", "prompt\n", "has no rows"),
         ("a.csv", "prompt\ngold,7\n", r"line 2 has 1 cell\(s\) too many"),
         ("a.csv", 'prompt\n"gold\n', "cannot be read"),
+        ("a.csv", "prompt,name,prompt\ngold,a,oak\n", 'has the column "prompt" twice'),
+        ("a.csv", "texture-size, texture_size\n64,128\n", 'has the column "texture_size" twice'),
         ("a.jsonl", '{"prompt": "gold"\n', "cannot be read"),
         ("a.jsonl", '["gold"]\n', "line 1: expected names and values"),
         ("a.toml", 'prompt = "gold"\n', "expected nothing but"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from texcsd import displaced, refinement
 from texcsd.batching.records import Job
 from texcsd.batching.schedule import with_fewer_views
 from texcsd.batching.worker import Orders, Worker, failure_kind, find_state
@@ -54,6 +55,11 @@ def test_an_error_is_an_outcome_and_the_next_job_is_done(task, synthesis) -> Non
     assert synthesis.steps_taken == 3, "it went on from the checkpoint"
 
 
+def test_the_outcome_of_a_mesh_whose_name_is_no_utf8_can_be_printed(task, synthesis) -> None:
+    outcome = paint(replace(task, mesh=Path("caf\udce9.obj")))
+    assert outcome.kind == "problem" and outcome.reason.encode().startswith(b"caf\\udce9.obj: ")
+
+
 def test_an_interruption_gets_out(task, synthesis) -> None:
     synthesis.raise_at["gold", 1] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
@@ -95,6 +101,48 @@ def test_a_job_that_takes_too_long_goes_on_in_the_next_run(task, synthesis) -> N
     outcome = paint(task, time_limit=1e-9)
     assert outcome.kind == "time limit"
     assert paint(task).status == "painted"
+    assert synthesis.steps_taken == 3
+
+
+def test_whatever_the_time_limit_every_attempt_takes_a_step_so_that_the_job_ends(
+    task, synthesis
+) -> None:
+    outcomes = [paint(task, time_limit=1e-9).status for _ in range(4)]
+    assert outcomes == ["failed", "failed", "failed", "painted"]
+    assert synthesis.steps_taken == 3
+
+
+def shaped(task: Job, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """A job that begins with a shape, whose guidance is none."""
+    monkeypatch.setattr(displaced, "shape_png", lambda before, after, normal_maps: b"shape")
+    monkeypatch.setattr(refinement, "encode_prompts", lambda settings, denoiser: None)
+    monkeypatch.setattr(refinement, "_take_step", advance)
+    return changed(task, displace=0.05, displace_steps=4, displace_detail=0.5)
+
+
+def advance(shape: refinement.Refinement, *_: object) -> None:
+    shape.step += 1
+
+
+def test_a_time_limit_holds_for_the_shape_too(task, synthesis, monkeypatch) -> None:
+    job = shaped(task, monkeypatch)
+    ends = [paint(job, time_limit=1e-9).status for _ in range(8)]
+    assert ends == ["failed"] * 7 + ["painted"], "four steps for the shape, three of painting"
+
+
+def test_an_interruption_gets_out_of_the_shape_too(task, synthesis, monkeypatch) -> None:
+    job, heard = shaped(task, monkeypatch), []
+
+    def on_step(step: int) -> None:
+        heard.append(step)
+        if len(heard) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Worker(Orders()).paint(job, on_step)
+    assert heard == [0, 0, 0] and synthesis.steps_taken == 0
+    assert Worker(Orders()).paint(job, heard.append).status == "painted"
+    assert heard[3:] == [0, 0, 0, 0, 1, 2, 3], "the two steps for the shape were kept"
 
 
 def test_a_folder_another_process_paints_into_is_left_alone(task, synthesis) -> None:

@@ -243,6 +243,24 @@ def test_the_embedded_model_leaves_sizes_to_those_who_tell_it_places():
     assert torch.equal(*denoiser.encode_prompts(["coarse stripes", "stripes"]))
 
 
+LONG = "a toy chair with a pattern of the king on the head of the man"  # 15 words and the end.
+
+
+def test_the_embedded_model_says_what_it_has_no_room_for():
+    denoiser = load_denoiser("embedded")
+    long = f"red leather, {LONG}!"
+    read, unread = denoiser.split_at_limit(long)
+    assert unread == "the man" and torch.equal(*denoiser.encode_prompts([long, read]))
+    assert denoiser.check_prompt(long) == []
+
+
+def test_the_embedded_model_refuses_a_prompt_whose_material_it_has_no_room_for():
+    denoiser = load_denoiser("embedded")
+    with pytest.raises(TexcsdError, match="reads no further than"):
+        denoiser.check_prompt(f"{LONG} in red leather")
+    assert denoiser.check_prompt(f"{LONG} in red leather", negative=True) == []
+
+
 def test_the_embedded_model_names_words_it_does_not_know():
     denoiser = load_denoiser("embedded")
     assert denoiser.check_prompt("a leather armchair") == []

@@ -450,11 +450,22 @@ def test_text_encoders_are_freed_after_use_and_loaded_again_when_needed(folders,
     assert torch.equal(first, denoiser.encode_prompts([PROMPT, ""]))
 
 
-def test_a_prompt_longer_than_the_model_reads_is_said(folders):
-    denoiser = load(folders, "sd")
-    assert denoiser.check_prompt("red") == []
-    (warning,) = denoiser.check_prompt("red stone and more")
-    assert warning == "the prompt makes 17 tokens, and the model reads only the first 16"
+@pytest.mark.parametrize("kind", ["sd", "sdxl", "if"])
+def test_a_prompt_is_read_as_far_as_there_is_room_for_whole_words(folders, kind):
+    denoiser = load(folders, kind)
+    assert denoiser.split_at_limit("red") == ("red", "")
+    text = ", ".join(["red stone and more"] * 60)
+    read, unread = denoiser.split_at_limit(text)
+    assert read and unread and text.replace(", ", " ").endswith(unread.replace(", ", " "))
+    assert len(read.split()) + len(unread.split()) == len(text.split())
+    assert denoiser.split_at_limit(read) == (read, "")
+    whole, cut = denoiser.encode_prompts([text, f"{read} {unread.split()[0]}"])
+    assert whole.shape == cut.shape
+
+
+def test_what_is_not_read_is_named_from_the_first_word_that_is_cut(folders):
+    denoiser = load(folders, "sd")  # Reads 16 tokens, and this makes 17.
+    assert denoiser.split_at_limit("red stone and more!") == ("red stone and", "more!")
     assert denoiser.encode_prompts(["red stone and more"]).shape == (1, 16, 8)
 
 

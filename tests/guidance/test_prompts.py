@@ -43,6 +43,21 @@ def test_an_object_alone_says_nothing_about_the_surface():
         VOCABULARY.check("an armchair")
 
 
+def test_a_negative_prompt_needs_no_surface_word_but_its_unknown_words_are_named():
+    assert VOCABULARY.check("blurry", negative=True) == []
+    (warning,) = VOCABULARY.check("blurry lether", negative=True)
+    assert '"lether"' in warning
+    (warning,) = VOCABULARY.check("!!!", negative=True)
+    assert "has no effect" in warning
+
+
+@pytest.mark.parametrize("prompt", ["!!!", "🦊", "-"])
+def test_a_prompt_without_any_word_is_refused_and_asks_for_no_size(prompt):
+    assert VOCABULARY.pattern_scale(prompt) == 1.0
+    with pytest.raises(TexcsdError, match="no word is in"):
+        VOCABULARY.check(prompt)
+
+
 def test_the_message_is_one_line():
     with pytest.raises(TexcsdError) as caught:
         VOCABULARY.check("qqq\nzzz")

@@ -43,8 +43,11 @@ class GaussianDenoiser:
     controlnet_scale, most_predictions = 1.0, 0
     image_size = 1
 
-    def check_prompt(self, prompt):
+    def check_prompt(self, prompt, negative=False):
         return []
+
+    def split_at_limit(self, prompt):
+        return prompt, ""
 
     def pattern_scale(self, prompt):
         return 1.0

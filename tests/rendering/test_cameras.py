@@ -97,7 +97,7 @@ def test_whole_object_views_have_one_azimuth_per_slice_of_the_circle(generator):
 
 
 def test_whole_object_views_come_first_and_see_the_whole_sphere(generator):
-    cameras = random_cameras(*sphere_points(9, generator), generator, close_up_fraction=0.4)
+    cameras = random_cameras(*sphere_points(10, generator), generator, close_up_fraction=0.5)
     whole = cameras.view_width[:5]
     assert (whole >= 2.0).all() and (whole <= 2.8).all()
     assert (cameras.view_width[5:] >= 0.4).all() and (cameras.view_width[5:] <= 1.6).all()
@@ -153,6 +153,28 @@ def test_every_share_of_close_ups_gives_one_camera_per_point(fraction, close_ups
     cameras = random_cameras(*sphere_points(5, generator), generator, close_up_fraction=fraction)
     assert len(cameras) == len(cameras.view_width) == 5
     assert (cameras.view_width < 2).sum() >= close_ups
+
+
+@pytest.mark.parametrize(("views", "fraction"), [(1, 0.5), (2, 0.35), (5, 0.5), (3, 0.9)])
+def test_over_many_steps_the_share_of_close_ups_is_the_one_asked_for(views, fraction, generator):
+    looked_at = sphere_points(views, generator)
+    steps = [random_cameras(*looked_at, generator, fraction) for _ in range(400)]
+    counts = [(cameras.view_width < 1.9).sum().item() for cameras in steps]
+    assert sum(counts) / (400 * views) == pytest.approx(fraction, abs=0.1 / views)
+    assert max(counts) - min(counts) == 1
+
+
+def test_a_whole_number_of_close_ups_draws_nothing_that_would_change_the_bits(generator):
+    looked_at = sphere_points(10, generator)
+    for fraction in (0.5, 0.9):  # (1 - 0.9) * 10 is not quite 1.
+        generator.manual_seed(5)
+        cameras = random_cameras(*looked_at, generator, fraction)
+        generator.manual_seed(5)
+        start = torch.rand(1, generator=generator)
+        slots = torch.rand(round(10 - 10 * fraction), generator=generator)
+        assert cameras.azimuth_degrees[0] == pytest.approx(
+            ((start + slots[0] / len(slots)) * 360 % 360).item(), abs=1e-3
+        )
 
 
 def test_looking_straight_down_is_still_rigid():

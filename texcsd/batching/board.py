@@ -95,6 +95,8 @@ class Board:
         if outcome is None:
             return None
         count = f"{len(self._ended)}/{len(self._work)}"
+        if outcome.kind == "in use":
+            return None if self._quiet else f"{name} waits: another texcsd is at it"
         if event.kind == "retried":
             views = event.job.settings.views
             how = f" with {views} views" if outcome.kind == "out of memory" else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from texcsd.batching.records import Job
+from texcsd.batching.records import Job, printable
 from texcsd.batching.worker import State, find_state
 from texcsd.checking.check import check
 from texcsd.checking.estimate import estimate_job
@@ -44,7 +44,7 @@ def forecast(jobs: Sequence[Job], repaint: bool) -> Iterator[Forecast]:
                 raise found
             yield _forecast(job, find_state(job, repaint), found)
         except TexcsdError as error:
-            yield Forecast(job, None, problems=[str(error)])
+            yield Forecast(job, None, problems=[printable(str(error))])
 
 
 def forecast_line(expected: Forecast) -> str:

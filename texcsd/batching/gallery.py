@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
+from texcsd.batching.records import printable
 from texcsd.batching.results import NOUNS, JobResult, Standings
 from texcsd.batching.schedule import Event
 from texcsd.checkpoint import write_bytes_atomically
@@ -58,7 +59,7 @@ class Gallery:
             cards="\n".join(self._card(result) for result in results),
         )
         path = self._folder / GALLERY
-        write_bytes_atomically(path, page.encode())
+        write_bytes_atomically(path, printable(page).encode())
         return path
 
     def _card(self, result: JobResult) -> str:
@@ -115,7 +116,7 @@ class Gallery:
         return self._thumbnails[key]
 
     def _link(self, path: Path) -> str:
-        return escape(quote(path.relative_to(self._folder).as_posix()))
+        return escape(quote(path.relative_to(self._folder).as_posix(), errors="surrogateescape"))
 
 
 class GalleryKeeper:

@@ -12,7 +12,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from texcsd.batching.records import Job
+from texcsd.batching.gallery import GALLERY
+from texcsd.batching.log import LOG
+from texcsd.batching.records import Job, printable
 from texcsd.batching.table import Row, row_settings
 from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh_files import EXTENSIONS
@@ -26,8 +28,8 @@ class BadJobsError(TexcsdError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         """The message is one line of all problems."""
-        super().__init__("; ".join(problems))
-        self.problems = list(problems)
+        self.problems = [printable(problem) for problem in problems]
+        super().__init__("; ".join(self.problems))
 
 
 @dataclass(frozen=True)
@@ -129,31 +131,40 @@ def _jobs_of(row: Row, assets: Assets, settings: Mapping[str, Any], output: Path
     if chosen.model == "embedded":
         check_embedded_prompt(chosen.prompt)
     for mesh in meshes:
-        identity = _default_name(assets.base, mesh, chosen.prompt) if name is None else name
-        _check_name(identity)
+        default = _default_name(assets.base, mesh, chosen.prompt)
+        identity = _checked_name(default if name is None else name)
         seed = values.get("seed", _seed_of(identity))
         yield Job(identity, mesh, output / identity, PaintSettings(**{**values, "seed": seed}))
 
 
 def _default_name(base: Path, mesh: Path, prompt: str) -> str:
-    """Such as chairs/armchair-a-leather-armchair."""
+    """Such as chairs/armchair-a-leather-armchair.
+
+    Bytes of a file's name that are no UTF-8 come as lone surrogates, which can neither be printed
+    nor hashed: their numbers take their places.
+    """
     below = PurePosixPath(_name_below(base, mesh))
-    return str(below.parent / default_folder(mesh, prompt).name)
+    name = str(below.parent / default_folder(mesh, prompt).name)
+    return re.sub("[\ud800-\udfff]", lambda found: f"%{ord(found[0]):X}", name)
 
 
 def _seed_of(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
 
-def _check_name(name: str) -> None:
+def _checked_name(name: str) -> str:
+    """The name in the one form that its folder has: `./chair/` is `chair`."""
     path = PurePosixPath(name)
     if (
         not path.parts
         or path.is_absolute()
         or ".." in path.parts
-        or re.search(r'[\\:*?"<>|]', name)
+        or re.search('[\\\\:*?"<>|\x00-\x1f\ud800-\udfff]', name)
     ):
         raise TexcsdError(f'name "{name}" is no folder below the output; use words and hyphens')
+    if path.parts[0].casefold() in (LOG, GALLERY):
+        raise TexcsdError(f'name "{name}" is that of a file of the batch itself; choose another')
+    return str(path)
 
 
 def _shared_folders(jobs: Sequence[Job]) -> Iterator[str]:

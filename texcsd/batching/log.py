@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from texcsd.batching.records import Job
+from texcsd.batching.records import Job, printable
 from texcsd.batching.schedule import Event, with_fewer_views
 
 LOG = "batch.jsonl"
@@ -47,7 +47,7 @@ class EventLog:
                 "views": event.job.settings.views,
                 "views_asked_for": event.job.first_settings.views,
             }
-        self._append(json.dumps(line, ensure_ascii=False))
+        self._append(printable(json.dumps(line, ensure_ascii=False)))
 
     def _append(self, line: str) -> None:
         try:
@@ -80,7 +80,7 @@ def _name(event: Event) -> str:
 def _retried_lines(path: Path) -> list[dict[str, Any]]:
     """Lines of retries with fewer views; a line that was cut off by a kill is none."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return []
     found = []

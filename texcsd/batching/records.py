@@ -15,6 +15,11 @@ FailureKind = Literal[
 ]  # fmt: skip
 
 
+def printable(text: str) -> str:
+    """The text with names of files in it that are no UTF-8, as every terminal and file takes it."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 @dataclass(frozen=True)
 class Job:
     """One mesh to be painted from one prompt."""

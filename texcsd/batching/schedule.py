@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -12,6 +13,8 @@ from texcsd.batching.crews import Crew
 from texcsd.batching.records import Job, Outcome
 
 SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_HELD_BACK = 5.0
+"""Until a job that another batch is at is tried again."""
 SECONDS_OF_GRACE = 60.0
 """A worker notices a time limit between two steps; one that hangs is ended this much later."""
 
@@ -39,6 +42,8 @@ class Attempt:
     job: Job
     crashes: int = 0
     was_in_use: bool = False
+    held_until: float = -math.inf
+    """By the clock of the schedule."""
     started_at: float = 0.0
 
 
@@ -52,6 +57,9 @@ def run_jobs(
 ) -> Generator[Event, None, None]:
     """Do all jobs and tell what happens; a full disk ends it before new ones are started.
 
+    A job that another batch is at is held back, and tried again until that one has done it, or has
+    given it up; only the first time is told.
+
     Args:
         jobs: In the order in which they are begun.
         crew: Who does them; closed at the end, however that comes about.
@@ -64,11 +72,14 @@ def run_jobs(
     try:
         while waiting or running:
             for worker in range(crew.size):
-                if worker not in running and waiting:
-                    attempt = replace(waiting.popleft(), started_at=clock())
+                attempt = None if worker in running else _take_next(waiting, clock())
+                if attempt is not None:
                     running[worker] = attempt
                     crew.start(worker, attempt.job)
-                    yield Event("started", attempt.job, worker)
+                    if not attempt.was_in_use:
+                        yield Event("started", attempt.job, worker)
+            if not running:  # All that is left is held back.
+                time.sleep(SECONDS_BETWEEN_LOOKS)
             for worker, news in _all_news(crew, running, time_limit, clock):
                 if isinstance(news, int):
                     yield Event("step", running[worker].job, worker, news)
@@ -78,10 +89,11 @@ def run_jobs(
                     news = replace(news, seconds=clock() - attempt.started_at)
                 elif news.kind == "out of memory":
                     crew.stop(worker)  # A process seldom gives all of it back.
-                again = next_attempt(attempt, news, retries)
+                again = next_attempt(attempt, news, retries, clock())
                 if again is not None:
                     waiting.append(again)
-                    yield Event("retried", again.job, worker, outcome=news)
+                    if not (attempt.was_in_use and again.was_in_use):
+                        yield Event("retried", again.job, worker, outcome=news)
                     continue
                 yield Event("ended", attempt.job, worker, outcome=news)
                 if news.kind == "disk full":
@@ -89,6 +101,15 @@ def run_jobs(
                     waiting.clear()
     finally:
         crew.close()
+
+
+def _take_next(waiting: deque[Attempt], now: float) -> Attempt | None:
+    """The first one that is not held back, taken out."""
+    for attempt in waiting:
+        if attempt.held_until <= now:
+            waiting.remove(attempt)
+            return replace(attempt, started_at=now)
+    return None
 
 
 def _all_news(
@@ -106,13 +127,14 @@ def _all_news(
             yield worker, Outcome("failed", seconds, "time limit", reason)
 
 
-def next_attempt(attempt: Attempt, outcome: Outcome, retries: int) -> Attempt | None:
+def next_attempt(attempt: Attempt, outcome: Outcome, retries: int, now: float) -> Attempt | None:
     """What to try after an outcome, if anything."""
+    if outcome.kind == "in use":
+        return replace(attempt, was_in_use=True, held_until=now + SECONDS_HELD_BACK)
+    attempt = replace(attempt, was_in_use=False)
     job = attempt.job
     if outcome.kind == "crash" and attempt.crashes < retries:
         return replace(attempt, crashes=attempt.crashes + 1)
-    if outcome.kind == "in use" and not attempt.was_in_use:
-        return replace(attempt, was_in_use=True)
     views = job.settings.most_views
     if outcome.kind == "out of memory" and job.first_settings is None and views > 1:
         return replace(attempt, job=with_fewer_views(job, views // 2))

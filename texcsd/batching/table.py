@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -71,7 +72,7 @@ def row_settings(row: Row) -> dict[str, Any]:
     kinds = {option.name: option.kind for option in options()} | dict.fromkeys(COLUMNS, str)
     values = {}
     for key, value in row.values.items():
-        name = key.strip().replace("-", "_")
+        name = _field_name(key)
         if name not in kinds:
             (nearest,) = difflib.get_close_matches(name, kinds, n=1, cutoff=0.0)
             raise TexcsdError(f'unknown column "{key}"; did you mean "{nearest}"?')
@@ -81,6 +82,10 @@ def row_settings(row: Row) -> dict[str, Any]:
         if not isinstance(values.get(name, ""), str):
             raise TexcsdError(f"{name} is {values[name]}; expected text")
     return values
+
+
+def _field_name(column: str) -> str:
+    return column.strip().replace("-", "_")
 
 
 def _number_or_text(text: str, kind: type) -> Any:
@@ -93,7 +98,12 @@ def _number_or_text(text: str, kind: type) -> Any:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[Row]:
-    reader = csv.DictReader(text.splitlines(keepends=True), restkey="", restval="", strict=True)
+    # Lines end where the file's do: str.splitlines also ends them inside of prompts, at U+2028.
+    lines = io.StringIO(text, newline="")
+    reader = csv.DictReader(lines, restkey="", restval="", strict=True)
+    columns = [_field_name(column) for column in reader.fieldnames or ()]
+    if twice := [column for column in columns if column and columns.count(column) > 1]:
+        raise ValueError(f'has the column "{twice[0]}" twice')
     for values in reader:
         place = f"{path}, line {reader.line_num}"
         if extra := values.pop("", None):
@@ -103,7 +113,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[Row]:
 
 
 def _json_rows(path: Path, text: str) -> Iterator[Row]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield _object_row(f"{path}, line {number}", json.loads(line))
 

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 
 from texcsd.batching.published import PublishedResults
-from texcsd.batching.records import FailureKind, Job, Outcome
+from texcsd.batching.records import FailureKind, Job, Outcome, printable
 from texcsd.errors import TexcsdError
 from texcsd.job import find_painting, paint
 from texcsd.memory import Memory
@@ -58,11 +58,16 @@ class Worker:
             job: What to paint.
             on_step: Called with the number of steps done.
         """
-        started = time.monotonic()
+        started, begun = time.monotonic(), False
 
         def on_step_in_time(step: int) -> None:
+            nonlocal begun
             on_step(step)
-            self._check_time(time.monotonic() - started)
+            # What comes first is where the attempt begins. It takes a step in any case: else, with
+            # too short a limit, one attempt after another would end where the last one did.
+            if begun:
+                self._check_time(time.monotonic() - started)
+            begun = True
 
         try:
             with _job_messages_off():
@@ -112,7 +117,7 @@ def find_state(job: Job, repaint: bool) -> State:
 
 def failure(error: Exception, seconds: float) -> Outcome:
     """The outcome of a job that raised."""
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     kind = failure_kind(error)
     if kind == "internal error":
         text = f"{type(error).__name__}: {text}"

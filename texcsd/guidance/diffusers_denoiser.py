@@ -64,11 +64,22 @@ class DiffusersDenoiser:
         bfloat16 = self.device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
         self.autocast = bfloat16 and self.unet.dtype == torch.float32
 
-    def check_prompt(self, prompt: str) -> list[str]:
-        """Warnings about unknown words; a model without a vocabulary file knows every word."""
-        if self.vocabulary:
-            return self.vocabulary.check(prompt)
-        return self.prompt_encoder.check_length(prompt)
+    def check_prompt(self, prompt: str, negative: bool = False) -> list[str]:
+        """See Denoiser.check_prompt; a model without a vocabulary file knows every word."""
+        if self.vocabulary is None:
+            return []
+        warnings = self.vocabulary.check(prompt, negative)
+        read, _ = self.split_at_limit(prompt)
+        if not (negative or self.vocabulary.names_surface(read)):
+            raise TexcsdError(
+                f'the model reads no further than "{read}", where no material, pattern or colour '
+                "is; shorten the prompt, or begin with it"
+            )
+        return warnings
+
+    def split_at_limit(self, prompt: str) -> tuple[str, str]:
+        """See PromptEncoder.split_at_limit."""
+        return self.prompt_encoder.split_at_limit(self._told(prompt))
 
     def pattern_scale(self, prompt: str) -> float:
         """See Vocabulary.pattern_scale."""
@@ -76,9 +87,12 @@ class DiffusersDenoiser:
 
     def encode_prompts(self, prompts: list[str]) -> Tensor:
         """See PromptEncoder.encode; in the precision of the UNet."""
-        if self.vocabulary:
-            prompts = [self.vocabulary.without_sizes(prompt) for prompt in prompts]
-        return self.prompt_encoder.encode(prompts, self.device).to(self.unet.dtype)
+        told = [self._told(prompt) for prompt in prompts]
+        return self.prompt_encoder.encode(told, self.device).to(self.unet.dtype)
+
+    def _told(self, prompt: str) -> str:
+        """The prompt as the text encoder is given it."""
+        return self.vocabulary.without_sizes(prompt) if self.vocabulary else prompt
 
     def reduced_precision(self) -> torch.autocast:
         """bfloat16 where it is fast, for weights that are not in half precision already."""

@@ -43,16 +43,25 @@ class Vocabulary:
         sizes = dict(content.get("sizes", {}))
         return cls(*roles, sizes={word: float(size) for word, size in sizes.items()})
 
-    def check(self, prompt: str) -> list[str]:
+    def check(self, prompt: str, negative: bool = False) -> list[str]:
         """Warnings that name the words the model does not know.
+
+        Args:
+            prompt: Of the user.
+            negative: Whether it is to be moved away from, and need not say what a surface looks
+                like.
 
         Raises:
             TexcsdError: No word says what the surface looks like; the nearest known are named.
         """
         words = split_words(prompt)
+        if negative and not words:
+            return [f'no word is in "{prompt}", and so it has no effect']
+        if not words:
+            raise TexcsdError(f'no word is in "{prompt}"; say what to paint, such as "red leather"')
         known = self.surface | self.context | self.defects | {*self.sizes}
         unknown = [word for word in words if word not in known]
-        if not self.surface & {*words}:
+        if not (negative or self.names_surface(prompt)):
             raise TexcsdError(
                 f'the model knows no material, pattern or colour in "{prompt}"; '
                 f"nearest words it knows: {', '.join(self._nearest(unknown or words))}"
@@ -63,13 +72,17 @@ class Vocabulary:
             for word in dict.fromkeys(unknown)
         ]
 
+    def names_surface(self, prompt: str) -> bool:
+        """Whether a word says what a surface looks like."""
+        return not self.surface.isdisjoint(split_words(prompt))
+
     def pattern_scale(self, prompt: str) -> float:
         """How many times as large as usual the prompt wants the pattern; 1 if it does not say.
 
         A size belongs to what follows: "large brick" is of large bricks, a "large armchair" is not.
         """
         words = split_words(prompt)
-        for word, following in zip(words, [*words[1:], ""], strict=True):
+        for word, following in zip(words, [*words, ""][1:], strict=True):
             if word in self.sizes and following in self.surface:
                 return self.sizes[word]
         return 1.0

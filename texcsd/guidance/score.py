@@ -225,8 +225,17 @@ class Denoiser(Protocol):
     alphas_cumprod: Tensor
     """float[timesteps], share of the clean image's variance at each timestep."""
 
-    def check_prompt(self, prompt: str) -> list[str]:
-        """Warnings about words the model does not know; raises TexcsdError if it knows none."""
+    def check_prompt(self, prompt: str, negative: bool = False) -> list[str]:
+        """Warnings about words the model does not know.
+
+        Raises:
+            TexcsdError: It knows, or has room for, no word that says what a surface looks like;
+                only a negative prompt need not have one.
+        """
+        ...
+
+    def split_at_limit(self, prompt: str) -> tuple[str, str]:
+        """What the model reads of a prompt, and the rest, which its text encoder cuts off."""
         ...
 
     def pattern_scale(self, prompt: str) -> float:
@@ -457,6 +466,19 @@ def _predict_in_chunks(denoiser: Denoiser, batch: list[Tensor], chunk: int) -> T
     torch.cuda.empty_cache()
     logger.info("the GPU has room for %d predictions at once", denoiser.most_predictions)
     return _predict_in_chunks(denoiser, batch, chunk)
+
+
+def without_lost_views(direction: Tensor) -> tuple[Tensor, Tensor]:
+    """The direction with 0 in views where it is not finite, and how many these are, int[].
+
+    A prediction that overflows, as half precision may, would else spoil all that is learned: a
+    gradient that is no number stays in the moments of an optimiser. Nothing waits for a GPU here.
+
+    Args:
+        direction: float[view, channels, h, w].
+    """
+    finite = direction.isfinite().flatten(1).all(1)
+    return torch.where(finite.view(-1, 1, 1, 1), direction, 0.0), (~finite).sum()
 
 
 def surrogate_loss(clean: Tensor, direction: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -39,14 +41,18 @@ class PromptEncoder:
         """Of the pooled embedding that comes after the tokens; 0 where there is none."""
         self.limits = [_token_limit(*pair) for pair in zip(tokenizers, self.models, strict=True)]
 
-    def check_length(self, prompt: str) -> list[str]:
-        """A warning if the prompt is longer than the model can read."""
-        tokens = len(self.tokenizers[0](prompt, verbose=False).input_ids)
-        if tokens <= self.limits[0]:
-            return []
-        return [
-            f"the prompt makes {tokens} tokens, and the model reads only the first {self.limits[0]}"
-        ]
+    def split_at_limit(self, prompt: str) -> tuple[str, str]:
+        """As many words of the prompt as there is room for, and the rest."""
+        if self._has_room_for(prompt):
+            return prompt, ""
+        ends = [word.end() for word in re.finditer(r"\w+", prompt)]
+        count = bisect.bisect_left(ends, True, key=lambda end: not self._has_room_for(prompt[:end]))
+        end = ends[count - 1] if count else 0
+        return prompt[:end], re.sub(r"^\W+", "", prompt[end:]) or prompt[end:]
+
+    def _has_room_for(self, prompt: str) -> bool:
+        pairs = zip(self.tokenizers, self.limits, strict=True)
+        return all(len(read(prompt, verbose=False).input_ids) <= limit for read, limit in pairs)
 
     @torch.no_grad()
     def encode(self, prompts: list[str], device: torch.device) -> Tensor:

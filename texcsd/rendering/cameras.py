@@ -144,6 +144,7 @@ def random_cameras(
 ) -> Cameras:
     """One camera per point: whole-object views first, then close-ups of the given points.
 
+    Where the share of close-ups is no whole number of them, chance decides about one more.
     Elevations of whole-object views are -20..75 degrees, uniform in area; their azimuths are
     stratified, and they ignore the points.
 
@@ -153,7 +154,7 @@ def random_cameras(
         generator: The only source of randomness.
         close_up_fraction: Share of close-ups in [0, 1].
     """
-    whole = round((1 - close_up_fraction) * len(points))
+    whole = _randomly_rounded((1 - close_up_fraction) * len(points), generator)
     overview = _whole_object_cameras(whole, generator, points.device)
     close_ups = _close_up_cameras(points[whole:].float(), directions[whole:].float(), generator)
     pairs = ((getattr(overview, f.name), getattr(close_ups, f.name)) for f in fields(Cameras))
@@ -195,6 +196,16 @@ def surrounding_cameras(count: int, view_width: float = 2.1) -> Cameras:
     azimuth = (torch.arange(count, dtype=torch.float64) * GOLDEN_ANGLE % 360).float()
     fov, width = torch.full((count,), 30.0), torch.full((count,), view_width)
     return _aimed_cameras(torch.zeros(count, 3), azimuth, elevation, fov, width)
+
+
+def _randomly_rounded(number: float, generator: torch.Generator) -> int:
+    """One of the whole numbers around it, so that the mean is the number; nothing is drawn for one.
+
+    A number counts as whole that differs by the rounding of its computation.
+    """
+    if abs(number - round(number)) < 1e-9:
+        return round(number)
+    return math.floor(number + torch.rand((), generator=generator).item())
 
 
 def _whole_object_cameras(count: int, generator: torch.Generator, device: torch.device) -> Cameras:
