@@ -536,6 +536,19 @@ def test_the_buffers_of_a_gltf_belong_to_the_input(cube, folder, synthesis) -> N
         paint(mesh_path, folder)
 
 
+def test_a_buffer_that_is_not_there_is_named_before_anything_is_painted(
+    cube, folder, synthesis
+) -> None:
+    mesh_path = write_gltf(cube)
+    next(cube.parent.glob("*.bin")).unlink()
+    with pytest.raises(TexcsdError) as raised:
+        paint(mesh_path, folder)
+    message = str(raised.value)
+    assert message.startswith(f'{mesh_path}: its data file "')
+    assert "put it beside the mesh" in message
+    assert synthesis.calls == 0 and not folder.exists()
+
+
 @pytest.mark.parametrize(
     ("choice", "names"),
     [

@@ -35,7 +35,11 @@ def input_sha256(mesh_path: Path, *others: Path) -> str:
                     digest.update(block)
         except OSError as error:
             reason = f"cannot be read ({error.strerror})"
-            raise TexcsdError(f"{path}: {reason}; check the path") from error
+            if path == mesh_path or path in others:
+                raise TexcsdError(f"{path}: {reason}; check the path") from error
+            raise TexcsdError(
+                f'{mesh_path}: its data file "{path.name}" {reason}; put it beside the mesh'
+            ) from error
     return digest.hexdigest()
 
 
