@@ -175,3 +175,8 @@ def test_a_node_or_material_of_that_name_comes_before_a_numbered_primitive(tmp_p
     assert chosen.tolist() == [False] * 24 + [True] * 12
     path = wheels(tmp_path / "b.glb", ["wheel"], ("wheel_2", "rubber"))
     assert named(path, "wheel_2") == ["wheel_1"]
+
+
+def test_a_plain_colour_is_read_before_a_comment(tmp_path) -> None:
+    materials = read(write_obj(tmp_path / "mesh.obj", "Kd 1 0.5 0 # orange"))
+    assert materials.images == (None, None) and materials.colors == ((1.0, 0.5, 0.0),) * 2

@@ -387,7 +387,7 @@ def _library_colors(libraries: list[Path]) -> dict[str, tuple[float, float, floa
     """Return the `Kd` of each material that has one of three numbers."""
     colors: dict[str, tuple[float, float, float]] = {}
     for keyword, rest, name in _statements(libraries):
-        words = rest.split()
+        words = rest.partition("#")[0].split()
         if keyword == "Kd" and len(words) == 3 and all(NUMBER.fullmatch(word) for word in words):
             red, green, blue = (min(max(float(word), 0.0), 1.0) for word in words)
             colors.setdefault(name, (red, green, blue))
