@@ -9,7 +9,7 @@ import torch
 from geometry_shapes import CUBE_FACES, CUBE_QUADS, CUBE_VERTICES, GltfWriter, write_obj, write_ply
 
 from texcsd.geometry.mesh import load_mesh
-from texcsd.geometry.vertex_colors import parts_with_vertex_colors
+from texcsd.geometry.vertex_colors import parts_with_vertex_colors, ply_has_colors
 
 
 def named(path: Path) -> list[str]:
@@ -77,3 +77,19 @@ def test_an_obj_has_colours_after_the_positions(tmp_path, after_position: str, f
 
 def test_other_formats_are_not_looked_at(tmp_path) -> None:
     assert named(write_ply(tmp_path / "a.ply", CUBE_VERTICES, CUBE_QUADS)) == []
+
+
+@pytest.mark.parametrize(("kind", "white"), [("uchar", "255"), ("float", "1.0")])
+def test_a_ply_has_colours_where_a_vertex_is_not_white(tmp_path, kind: str, white: str) -> None:
+    path = write_ply(tmp_path / "a.ply", CUBE_VERTICES, CUBE_QUADS)
+    assert not ply_has_colors(path)
+    header = "".join(f"property {kind} {name}\n" for name in ("red", "green", "blue"))
+    text = path.read_text().replace("element face", f"{header}element face")
+    lines, start = text.splitlines(), text.splitlines().index("end_header") + 1
+    for row in range(start, start + len(CUBE_VERTICES)):
+        lines[row] += f" {white}" * 3
+    path.write_text("\n".join(lines))
+    assert not ply_has_colors(path)
+    lines[start + 2] = lines[start + 2].removesuffix(white) + "0"
+    path.write_text("\n".join(lines))
+    assert ply_has_colors(path)

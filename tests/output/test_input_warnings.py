@@ -80,6 +80,16 @@ def test_colours_of_an_obj_stay_in_the_obj_and_do_not_reach_a_glb(tmp_path) -> N
     assert alone == '"box": vertex colours (of `v` lines) are not in the GLB'
 
 
+def test_colours_of_a_ply_are_not_in_the_result(tmp_path) -> None:
+    path = tmp_path / "mesh.ply"
+    header = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\n"
+    header += "property float z\nproperty uchar red\nelement face 1\n"
+    header += "property list uchar int vertex_indices\nend_header\n"
+    path.write_text(header + "0 0 0 255\n1 0 0 9\n0 1 0 255\n3 0 1 2\n")
+    (text,) = warnings_of(path, ["mesh.glb"])
+    assert text.startswith("vertex colours are not in the result")
+
+
 def test_chunks_are_lost_only_where_no_glb_is_written(tmp_path) -> None:
     scene = with_uv()
     scene.chunks = [(b"ABCD", b"user"), (b"\xff\0\0\0", b"data")]

@@ -13,6 +13,7 @@ from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.gltf_file import primitive_faces
 from texcsd.geometry.mesh import Mesh, Part
 from texcsd.geometry.obj_file import logical_lines, split_keyword
+from texcsd.geometry.ply_elements import read_elements
 
 LEAST_WHITE = 1 - 0.5 / 255
 """From here on a colour is white in 8 bits, and a texture multiplied by it stays as it is."""
@@ -32,6 +33,15 @@ def parts_with_vertex_colors(path: Path, mesh: Mesh) -> list[str]:
     if path.suffix.lower() == ".obj":
         return _obj_parts(path, mesh, numbers >= 0)
     return []
+
+
+def ply_has_colors(path: Path) -> bool:
+    """Tell whether a PLY gives a vertex a colour other than white, in 8 bits or as fractions."""
+    vertex = read_elements(path.read_bytes()).get("vertex", {})
+    colors = [vertex[name].values for name in ("red", "green", "blue") if name in vertex]
+    return any(
+        values.min() < (255 if values.dtype.kind == "i" else LEAST_WHITE) for values in colors
+    )
 
 
 def _gltf_parts(path: Path, painted: list[Part]) -> list[str]:

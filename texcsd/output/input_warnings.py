@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from texcsd.geometry.file_materials import GLTF_SUFFIXES
 from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.mesh import Mesh, Part
-from texcsd.geometry.vertex_colors import parts_with_vertex_colors
+from texcsd.geometry.vertex_colors import parts_with_vertex_colors, ply_has_colors
 from texcsd.output.gltf_images import image_beside, is_beside
 from texcsd.output.gltf_patch import variant_materials
 from texcsd.output.gltf_seams import next_coordinate_set
@@ -59,6 +59,8 @@ def input_warnings(
 
 def _about_vertex_colors(mesh_path: Path, mesh: Mesh, file_names: Collection[str]) -> list[str]:
     """The attribute is the user's, so it stays; the preview, the paint alone, would be a lie."""
+    if mesh_path.suffix.lower() == ".ply" and ply_has_colors(mesh_path):
+        return ["vertex colours are not in the result, which shows the texture alone"]
     parts = parts_with_vertex_colors(mesh_path, mesh)
     if not parts:
         return []
