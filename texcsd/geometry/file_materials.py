@@ -373,12 +373,8 @@ def _library_images(path: Path, libraries: list[Path]) -> dict[str, str]:
     images: dict[str, str] = {}
     for library in libraries:
         folder = _folder_of(path, library)
-        name = ""
-        for line in split_lines(_text(library)):
-            keyword, rest = split_keyword(line)
-            if keyword == "newmtl":
-                name = rest
-            elif keyword.lower() == "map_kd" and rest:
+        for keyword, rest, name in _statements([library]):
+            if keyword.lower() == "map_kd" and rest:
                 images.setdefault(name, _image_name(path, folder, rest))
     return images
 

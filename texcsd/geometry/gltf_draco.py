@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from texcsd.geometry.file_part import DamagedFileError
 
 DRACO = "KHR_draco_mesh_compression"
+DECLARATIONS = "extensionsUsed", "extensionsRequired"
 
 
 def compressed_accessors(tree: dict[str, Any]) -> dict[int, tuple[int, int | None]]:
@@ -42,6 +43,13 @@ def is_compressed(primitive: dict[str, Any]) -> bool:
 def uses_draco(tree: dict[str, Any]) -> bool:
     """Whether any primitive of a file has compressed geometry."""
     return any(map(is_compressed, _primitives(tree)))
+
+
+def without_declaration_of_draco(tree: dict[str, Any]) -> dict[str, Any]:
+    """A glTF tree that does not claim to use, or to need, Draco's extension."""
+    names = {key: [n for n in tree.get(key, []) if n != DRACO] for key in DECLARATIONS}
+    rest = {key: value for key, value in tree.items() if key not in DECLARATIONS}
+    return rest | {key: kept for key, kept in names.items() if kept}
 
 
 def _primitives(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:

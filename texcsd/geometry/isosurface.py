@@ -9,7 +9,7 @@ from torch import Tensor
 
 from texcsd.errors import TexcsdError
 from texcsd.geometry.dmtet import Extract
-from texcsd.geometry.tetrahedra import TetrahedralGrid, marching_tetrahedra, place_keys
+from texcsd.geometry.tetrahedra import TetrahedralGrid, find_keys, marching_tetrahedra, place_keys
 
 CORNERS = ((0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1, 0), (0, 0, 1), (1, 0, 1), (0, 1, 1), (1, 1, 1))
 """Of a cube, in the order of kaolin."""
@@ -79,8 +79,8 @@ def _dense_cubes(grid: TetrahedralGrid) -> tuple[Tensor, list[int]]:
     corners = grid.places[(grid.places % 2 == 0).all(1)]
     shifts = 2 * torch.tensor(CORNERS, device=corners.device)
     wanted, present = place_keys(corners[:, None] + shifts), place_keys(grid.places)
-    found = torch.searchsorted(present, wanted).clamp(max=len(present) - 1)
-    whole = (present[found] == wanted).all(1)
+    found, there = find_keys(present, wanted)
+    whole = there.all(1)
     lowest = corners.amin(0)
     cells = (corners[whole] - lowest) // 2
     x, y, z = extent = [int(size) for size in (corners.amax(0) - lowest) // 2]

@@ -146,16 +146,14 @@ def _measure(
         found |= compare_gltf(document, open_document(after), painted, shape is not None)
     elif obj:
         found |= compare_obj(before.read_bytes(), after.read_bytes(), bool(uv_kept.all()))
-        was, now = (
-            read_materials(path, mesh)
-            for path, mesh in zip(files or (before, after), (old, new), strict=True)
-        )
+        own_before, own_after = files or (before, after)
+        now = read_materials(own_after, new)
         found["materials_of_the_painted"] = _one_image_each(now, painted)
         if not shown.all():
-            same = _same_names(was, now, ~shown) and _same_blocks(
-                was, ~shown, *files or (before, after)
+            was = read_materials(own_before, old)
+            found["materials_of_the_rest"] = _same_names(was, now, ~shown) and _same_blocks(
+                was, ~shown, own_before, own_after
             )
-            found["materials_of_the_rest"] = same
     if gltf or obj:
         exact = {name: found[name] for name in found if name != "max_painted_uv_delta"}
         _refuse(after, exact)

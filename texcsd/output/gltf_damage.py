@@ -9,14 +9,18 @@ from numpy.typing import NDArray
 
 from texcsd.geometry.gltf_coordinates import base_color_infos
 from texcsd.geometry.gltf_document import GltfDocument
-from texcsd.geometry.gltf_draco import DRACO, is_compressed, uses_draco
+from texcsd.geometry.gltf_draco import (
+    DRACO,
+    is_compressed,
+    uses_draco,
+    without_declaration_of_draco,
+)
 from texcsd.geometry.gltf_file import primitive_faces
 from texcsd.geometry.mesh import Mesh
 from texcsd.output.gltf_images import image_beside
 from texcsd.output.gltf_patch import (
     KEPT_OF_MATERIALS,
     variant_materials,
-    without_declaration_of_draco,
 )
 
 Tree = dict[str, Any]

@@ -17,7 +17,7 @@ from texcsd.geometry.file_materials import image_of_texture
 from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_coordinates import SPECULAR, base_color_infos, base_color_lookup
 from texcsd.geometry.gltf_document import GltfDocument
-from texcsd.geometry.gltf_draco import DRACO, uses_draco
+from texcsd.geometry.gltf_draco import uses_draco, without_declaration_of_draco
 from texcsd.geometry.instances import without_repeats
 from texcsd.geometry.mesh import Mesh, Part
 from texcsd.output.gltf import NORMAL_MAP, painted_material
@@ -34,8 +34,6 @@ Place = tuple[int, int]
 KEPT_OF_MATERIALS = ("name", "extras", "doubleSided", "normalTexture", "occlusionTexture")
 """What tells of the shape, not of the stuff that is painted over; so painted surfaces are opaque
 and have no extension that would colour them otherwise."""
-
-DECLARATIONS = "extensionsUsed", "extensionsRequired"
 
 
 def patch_gltf(
@@ -93,13 +91,6 @@ def patch_gltf(
     if uses_draco(document.tree) and not uses_draco(tree):
         tree = without_declaration_of_draco(tree)
     return replace(document, tree=tree, binary_chunk=bytes(buffer.data), buffers={})
-
-
-def without_declaration_of_draco(tree: dict[str, Any]) -> dict[str, Any]:
-    """A glTF tree that does not claim to use, or to need, Draco's extension."""
-    names = {key: [n for n in tree.get(key, []) if n != DRACO] for key in DECLARATIONS}
-    rest = {key: value for key, value in tree.items() if key not in DECLARATIONS}
-    return rest | {key: kept for key, kept in names.items() if kept}
 
 
 def _painted_lookups(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from texcsd.geometry.gltf_coordinates import base_color_lookup, read_coordinates
 from texcsd.geometry.gltf_document import GltfDocument
-from texcsd.geometry.gltf_draco import DRACO
+from texcsd.geometry.gltf_draco import DRACO, is_compressed
 from texcsd.geometry.gltf_file import TRIANGLES, primitive_faces
 from texcsd.geometry.normals import weld_vertices
 from texcsd.output.gltf_buffer import GltfBuffer
@@ -82,11 +82,10 @@ def _add_coordinates(
 
 def _without_draco(primitive: dict[str, Any]) -> bool:
     """Take the compressed geometry from a primitive; tell whether it had one."""
-    extensions = primitive.get("extensions", {})
-    if DRACO not in extensions:
+    if not is_compressed(primitive):
         return False
-    del extensions[DRACO]
-    if not extensions:
+    del primitive["extensions"][DRACO]
+    if not primitive["extensions"]:
         del primitive["extensions"]
     return True
 
