@@ -12,6 +12,11 @@ NARROW = 3
 """Columns up to which it is faster to try one after the other."""
 WIDE = 12
 """Columns that must be more to make it worth while to find out, row by row, which matter."""
+BLOCK = 512
+"""Triangles that are looked at, before those of them that may cover pixels are drawn."""
+MARGIN = 2.0**-20
+"""How far beyond its vertices a triangle may cover pixels, as a share of the image's width or
+height: more than rounding of their float32 pixels may take, and far less than a pixel."""
 BEYOND = np.nextafter(1.0, 2.0)
 """What depths are before anything is found: just behind the far plane."""
 
@@ -55,34 +60,60 @@ def centres(size):
 
 @kernel
 def _project(positions, height, width):
-    """Vertices in pixels, float64[vertex, 2]; inf behind the eye, nan where not finite."""
-    pixels = np.empty((len(positions), 2))
+    """Column and row of every vertex, float32[vertex] each; inf behind the eye, nan if not finite.
+
+    Whoever uses them leaves a MARGIN, which is more than they are rounded by.
+    """
+    columns, rows = np.empty(len(positions), np.float32), np.empty(len(positions), np.float32)
     for vertex in range(len(positions)):
         x, y = np.float64(positions[vertex, 0]), np.float64(positions[vertex, 1])
         z, w = np.float64(positions[vertex, 2]), np.float64(positions[vertex, 3])
         if not np.isfinite(x + y + z + w):
-            pixels[vertex] = np.nan
+            columns[vertex] = rows[vertex] = np.nan
         elif w <= 0:
-            pixels[vertex] = np.inf
+            columns[vertex] = rows[vertex] = np.inf
         else:
-            pixels[vertex, 0] = (x / w * 0.5 + 0.5) * width - 0.5
-            pixels[vertex, 1] = (y / w * 0.5 + 0.5) * height - 0.5
-    return pixels
+            columns[vertex] = (x / w * 0.5 + 0.5) * width - 0.5
+            rows[vertex] = (y / w * 0.5 + 0.5) * height - 0.5
+    return columns, rows
 
 
 @kernel
-def _pixel_range(first, second, third, size):
-    """First and last pixel on screen that can lie within three positions along one axis."""
+def _pixel_range(first, second, third, start, end, margin):
+    """First and last pixel, from start to end, that can lie within three positions on one axis."""
     if first + second + third < np.inf:
-        low, high = min(first, second, third), max(first, second, third)
-        # The margin is above rounding errors of the projection and far below a pixel.
-        return (
-            int(np.ceil(min(max(low - 1e-6, 0.0), np.float64(size)))),
-            int(np.floor(min(max(high + 1e-6, -1.0), size - 1.0))),
-        )
+        low = max(min(first, second, third) - margin, start)
+        high = min(max(first, second, third) + margin, end)
+        return int(np.ceil(low)), int(np.floor(high))
     if np.isnan(first + second + third) or min(first, second, third) == np.inf:
         return 0, -1
-    return 0, size - 1  # some vertices are behind the eye: the rest may reach anywhere
+    return int(start), int(end)  # some vertices are behind the eye: the rest may reach anywhere
+
+
+@kernel
+def _touching(columns, rows, faces, first, last, box, margins, marks, chosen):
+    """How many triangles, from the first to before the last, may cover pixel centres of a box.
+
+    Their numbers are `chosen`. Of a fine mesh most do not: without branches, the compiler looks at
+    many at once.
+    """
+    left, right, bottom, top = box
+    across, up = margins
+    for index in range(last - first):
+        i, j, k = faces[first + index, 0], faces[first + index, 1], faces[first + index, 2]
+        low = min(min(columns[i], columns[j]), columns[k])
+        high = max(max(columns[i], columns[j]), columns[k])
+        lowest = min(min(rows[i], rows[j]), rows[k])
+        highest = max(max(rows[i], rows[j]), rows[k])
+        wide = np.ceil(max(low - across, left)) <= np.floor(min(high + across, right))
+        tall = np.ceil(max(lowest - up, bottom)) <= np.floor(min(highest + up, top))
+        # Where some vertices are behind the eye, the rest may reach anywhere.
+        marks[index] = (wide & tall) | ((high == np.inf) & (low < np.inf))
+    count = 0
+    for index in range(last - first):
+        chosen[count] = first + index
+        count += marks[index]
+    return count
 
 
 @kernel
@@ -182,62 +213,74 @@ def find_visible(positions, faces, span, first_row, height, width, peeled, neare
     centres, cover nothing.
     """
     rows, columns = ids.shape
-    pixels = _project(positions, height, width)
+    x_pixels, y_pixels = _project(positions, height, width)
     x_centres, y_centres = (2 * np.arange(columns) + 1 - width) / width, centres(height)
-    for face in range(span[0], span[1]):
-        i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-        left, right = _pixel_range(pixels[i, 0], pixels[j, 0], pixels[k, 0], width)
-        if left > right:
-            continue
-        bottom, top = _pixel_range(pixels[i, 1], pixels[j, 1], pixels[k, 1], height)
-        bottom, top = max(bottom, first_row), min(top, first_row + rows - 1)
-        if bottom > top:
-            continue
-        edges, corner_w = triangle(positions, faces, face)
-        corner_z = corners(positions, faces, face, 2)
-        if right - left >= NARROW:
-            oriented, determinant = _oriented(edges, positions[i])
-            if determinant > 0:
-                box = (left, right, bottom, top)
-                plane = depth_plane(oriented, corner_z, determinant)
-                _draw_wide(
-                    oriented,
-                    plane,
-                    box,
-                    width,
-                    x_centres,
-                    y_centres,
-                    first_row,
-                    face,
-                    peeled,
-                    nearest,
-                    ids,
-                )
+    box = (
+        np.float32(0),
+        np.float32(width - 1),
+        np.float32(first_row),
+        np.float32(first_row + rows - 1),
+    )
+    margins = np.float32(MARGIN * width), np.float32(MARGIN * height)
+    marks, chosen = np.empty(BLOCK, np.uint8), np.empty(BLOCK + 1, np.int32)
+    for first in range(span[0], span[1], BLOCK):
+        last = min(first + BLOCK, span[1])
+        count = _touching(x_pixels, y_pixels, faces, first, last, box, margins, marks, chosen)
+        for face in chosen[:count]:
+            i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+            left, right = _pixel_range(
+                x_pixels[i], x_pixels[j], x_pixels[k], box[0], box[1], margins[0]
+            )
+            bottom, top = _pixel_range(
+                y_pixels[i], y_pixels[j], y_pixels[k], box[2], box[3], margins[1]
+            )
+            if left > right or bottom > top:
                 continue
-        (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
-        w0, w1, w2 = corner_w
-        z0, z1, z2 = corner_z
-        for row in range(bottom, top + 1):
-            y = y_centres[row]
-            row0, row1, row2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
-            for column in range(left, right + 1):
-                x = x_centres[column]
-                edge0, edge1, edge2 = a0 * x + row0, a1 * x + row1, a2 * x + row2
-                lowest, highest = min(edge0, edge1, edge2), max(edge0, edge1, edge2)
-                if lowest < 0 < highest:
+            edges, corner_w = triangle(positions, faces, face)
+            corner_z = corners(positions, faces, face, 2)
+            if right - left >= NARROW:
+                oriented, determinant = _oriented(edges, positions[i])
+                if determinant > 0:
+                    pixels = (left, right, bottom, top)
+                    plane = depth_plane(oriented, corner_z, determinant)
+                    _draw_wide(
+                        oriented,
+                        plane,
+                        pixels,
+                        width,
+                        x_centres,
+                        y_centres,
+                        first_row,
+                        face,
+                        peeled,
+                        nearest,
+                        ids,
+                    )
                     continue
-                side = 1.0 if highest > 0 else -1.0
-                if not _is_inside(edge0, edge1, edge2, edges, side):
-                    continue
-                w = edge0 * w0 + edge1 * w1 + edge2 * w2
-                if not w * side > 0:  # behind the eye
-                    continue
-                depth = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
-                if peeled is not None and depth <= peeled[row - first_row, column]:
-                    continue
-                if -1 <= depth < nearest[row - first_row, column]:
-                    nearest[row - first_row, column] = depth
-                    ids[row - first_row, column] = face
+            (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
+            w0, w1, w2 = corner_w
+            z0, z1, z2 = corner_z
+            for row in range(bottom, top + 1):
+                y = y_centres[row]
+                row0, row1, row2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
+                for column in range(left, right + 1):
+                    x = x_centres[column]
+                    edge0, edge1, edge2 = a0 * x + row0, a1 * x + row1, a2 * x + row2
+                    lowest, highest = min(edge0, edge1, edge2), max(edge0, edge1, edge2)
+                    if lowest < 0 < highest:
+                        continue
+                    side = 1.0 if highest > 0 else -1.0
+                    if not _is_inside(edge0, edge1, edge2, edges, side):
+                        continue
+                    w = edge0 * w0 + edge1 * w1 + edge2 * w2
+                    if not w * side > 0:  # behind the eye
+                        continue
+                    depth = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
+                    if peeled is not None and depth <= peeled[row - first_row, column]:
+                        continue
+                    if -1 <= depth < nearest[row - first_row, column]:
+                        nearest[row - first_row, column] = depth
+                        ids[row - first_row, column] = face
 
 
 @kernel
