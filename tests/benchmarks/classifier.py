@@ -7,7 +7,8 @@
 
 It learns from renderings of the embedded model's world alone, of other seeds, blurred, recoloured
 and noisy as paintings may be, and knows neither captions nor places. Then it names the material of
-finished results, from eight views of the mesh each, among the materials in CHOICES.
+finished results, from eight views of the mesh each, among the materials in CHOICES, and says in how
+many of the views it would have said the same.
 """
 
 from __future__ import annotations
@@ -151,11 +152,12 @@ def views_of(mesh: Mesh, base_color: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def judge(network: nn.Module, mesh: Mesh, base_color: Tensor) -> list[str]:
-    """CHOICES, from the likeliest to the least likely."""
-    images = views_of(mesh, base_color)
-    scores = network(images * 2 - 1).log_softmax(1).mean(0)
-    return [NAMES[number] for number in scores.argsort(descending=True).tolist()]
+def judge(network: nn.Module, mesh: Mesh, base_color: Tensor) -> tuple[list[str], int]:
+    """CHOICES, from the likeliest to the least likely, and in how many views the first leads."""
+    scores = network(views_of(mesh, base_color) * 2 - 1).log_softmax(1)
+    order = scores.mean(0).argsort(descending=True)
+    agreeing = int((scores.argmax(1) == order[0]).sum())
+    return [NAMES[number] for number in order.tolist()], agreeing
 
 
 def expected(prompt: str) -> str | None:
@@ -170,17 +172,20 @@ def judge_results(path: Path, folders: list[Path]) -> None:
     """Print a table of what every result folder looks like, and how many were named rightly."""
     network = build_network().eval()
     network.load_state_dict(load_file(path))
-    right = total = 0
+    right, total = 0, 0
+    agreement: list[int] = []
     for folder in sorted(found.parent for place in folders for found in place.rglob("run.json")):
         report = json.loads((folder / "run.json").read_text())
         named = expected(report["prompt"])
         mesh = fit_to_unit_sphere(load_mesh(folder / report["outputs"]["mesh"]))
         texture = Image.open(folder / "textures" / "base_color.png").convert("RGB")
         base_color = torch.from_numpy(np.asarray(texture, np.float32) / 255)[None]
-        found = judge(network, mesh, base_color)
+        found, agreeing = judge(network, mesh, base_color)
         right, total = right + (found[0] == named), total + (named is not None)
-        print(f"| {folder.name} | {named} | {', '.join(found[:3])} |", flush=True)
+        agreement.append(agreeing)
+        print(f"| {folder.name} | {named} | {', '.join(found[:3])} | {agreeing} |", flush=True)
     print(f"{right} of {total} named rightly among {len(CHOICES)}")
+    print(f"{np.mean(agreement):.1f} of {VIEWS} views, in the mean, are named as all together")
 
 
 def draw_prompts(count: int, draw: int) -> list[str]:
