@@ -33,6 +33,11 @@ from texcsd.output import preview
 
 COLLECTIONS = (
     "https://github.com/KhronosGroup/glTF-Sample-Assets",
+    "https://github.com/DRx3D/glTF-Sample-Assets-OLD",
+    "https://github.com/sbtron/glTF-Sample-Models",
+    "https://github.com/kcoley/glTF-Asset-Generator",
+    "https://github.com/webgltf/webgltf-sample-models",
+    "https://github.com/revelryengine/sample-models",
     "https://github.com/KhronosGroup/glTF-Blender-IO",
     "https://github.com/alecjacobson/common-3d-test-models",
     "https://github.com/mikedh/trimesh",
@@ -59,7 +64,7 @@ Made by `python tests/benchmarks/corpus.py FOLDER --fetch --table CORPUS.md`: ea
 of its own, with {time_limit} s at most, by `texcsd paint FILE brick {options}`.
 "Damage" is what `run.json` says about the mesh files read back: the largest differences of
 positions (in units of the mesh) and of UVs that were kept, and what seams have split. Collections
-that could not be had: {missing}.
+that could not be had: {missing}. Where a data file cannot be read, the copy that was had lacks it.
 
 """
 
