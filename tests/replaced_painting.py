@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import pytest
 
-from texcsd import job
+from texcsd import painting
 from texcsd.errors import TexcsdError
 
 Fake = TypeVar("Fake")
@@ -33,6 +33,6 @@ class FakeDenoiser:
 
 def replace_painting(monkeypatch: pytest.MonkeyPatch, synthesis: Fake) -> Fake:
     """Let `synthesis` paint, and no model be loaded."""
-    monkeypatch.setattr(job, "synthesize", synthesis)
-    monkeypatch.setattr(job, "load_denoiser", lambda model, device, *options: FakeDenoiser())
+    monkeypatch.setattr(painting, "synthesize", synthesis)
+    monkeypatch.setattr(painting, "load_denoiser", lambda model, device, *options: FakeDenoiser())
     return synthesis

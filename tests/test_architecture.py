@@ -49,10 +49,14 @@ MAY_IMPORT = {
         "errors", "geometry", "output", "checkpoint", "settings", "original", "canvas",
     },
     "caveats": {"errors", "guidance", "settings", "synthesis"},
+    "painting": {
+        "errors", "geometry", "rendering", "guidance", "output", "progress", "settings",
+        "result_folder", "report", "original", "synthesis", "displaced", "new_shape", "delivery",
+        "canvas", "caveats", "memory", "live_view", "texcsd",
+    },
     "job": {
-        "errors", "geometry", "rendering", "guidance", "output", "checkpoint", "progress",
-        "settings", "result_folder", "report", "original", "synthesis", "displaced", "new_shape",
-        "delivery", "canvas", "caveats", "memory", "live_view", "texcsd",
+        "errors", "checkpoint", "progress", "settings", "result_folder", "memory", "live_view",
+        "painting",
     },
     "checking": {
         "errors", "geometry", "rendering", "output", "checkpoint", "settings", "report", "texcsd",

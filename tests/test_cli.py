@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import texcsd
-from texcsd import job
+from texcsd import job, painting
 from texcsd.cli import main
 from texcsd.errors import TexcsdError
 from texcsd.settings import EditSettings, PaintSettings, options
@@ -209,8 +209,8 @@ def test_a_folder_that_the_output_cannot_spell_is_printed_with_escapes(
 
 def test_quiet_still_warns(paint, capsys, monkeypatch) -> None:
     def warn(*_: object, **__: object) -> job.PaintResult:
-        job.logger.info("only now and then of interest")
-        job.logger.warning("unknown word")
+        painting.logger.info("only now and then of interest")
+        painting.logger.warning("unknown word")
         return job.PaintResult(Path(), REPORT, False)
 
     monkeypatch.setattr(job, "paint", warn)

@@ -17,7 +17,7 @@ from test_job import contents
 from textured_meshes import SIZE, gltf_tree, picture, png, write_glb, write_gltf, write_obj
 
 import texcsd
-from texcsd import job
+from texcsd import job, painting
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
 from texcsd.synthesis import SynthesisResult
@@ -104,8 +104,8 @@ def test_texels_outside_the_mask_keep_their_bits(tmp_path, folder, synthesis) ->
 def test_a_kept_texel_that_differs_in_the_file_is_an_error_and_no_result(
     tmp_path, folder, synthesis, monkeypatch
 ) -> None:
-    write = job.png_bytes
-    monkeypatch.setattr(job, "png_bytes", lambda pixels: write(pixels ^ 1))
+    write = painting.png_bytes
+    monkeypatch.setattr(painting, "png_bytes", lambda pixels: write(pixels ^ 1))
     mask = half_mask(tmp_path / "mask.png")
     with pytest.raises(TexcsdError, match="512 texels differ that were to be kept"):
         edit(write_glb(tmp_path / "mesh.glb"), folder, mask=mask)

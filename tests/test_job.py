@@ -20,7 +20,7 @@ from PIL import Image
 from replaced_painting import FakeDenoiser, replace_painting
 
 import texcsd
-from texcsd import delivery, displaced, job, new_shape
+from texcsd import delivery, displaced, job, new_shape, painting
 from texcsd.checkpoint import load_checkpoint, save_checkpoint
 from texcsd.errors import TexcsdError
 from texcsd.geometry import texture_layout
@@ -169,7 +169,7 @@ def test_paintings_that_share_a_memory_share_model_and_uv(
 ) -> None:
     loaded = []
     monkeypatch.setattr(
-        job, "load_denoiser", lambda *choices: loaded.append(choices) or FakeDenoiser()
+        painting, "load_denoiser", lambda *choices: loaded.append(choices) or FakeDenoiser()
     )
     memory, steps = Memory(), []
     for seed in (1, 2):
@@ -309,9 +309,9 @@ def test_an_interrupted_painting_goes_on_from_its_checkpoint(
 def test_fewer_views_for_want_of_memory_are_said_and_kept_when_it_goes_on(
     cube, folder, synthesis, monkeypatch
 ) -> None:
-    monkeypatch.setattr(job, "choose_views", lambda settings, denoiser: settings.views or 2)
+    monkeypatch.setattr(painting, "choose_views", lambda settings, denoiser: settings.views or 2)
     interrupted_or_not(cube, folder, synthesis, finished=False)
-    monkeypatch.setattr(job, "choose_views", lambda settings, denoiser: settings.most_views)
+    monkeypatch.setattr(painting, "choose_views", lambda settings, denoiser: settings.most_views)
     report = paint(cube, folder).report
     assert synthesis.views == [2, 2] and report["views"] == 2 and report["settings"]["views"] == 0
     told = "room for 2 views in a step instead of 6 with embedded, .* --views 6 tries it"
@@ -466,14 +466,14 @@ def test_two_processes_cannot_paint_into_one_folder(cube, folder, synthesis, mon
     def paint_meanwhile(*arguments: object) -> None:
         paint(cube, folder)
 
-    monkeypatch.setattr(job, "synthesize", paint_meanwhile)
+    monkeypatch.setattr(painting, "synthesize", paint_meanwhile)
     with pytest.raises(TexcsdError, match="another texcsd paints into it"):
         paint(cube, folder)
 
 
 KILLED = """
 import os, sys, texcsd
-from texcsd import delivery, job
+from texcsd import delivery, painting
 from texcsd.checkpoint import save_checkpoint
 sys.path.insert(0, sys.argv[3])
 import torch
@@ -481,8 +481,8 @@ from replaced_painting import FakeDenoiser
 def die(mesh, denoiser, settings, folder, *others):
     save_checkpoint(folder, {"x": torch.zeros(1)}, {"step": 7})
     os._exit(9)
-job.synthesize = die
-job.load_denoiser = lambda model, device, *options: FakeDenoiser()
+painting.synthesize = die
+painting.load_denoiser = lambda model, device, *options: FakeDenoiser()
 delivery.can_write_mp4 = lambda: False
 texcsd.paint(sys.argv[1], "gold", sys.argv[2], texture_size=32, quiet=True)
 """
@@ -623,7 +623,7 @@ def test_a_mesh_that_changes_while_it_is_painted_is_an_error(
         return synthesis(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(job, "synthesize", paint_and_change)
+        patched.setattr(painting, "synthesize", paint_and_change)
         with pytest.raises(TexcsdError, match="was changed while it was painted"):
             paint(cube, folder)
     assert all(name.startswith("unfinished/") for name in contents(folder))
@@ -716,9 +716,9 @@ def test_without_an_output_it_goes_below_outputs(cube, tmp_path, synthesis, monk
 def test_auto_takes_the_gpu_if_there_is_one(monkeypatch) -> None:
     for available, expected in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda answer=available: answer)
-        assert job._resolve_device("auto") == expected
+        assert painting._resolve_device("auto") == expected
     with pytest.raises(TexcsdError, match="sees no NVIDIA GPU; use --device cpu"):
-        job._resolve_device("cuda")
+        painting._resolve_device("cuda")
 
 
 def test_a_rasterizer_the_device_cannot_have_is_refused_and_nothing_is_written(cube, folder):
@@ -749,7 +749,7 @@ def test_a_model_too_large_for_the_gpu_is_one_line_and_nothing_is_written(
     def failing(*choices):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(job, "load_denoiser", failing)
+    monkeypatch.setattr(painting, "load_denoiser", failing)
     with pytest.raises(TexcsdError, match=r"too little memory for sdxl; .*take a smaller model"):
         job.paint(cube, "gold", folder, model="sdxl")
     assert contents(folder) == {}
@@ -1013,13 +1013,13 @@ def test_interrupted_while_the_shape_is_made_it_goes_on_from_there(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(new_shape, "optimize_shape", interrupted)
-    monkeypatch.setattr(job, "choose_views", lambda settings, denoiser: 2)
+    monkeypatch.setattr(painting, "choose_views", lambda settings, denoiser: 2)
     with pytest.raises(KeyboardInterrupt):
         paint(cube, folder, **RESHAPE)
     with pytest.raises(TexcsdError, match="another painting, unfinished"):
         paint(cube, folder, **RESHAPE | {"dmtet_strength": 0.2})
     monkeypatch.setattr(new_shape, "optimize_shape", finish)
-    monkeypatch.setattr(job, "choose_views", lambda settings, denoiser: 6)
+    monkeypatch.setattr(painting, "choose_views", lambda settings, denoiser: 6)
     paint(cube, folder, **RESHAPE)
     assert reshaping == [3] and synthesis.views == [2]
     paint(cube, folder, overwrite=True, **RESHAPE)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from batching_fakes import FakeSynthesis
 
-from texcsd import job
+from texcsd import painting
 
 CORNERS = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\n"
 UV = "vt .1 .1\nvt .4 .1\nvt .1 .4\nvt .6 .1\nvt .9 .1\nvt .6 .4\n"
@@ -17,8 +17,8 @@ TRIANGLES = f"{CORNERS}{UV}f 1/1 3/2 2/3\nf 1/4 2/5 4/6\nf 1/7 4/8 3/9\nf 2/10 3
 @pytest.fixture
 def synthesis(monkeypatch: pytest.MonkeyPatch, no_pictures: None) -> FakeSynthesis:
     fake = FakeSynthesis()
-    monkeypatch.setattr(job, "synthesize", fake)
-    monkeypatch.setattr(job, "load_denoiser", fake.load_denoiser)
+    monkeypatch.setattr(painting, "synthesize", fake)
+    monkeypatch.setattr(painting, "load_denoiser", fake.load_denoiser)
     return fake
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from batching_fakes import FakeSynthesis
 from quick_pictures import QUICK_PICTURES
 
-from texcsd import delivery, job
+from texcsd import delivery, painting
 from texcsd.batching.worker import Orders, Worker
 
 KILLED_ONCE = "KILLED_ONCE"
@@ -19,8 +19,8 @@ class QuickWorker(Worker):
         super().__init__(orders)
         self.synthesis = FakeSynthesis()
         self.synthesis.every_step = self.be_killed_once
-        job.synthesize = self.synthesis
-        job.load_denoiser = self.synthesis.load_denoiser
+        painting.synthesize = self.synthesis
+        painting.load_denoiser = self.synthesis.load_denoiser
         for name, quick in QUICK_PICTURES.items():
             setattr(delivery, name, quick)
 

@@ -27,7 +27,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from texcsd import cli, job
+from texcsd import cli, painting
 from texcsd.guidance.denoiser import load_denoiser
 from texcsd.output import preview
 
@@ -136,7 +136,7 @@ def read_record(record: Path, settings: dict) -> dict[str, Outcome]:
 def prepare() -> None:
     """Load what every painting needs, and shorten what takes long and is looked at by nobody."""
     denoiser = load_denoiser("embedded", "cpu")
-    job.load_denoiser = lambda *_: denoiser
+    painting.load_denoiser = lambda *_: denoiser
     preview.FRAMES, preview.FRAME_SIZE, preview.VIEW_SIZE = 3, 48, 48
 
 

@@ -536,7 +536,7 @@ def test_other_mixes_of_predictions_and_a_controlnet_that_lets_go(
     trimesh.creation.box().export(mesh)
     denoiser, calls = load(folders, "sd-control"), []
     record(denoiser.controlnet, calls)
-    monkeypatch.setattr("texcsd.job.load_denoiser", lambda *choices: denoiser)
+    monkeypatch.setattr("texcsd.painting.load_denoiser", lambda *choices: denoiser)
     sizes = {"steps": 3, "views": 2, "texture_size": 32, "controlnet_scale_end": 0.5}
     texcsd.paint(mesh, PROMPT, tmp_path / "out", quiet=True, **sizes | options)
     assert [given["conditioning_scale"] for given, _ in calls] == [1.0, 0.75, 0.5]

@@ -160,7 +160,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
 @contextmanager
 def _job_messages_off() -> Iterator[None]:
     """What a painting says is in its report; here it would tear the progress of many apart."""
-    logger = logging.getLogger("texcsd.job")
+    logger = logging.getLogger("texcsd.painting")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
