@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from texcsd.geometry.kernel import kernel
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.normals import connect, face_normals, weld_vertices
 from texcsd.geometry.uv_wrapping import wrap_uv, wrapped_face_count
@@ -182,7 +182,7 @@ def rasterize_faces(
     return layers, late
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _rasterize(corners, layers, late):
     rows, columns = layers.shape
     for face in range(len(corners)):

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from texcsd.rendering.numba_kernel import as_array, kernel, run_pieces
+from texcsd.geometry.kernel import kernel
+from texcsd.rendering.numba_kernel import as_array, run_pieces
 
 ONE, HALF = np.float32(1), np.float32(0.5)
 

@@ -1,4 +1,4 @@
-"""How the numba kernels are compiled and run.
+"""How the numba kernels are run.
 
 Every kernel fills a fixed piece of its output and releases the GIL, so pieces may run on any number
 of threads, in any order, without changing a bit of the result. numba's own threads are not used:
@@ -16,23 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
 ROWS_PER_PIECE = 256
 PIXELS_PER_PIECE = 1 << 14
-
-
-def kernel(function: Callable[..., Any]) -> Any:
-    """Compiles at the first call and caches on disk, if any folder for that is writable.
-
-    Division by zero gives an infinity. Small helpers take numbers rather than arrays, where they
-    are called for every pixel: counting the references to an array costs more than their work.
-    """
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:
-        return njit(nogil=True, error_model="numpy")(function)
 
 
 def run_pieces(run: Callable[[Any], object], pieces: Iterable[Any]) -> None:

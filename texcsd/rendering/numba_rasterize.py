@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from texcsd.rendering.numba_kernel import kernel
+from texcsd.geometry.kernel import kernel
 
 LANES = 8
 """Columns that are tried at once; images are padded to a multiple of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from texcsd.rendering.numba_kernel import kernel
+from texcsd.geometry.kernel import kernel
 
 ENCODED_KNEE, LINEAR_KNEE = np.float32(0.04045), np.float32(0.0031308)
 OFFSET, SCALE, SLOPE = np.float32(0.055), np.float32(1.055), np.float32(12.92)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from texcsd.geometry.edges import Edges
-from texcsd.rendering.numba_kernel import cut, kernel, run_pieces
+from texcsd.geometry.kernel import kernel
+from texcsd.rendering.numba_kernel import cut, run_pieces
 
 EDGES_PER_PIECE = 1 << 16
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from texcsd.rendering.numba_kernel import kernel
+from texcsd.geometry.kernel import kernel
 
 ONE = np.float32(1)
 NOTHING = np.float32(0)

@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from texcsd.geometry.kernel import kernel
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.normals import face_normals, weld_vertices
 from texcsd.rendering import operations
 from texcsd.rendering.cameras import Cameras, look_at
-from texcsd.rendering.numba_kernel import kernel
 
 FEW_PIXELS = 8.0
 """A face that covers fewer may lie between the pixel centres, and is judged by its middle."""
