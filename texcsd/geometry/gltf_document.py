@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_draco import compressed_accessors, decode, values_of
+from texcsd.geometry.gltf_meshopt import buffers_of_twins, compression_of
 from texcsd.geometry.names import path_of_uri
 
 COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -93,26 +94,65 @@ class GltfDocument:
                 raise DamagedFileError(f"an accessor claims {count:,} values and has no data")
             return np.zeros((count, columns), dtype)
         view = self.tree["bufferViews"][source["bufferView"]]
-        start = view.get("byteOffset", 0) + source.get("byteOffset", 0)
-        row = dtype.itemsize * columns
+        start, row = source.get("byteOffset", 0), dtype.itemsize * columns
         stride = view.get("byteStride", row)
-        if stride < row or start < 0 or count < 0:
+        if stride < row or min(start, view.get("byteOffset", 0), count) < 0:
             raise DamagedFileError(
                 f"buffer view {source['bufferView']} has elements that overlap, or begin before it"
             )
-        data = self.buffer(view["buffer"])
+        if compression_of(view) is None:
+            data, holder = self.buffer(view["buffer"]), f"buffer {view['buffer']}"
+            start += view.get("byteOffset", 0)
+        else:
+            data, holder = self.view(source["bufferView"]), f"buffer view {source['bufferView']}"
         if count and start + stride * (count - 1) + row > len(data):
-            raise DamagedFileError(f"buffer {view['buffer']} ends before the data does")
+            raise DamagedFileError(f"{holder} ends before the data does")
         return np.ndarray((count, columns), dtype, data, start, (stride, dtype.itemsize))
 
     def view(self, index: int) -> bytes:
-        """Return the content of a buffer view."""
+        """Return the content of a buffer view, decompressed if meshopt has compressed it."""
         view = self.tree["bufferViews"][index]
-        start = view.get("byteOffset", 0)
-        content = self.buffer(view["buffer"])[start : start + view["byteLength"]]
-        if len(content) < view["byteLength"]:
-            raise DamagedFileError(f"buffer {view['buffer']} ends before the data does")
+        compressed = compression_of(view)
+        if compressed is None:
+            return self._piece(view)
+        if index not in self._decompressed_views:
+            # Few files need numba, which is slow to import.
+            from texcsd.geometry.meshopt import decompress
+
+            try:
+                content = decompress(compressed, view["byteLength"], self._piece(compressed))
+            except DamagedFileError as error:
+                raise DamagedFileError(
+                    f"its buffer view {index}, compressed by meshopt, cannot be read, {error}"
+                ) from error
+            self._decompressed_views[index] = content
+        return self._decompressed_views[index]
+
+    @cached_property
+    def _decompressed_views(self) -> dict[int, bytes]:
+        """What meshopt has decompressed so far, by buffer view."""
+        return {}
+
+    def _piece(self, place: dict[str, Any]) -> bytes:
+        """Return the bytes of a buffer that a view or its extension refers to."""
+        start = place.get("byteOffset", 0)
+        content = self.buffer(place["buffer"])[start : start + place["byteLength"]]
+        if start < 0 or len(content) < place["byteLength"]:
+            raise DamagedFileError(f"buffer {place['buffer']} ends before the data does")
         return content
+
+    def empty_buffers(self) -> set[int]:
+        """Return the numbers of the buffers without data: of twins of compressed views, left out.
+
+        Nothing needs them but programs that do not know the compression.
+        """
+        return {index for index in buffers_of_twins(self.tree) if not self._is_there(index)}
+
+    def _is_there(self, index: int) -> bool:
+        uri = self.tree["buffers"][index].get("uri")
+        if uri is None:
+            return index == 0 and self.binary_chunk is not None
+        return uri.startswith("data:") or self.file(uri, f"buffer {index}").is_file()
 
     def buffer(self, index: int) -> bytes:
         """Return the content of a buffer; it is read when it is first asked for."""

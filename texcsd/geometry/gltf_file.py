@@ -26,14 +26,12 @@ from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.gltf_draco import is_compressed
 
 TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN = 4, 5, 6
-MESHOPT = "EXT_meshopt_compression", "KHR_meshopt_compression"
 
 
 def read_gltf(path: Path) -> list[FilePart]:
     """Read the parts of the file's default scene, node by node, depth first, as listed."""
     document = open_document(path)
     tree = document.tree
-    _refuse_compression(tree)
     nodes = tree.get("nodes", [])
     scenes = tree.get("scenes", [])
     if scenes:
@@ -67,14 +65,6 @@ def primitive_faces(document: GltfDocument, primitive: dict[str, Any]) -> NDArra
             document.tree["accessors"][primitive["attributes"]["POSITION"]]["count"]
         )
     return _faces(indices, mode)
-
-
-def _refuse_compression(tree: dict[str, Any]) -> None:
-    if not set(MESHOPT).isdisjoint(tree.get("extensionsRequired", [])):
-        raise DamagedFileError(
-            "its geometry is meshopt-compressed, which texcsd cannot read; export it again "
-            "without compression (or: npx @gltf-transform/cli copy in.glb out.glb)"
-        )
 
 
 def _global_poses(nodes: list[dict[str, Any]], roots: list[int]) -> dict[int, NDArray[np.float64]]:
