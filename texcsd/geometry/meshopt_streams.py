@@ -119,7 +119,6 @@ def _decode_attributes(
     at = 1
     for first in range(0, count, block):
         size = min(block, count - first)
-        groups = (size + GROUP - 1) // GROUP
         controls = at
         if has_modes:
             at += stride // 4
@@ -129,7 +128,7 @@ def _decode_attributes(
             control = -1
             if has_modes:
                 control = (data[controls + byte // 4] >> (byte % 4 * 2)) & 3
-            at = _read_deltas(data, at, end, control, groups, deltas, byte)
+            at = _read_deltas(data, at, end, control, size, deltas, byte)
             if at < 0:
                 return at
         for channel in range(stride // 4):
@@ -139,28 +138,29 @@ def _decode_attributes(
 
 @kernel
 def _read_deltas(
-    data: Any, at: int, end: int, control: int, groups: int, deltas: Any, byte: int
+    data: Any, at: int, end: int, control: int, size: int, deltas: Any, byte: int
 ) -> int:
     """Read one byte of all elements of a block; return where to read on, or what is wrong.
 
     The control is -1 in version 0, which has none.
     """
+    if control == 3 and at + size > end:
+        return ENDS_EARLY
+    if control >= 2:  # as they are, and not in groups; or all zero
+        for row in range(size):
+            deltas[byte, row] = data[at + row] if control == 3 else 0
+        return at + size * (control - 2)
+    groups = (size + GROUP - 1) // GROUP
     header = at
-    if control < 2:
-        at += (groups + 3) // 4
-        if at > end:
-            return ENDS_EARLY
+    at += (groups + 3) // 4
+    if at > end:
+        return ENDS_EARLY
     for group in range(groups):
-        if control == 2:
-            bits = 0
-        elif control == 3:
-            bits = 8
-        else:
-            # 0, 2, 4, 8 in version 0; then 0, 1, 2, 4 or 1, 2, 4, 8.
-            kind = (data[header + group // 4] >> (group % 4 * 2)) & 3
-            bits = 0 if kind == 0 and control != 1 else 1 << kind
-            if control == 0:
-                bits //= 2
+        # Bits of a delta: 0, 2, 4, 8 in version 0; then 0, 1, 2, 4 or 1, 2, 4, 8.
+        kind = (data[header + group // 4] >> (group % 4 * 2)) & 3
+        bits = 0 if kind == 0 and control != 1 else 1 << kind
+        if control == 0:
+            bits //= 2
         at = _read_group(data, at, end, bits, deltas, byte, group * GROUP)
         if at < 0:
             return at
@@ -197,8 +197,8 @@ def _add_up(
 ) -> None:
     """Fill in four bytes of every element from their differences; `last` goes along.
 
-    The mode tells whether a difference is of a byte, of two, or, as exclusive or, of four, which
-    are rotated.
+    The mode tells whether a difference is of a byte, of two, or, as exclusive or, of four; those
+    were rotated to the left, to have their zeros on top.
     """
     width, rotation = 1 << (mode & 15), mode >> 4
     for byte in range(4 * channel, 4 * channel + 4, width):
@@ -210,7 +210,7 @@ def _add_up(
             for part in range(width):
                 delta |= deltas[byte + part, row] << (8 * part)
             if width == 4:
-                value ^= (delta << rotation | delta >> (32 - rotation)) & WORD
+                value ^= (delta >> rotation | delta << (32 - rotation)) & WORD
             else:
                 value += _signed(delta)
             for part in range(width):
