@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from texcsd.errors import TexcsdError
+from texcsd.geometry.gltf_meshopt import buffers_of_twins
 from texcsd.geometry.mesh import Mesh
 from texcsd.geometry.names import path_of_uri
 
@@ -74,10 +75,13 @@ def _gltf_buffers(mesh_path: Path) -> Iterator[Path]:
         return
     folder = mesh_path.parent.resolve()
     try:
-        buffers = json.loads(mesh_path.read_bytes())["buffers"]
-        uris = [buffer.get("uri", "data:") for buffer in buffers]
-        names = [path_of_uri(uri) for uri in uris if not uri.startswith("data:")]
-        paths = [(folder / name).resolve() for name in names]
+        tree = json.loads(mesh_path.read_bytes())
+        uris = {n: buffer.get("uri", "data:") for n, buffer in enumerate(tree["buffers"])}
+        names = {n: path_of_uri(uri) for n, uri in uris.items() if not uri.startswith("data:")}
+        paths = {n: (folder / name).resolve() for n, name in names.items()}
+        twins = buffers_of_twins(tree)  # which may be missing
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return
-    yield from (path for path in paths if path.is_relative_to(folder))
+    for number, path in paths.items():
+        if path.is_relative_to(folder) and (number not in twins or path.is_file()):
+            yield path

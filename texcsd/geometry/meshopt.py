@@ -32,8 +32,10 @@ def decompress(described: dict[str, Any], size: int, stream: bytes) -> bytes:
     Raises:
         DamagedFileError: They contradict each other, or the stream is broken.
     """
-    mode, name = described.get("mode"), described.get("filter", "NONE")
-    count, stride = described.get("count"), described.get("byteStride")
+    mode: Any = described.get("mode")
+    name: Any = described.get("filter", "NONE")
+    count: Any = described.get("count")
+    stride: Any = described.get("byteStride")
     if not _is_valid(mode, name, count, stride) or count * stride != size:
         raise DamagedFileError(
             f"{size!r} bytes cannot be {count!r:.20} elements of {stride!r:.20} bytes, mode "

@@ -17,7 +17,10 @@ _REPEAT, _CLAMP_TO_EDGE = 10497, 33071
 
 
 class GltfBuffer:
-    """A glTF tree and its only buffer. Appends to both, and changes nothing that is there."""
+    """A glTF tree and its first buffer, the only one with data.
+
+    Appends to both, and changes nothing that is there.
+    """
 
     def __init__(self, tree: dict[str, Any], data: bytes | bytearray) -> None:
         self.tree = tree
@@ -114,7 +117,7 @@ def glb_container(
 
     Args:
         tree: The JSON.
-        binary: The only buffer.
+        binary: The first buffer, the only one with data.
         more: Kinds of four bytes, and contents.
     """
     text = json.dumps(tree, separators=(",", ":"), allow_nan=False).encode()

@@ -16,6 +16,7 @@ from texcsd.geometry.gltf_draco import (
     without_declaration_of_draco,
 )
 from texcsd.geometry.gltf_file import primitive_faces
+from texcsd.geometry.gltf_meshopt import shows_compressed, without_fallback_mark
 from texcsd.geometry.mesh import Mesh
 from texcsd.output.gltf_images import image_beside
 from texcsd.output.gltf_patch import (
@@ -28,7 +29,7 @@ Tree = dict[str, Any]
 GROWN = ("textures", "samplers", "accessors")
 """Lists to which something may have been appended."""
 COMPARED_APART = (*GROWN, "images", "materials", "meshes", "bufferViews", "buffers")
-PLACE = ("buffer", "byteOffset", "extensions")
+PLACE = ("buffer", "byteOffset")
 VERTICES = ("attributes", "targets", "indices", "mode", "material")
 """What a seam or the paint may change of a primitive."""
 
@@ -51,7 +52,7 @@ def compare_gltf(
     found["nothing_else_added"] = new.keys() <= old.keys() | set(COMPARED_APART)
     for key in GROWN:
         found[key] = new.get(key, [])[: len(old.get(key, []))] == old.get(key, [])
-    found["buffers"] = _same_first_buffer(before, after)
+    found["buffers"] = _same_buffers(before, after)
     found["binary"] = _same_binary(before, after)
     if before.chunks and after.binary_chunk is not None:  # A .gltf has no place for them.
         found["chunks"] = before.chunks == after.chunks
@@ -96,28 +97,64 @@ def _is_painted(was: Tree, now: Tree, old_textures: int, reshaped: bool) -> bool
     return same and min(textures, default=-1) >= old_textures
 
 
-def _same_first_buffer(before: GltfDocument, after: GltfDocument) -> bool:
-    """Tell whether the only buffer is the first one grown; `input_warnings` is about the others."""
-    old, new = before.tree.get("buffers", [])[:1], after.tree["buffers"]
-    described = [[_without(buffer, "uri", "byteLength") for buffer in both] for both in (old, new)]
-    return len(new) == 1 and described[0] in ([], described[1])
+def _same_buffers(before: GltfDocument, after: GltfDocument) -> bool:
+    """Tell whether there is the first one with data, grown, and the empty ones as they were.
+
+    `input_warnings` is about the others.
+    """
+    empty = before.empty_buffers()
+    old = [buffer for n, buffer in enumerate(before.tree.get("buffers", [])) if n not in empty][:1]
+    first, *rest = after.tree["buffers"]
+    described = [_without(without_fallback_mark(buffer), "uri", "byteLength") for buffer in old]
+    return rest == [before.tree["buffers"][n] for n in sorted(empty)] and (
+        described in ([], [_without(first, "uri", "byteLength")])
+    )
 
 
 def _same_binary(before: GltfDocument, after: GltfDocument) -> bool:
-    """Tell whether every view is the same piece of a buffer that came along as a whole."""
+    """Tell whether every view is the same piece of a buffer that came along as a whole.
+
+    Or of an empty one, which stays apart; and whether what meshopt made of it is, likewise.
+    """
     old, new = (document.tree.get("bufferViews", []) for document in (before, after))
-    starts: dict[int, int] = {}
-    for was, now in zip(old, new, strict=False):
-        start = now.get("byteOffset", 0) - was.get("byteOffset", 0)
-        if starts.setdefault(was["buffer"], start) != start:
-            return False
-        if any(was.get(key) != now.get(key) for key in {*was, *now} - {*PLACE}):
-            return False
+    moves = _moves(old, new)
+    if moves is None or len(new) < len(old):
+        return False
     whole = after.buffer(0)
-    return len(new) >= len(old) and all(
-        whole[start : start + len(before.buffer(index))] == before.buffer(index)
-        for index, start in starts.items()
+    for number, index in enumerate(sorted(before.empty_buffers()), start=1):
+        if moves.pop(index) != (number, 0):
+            return False
+    return all(
+        number == 0 and whole[start : start + len(before.buffer(index))] == before.buffer(index)
+        for index, (number, start) in moves.items()
     )
+
+
+def _moves(old: list[Tree], new: list[Tree]) -> dict[int, tuple[int, int]] | None:
+    """Where what buffer views refer to has gone, by the number of the buffer.
+
+    Returns:
+        The number of the buffer it is in now, and how much farther on; None if the views tell
+        different things, or differ in anything else.
+    """
+    moves = dict[int, tuple[int, int]]()
+    for one, other in zip(old, new, strict=False):
+        if one.get("extensions", {}).keys() != other.get("extensions", {}).keys():
+            return None
+        for was, now in zip(_places(one), _places(other), strict=True):
+            if _without(was, *PLACE) != _without(now, *PLACE):
+                return None
+            if "buffer" in was:
+                move = now["buffer"], now.get("byteOffset", 0) - was.get("byteOffset", 0)
+                if moves.setdefault(was["buffer"], move) != move:
+                    return None
+    return moves
+
+
+def _places(view: Tree) -> list[Tree]:
+    """The view without its extensions, and these by name: each may refer to a piece of a buffer."""
+    extensions = view.get("extensions", {})
+    return [_without(view, "extensions"), *(extensions[name] for name in sorted(extensions))]
 
 
 def _same_images(before: GltfDocument, after: GltfDocument) -> bool:
@@ -159,6 +196,8 @@ def _compare_meshes(
             if is_compressed(first) and not is_compressed(second):
                 found["primitives_decompressed"] = found.get("primitives_decompressed", 0) + 1
                 first = _plain(first)
+            elif shows_compressed(before.tree, first) and not shows_compressed(after.tree, second):
+                found["primitives_decompressed"] = found.get("primitives_decompressed", 0) + 1
             found["meshes"] &= _without(first, *VERTICES) == _without(second, *VERTICES)
             found["attributes"] &= _same_attributes(before, after, first, second)
             moved = _corners(after, second) - _corners(before, first)

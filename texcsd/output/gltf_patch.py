@@ -18,6 +18,7 @@ from texcsd.geometry.file_part import DamagedFileError
 from texcsd.geometry.gltf_coordinates import SPECULAR, base_color_infos, base_color_lookup
 from texcsd.geometry.gltf_document import GltfDocument
 from texcsd.geometry.gltf_draco import uses_draco, without_declaration_of_draco
+from texcsd.geometry.gltf_meshopt import without_fallback_mark
 from texcsd.geometry.instances import without_repeats
 from texcsd.geometry.mesh import Mesh, Part
 from texcsd.output.gltf import NORMAL_MAP, painted_material
@@ -63,7 +64,7 @@ def patch_gltf(
         normal_maps: Of those textures that get one, as pictures; see `with_own_normals`.
 
     Returns:
-        A document with a single buffer, which is its binary chunk.
+        A document with a single buffer, which is its binary chunk, but for empty ones.
 
     Raises:
         DamagedFileError: A buffer is missing or too short; or a material that is to be kept has two
@@ -145,23 +146,34 @@ def with_own_normals(document: GltfDocument, mesh: Mesh) -> set[int]:
 
 
 def copy_with_one_buffer(document: GltfDocument) -> GltfBuffer:
-    """Copy the tree; put all buffers into one, the first at its start."""
-    tree, data, starts = copy.deepcopy(document.tree), bytearray(), []
+    """Copy the tree; put all buffers into one, the first of them at its start.
+
+    Only those that are empty stay apart, behind it: twins of what meshopt compressed, left out.
+    """
+    tree, data = copy.deepcopy(document.tree), bytearray()
+    first, empty, moves = dict[str, Any](), list[dict[str, Any]](), list[tuple[int, int]]()
+    left_out = document.empty_buffers()
     for index, described in enumerate(tree.get("buffers", [])):
+        if index in left_out:
+            empty.append(described)
+            moves.append((len(empty), 0))
+            continue
         content = document.buffer(index)
         if len(content) < described["byteLength"]:
             raise DamagedFileError(f"buffer {index} ends before the data does")
         data += b"\0" * (-len(data) % 4)
-        starts.append(len(data))
+        first = first or {k: v for k, v in without_fallback_mark(described).items() if k != "uri"}
+        moves.append((0, len(data)))
         data += content
     for view in tree.get("bufferViews", []):
-        # Compressed twins of a view, as of meshopt, lie in a buffer, too.
+        # What a view is compressed to lies in a buffer, too.
         for place in (view, *view.get("extensions", {}).values()):
-            if place.get("buffer"):
-                place["byteOffset"] = place.get("byteOffset", 0) + starts[place["buffer"]]
-                place["buffer"] = 0
-    if tree.get("buffers"):
-        tree["buffers"] = [{k: v for k, v in tree["buffers"][0].items() if k != "uri"}]
+            if "buffer" in place:
+                place["buffer"], start = moves[place["buffer"]]
+                if start:
+                    place["byteOffset"] = place.get("byteOffset", 0) + start
+    if moves:
+        tree["buffers"] = [first, *empty]
     return GltfBuffer(tree, data)
 
 

@@ -11,6 +11,7 @@ from texcsd.geometry.gltf_coordinates import base_color_lookup, read_coordinates
 from texcsd.geometry.gltf_document import GltfDocument
 from texcsd.geometry.gltf_draco import DRACO, is_compressed
 from texcsd.geometry.gltf_file import TRIANGLES, primitive_faces
+from texcsd.geometry.gltf_meshopt import reads_compressed
 from texcsd.geometry.normals import weld_vertices
 from texcsd.output.gltf_buffer import GltfBuffer
 
@@ -23,7 +24,8 @@ def give_coordinates(
 ) -> dict[str, Any]:
     """Make sure that the primitive has the painted coordinates; keep its own where it has them.
 
-    One that Draco compressed is stored plainly if it gets new ones, which it could not hold.
+    One that Draco compressed is stored plainly if it gets new ones, which it could not hold; one
+    that meshopt did, only if vertices are copied.
 
     Args:
         document: The input.
@@ -68,7 +70,8 @@ def _add_coordinates(
                 values = document.raw_accessor(index)
                 values = np.concatenate([values, values[copied]])
                 accessor = document.tree["accessors"][index]
-                accessor = _with_bounds_of(values, accessor) if compressed else accessor
+                if compressed or reads_compressed(document.tree, accessor):
+                    accessor = _with_bounds_of(values, accessor)
                 named[name] = buffer.append_copy(accessor, values)
         primitive["indices"] = buffer.append_indices(indices, vertex_count + len(copied))
         if "mode" in primitive:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from texcsd.geometry.file_materials import GLTF_SUFFIXES
 from texcsd.geometry.gltf_document import GltfDocument, open_document
+from texcsd.geometry.gltf_meshopt import without_fallback_mark
 from texcsd.geometry.mesh import Mesh, Part
 from texcsd.geometry.vertex_colors import parts_with_vertex_colors, ply_has_colors
 from texcsd.output.gltf_images import image_beside, is_beside
@@ -95,7 +96,7 @@ def _about_gltf(
         *_about_animations(tree, replaced),
         *_about_vrm(tree, painted),
         *_about_images(document),
-        *_about_buffers(tree),
+        *_about_buffers(document),
         *_about_chunks(document, file_names),
     ]
 
@@ -198,13 +199,17 @@ def _uris(images: list[Tree]) -> str:
     return _listed([unquote(image["uri"]) for image in images])
 
 
-def _about_buffers(tree: Tree) -> list[str]:
-    """The first buffer stays what it is and grows; what describes others fits none any more."""
-    lost = [
-        f"{', '.join(sorted(keys))} of buffer {number}"
-        for number, buffer in enumerate(tree.get("buffers", []))
-        if number and (keys := buffer.keys() - {"uri", "byteLength"})
-    ]
+def _about_buffers(document: GltfDocument) -> list[str]:
+    """The first buffer stays what it is and grows; what describes others fits none any more.
+
+    Empty ones stay. No other remains one that holds nothing but what is compressed elsewhere.
+    """
+    empty, lost = document.empty_buffers(), list[str]()
+    joined = [n for n in range(len(document.tree.get("buffers", []))) if n not in empty]
+    for number in joined[1:]:
+        described = without_fallback_mark(document.tree["buffers"][number])
+        if keys := described.keys() - {"uri", "byteLength"}:
+            lost.append(f"{', '.join(sorted(keys))} of buffer {number}")
     if not lost:
         return []
     return [f"buffers are joined into one, with their content; lost are {'; '.join(lost)}"]

@@ -167,7 +167,7 @@ def _gltf(
     material_names: Mapping[int, str] | None,
     normal_maps: Mapping[int, bytes] | None,
 ) -> tuple[dict[str, Any], bytes, tuple[tuple[bytes, bytes], ...]]:
-    """Return the tree, the only buffer, and further chunks of a GLB."""
+    """Return the tree, the buffer with the data, and further chunks of a GLB."""
     if mesh_path.suffix.lower() not in (".glb", ".gltf"):
         name = mesh_path.stem
         buffer = new_gltf(shape or mesh, pictures, name, material_names, normal_maps)
@@ -201,6 +201,7 @@ def _reshaped(mesh_path: Path, document: GltfDocument, shape: Mesh) -> GltfDocum
 
 
 def _gltf_text(tree: dict[str, Any], buffer_name: str) -> bytes:
-    (described,) = tree["buffers"]
-    tree = tree | {"buffers": [described | {"uri": quote(buffer_name, errors="surrogateescape")}]}
+    first, *empty = tree["buffers"]
+    named = first | {"uri": quote(buffer_name, errors="surrogateescape")}
+    tree = tree | {"buffers": [named, *empty]}
     return (json.dumps(tree, indent=2, allow_nan=False) + "\n").encode()
