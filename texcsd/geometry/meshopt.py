@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from texcsd.geometry import meshopt_filters as filters
 from texcsd.geometry import meshopt_streams as streams
 from texcsd.geometry.file_part import DamagedFileError
@@ -42,11 +44,14 @@ def decompress(described: dict[str, Any], size: int, stream: bytes) -> bytes:
             f"{mode!r:.20}, filter {name!r:.20}"
         )
     elements = DECODERS[mode](stream, count, stride)
-    return (elements if name == "NONE" else FILTERS[name](elements)).tobytes()
+    if name != "NONE":
+        with np.errstate(all="ignore"):  # of elements that are no vectors, anything may come
+            elements = FILTERS[name](elements)
+    return elements.tobytes()
 
 
 def _is_valid(mode: Any, name: Any, count: Any, stride: Any) -> bool:
-    if type(count) is not int or type(stride) is not int or count < 0:
+    if [type(each) for each in (mode, name, count, stride)] != [str, str, int, int] or count < 0:
         return False
     if mode == "ATTRIBUTES":
         filtered = name in FILTERS and stride in FILTERED_STRIDES.get(name, (stride,))

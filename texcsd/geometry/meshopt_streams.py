@@ -127,12 +127,12 @@ def _decode_attributes(
         for byte in range(stride):
             control = -1
             if has_modes:
-                control = (data[controls + byte // 4] >> (byte % 4 * 2)) & 3
+                control = int(data[controls + byte // 4]) >> (byte % 4 * 2) & 3
             at = _read_deltas(data, at, end, control, size, deltas, byte)
             if at < 0:
                 return at
         for channel in range(stride // 4):
-            _add_up(deltas, channel, modes[channel], last, first, size, values)
+            _add_up(deltas, channel, int(modes[channel]), last, first, size, values)
     return at
 
 
@@ -157,7 +157,7 @@ def _read_deltas(
         return ENDS_EARLY
     for group in range(groups):
         # Bits of a delta: 0, 2, 4, 8 in version 0; then 0, 1, 2, 4 or 1, 2, 4, 8.
-        kind = (data[header + group // 4] >> (group % 4 * 2)) & 3
+        kind = int(data[header + group // 4]) >> (group % 4 * 2) & 3
         bits = 0 if kind == 0 and control != 1 else 1 << kind
         if control == 0:
             bits //= 2
@@ -181,7 +181,7 @@ def _read_group(data: Any, at: int, end: int, bits: int, deltas: Any, byte: int,
             shift = 8 - bits - shift
         delta = 0
         if bits > 0:
-            delta = (int(data[at + bit // 8]) >> shift) & sentinel
+            delta = int(data[at + bit // 8]) >> shift & sentinel
         if delta == sentinel and 0 < bits < 8:
             if extra >= end:
                 return ENDS_EARLY
@@ -204,19 +204,19 @@ def _add_up(
     for byte in range(4 * channel, 4 * channel + 4, width):
         value = 0
         for part in range(width):
-            value |= last[byte + part] << (8 * part)
+            value |= int(last[byte + part]) << 8 * part
         for row in range(size):
             delta = 0
             for part in range(width):
-                delta |= deltas[byte + part, row] << (8 * part)
+                delta |= int(deltas[byte + part, row]) << 8 * part
             if width == 4:
                 value ^= (delta >> rotation | delta << (32 - rotation)) & WORD
             else:
                 value += _signed(delta)
             for part in range(width):
-                values[first + row, byte + part] = (value >> (8 * part)) & 255
+                values[first + row, byte + part] = value >> 8 * part & 255
         for part in range(width):
-            last[byte + part] = (value >> (8 * part)) & 255
+            last[byte + part] = value >> 8 * part & 255
 
 
 @kernel
@@ -335,7 +335,7 @@ def _read_number(data: Any, end: int, known: Any) -> int:
             return ENDS_EARLY
         byte = int(data[known[AT]])
         known[AT] += 1
-        number |= (byte & 127) << (7 * part)
+        number |= (byte & 127) << 7 * part
         if byte < 128:
             return number & WORD
     return TOO_LONG
