@@ -159,7 +159,8 @@ def test_triangles_come_back(faces: list[tuple[int, ...]], stride: int) -> None:
 def test_every_way_to_tell_a_triangle_is_used() -> None:
     random = np.random.default_rng(0)
     near = np.cumsum(random.integers(0, 3, (200, 1)), axis=0) + random.integers(0, 9, (200, 3))
-    lists = near, np.tile(GRID, 4)[:600], np.arange(600), random.integers(0, 12, 600)
+    chain = [0, 1, 2, *(n for k in range(2, 400, 2) for n in (k + 1, k, k + 2))]
+    lists = near, np.tile(GRID, 4)[:600], np.arange(600), random.integers(0, 12, 600), chain[:600]
     streams = [TriangleEncoder().encode(faces) for faces in lists]
     codes = {code for stream in streams for code in stream[1:201]}
     assert {code & 15 for code in codes if code < 0xF0} == set(range(16))
