@@ -140,8 +140,7 @@ class TriangleEncoder:
 
     def encode(self, faces: np.ndarray) -> bytes:
         for face in np.reshape(faces, (-1, 3)).tolist():
-            turns = [face[turn:] + face[:turn] for turn in range(3)]
-            if not any(self.add_to_edge(*turned) for turned in turns):
+            if not self.add_to_edge(*face):
                 self.add_apart(*face)
         return b"\xe1" + self.codes + self.data + self.TABLE
 

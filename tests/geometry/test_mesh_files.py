@@ -198,14 +198,6 @@ def test_a_missing_buffer_is_named(tmp_path: Path):
     assert '"my data.bin" is missing' in refusal(path)
 
 
-@pytest.mark.parametrize("extension", ["KHR_meshopt_compression", "EXT_meshopt_compression"])
-def test_compressed_gltf_says_so_and_what_to_do(tmp_path: Path, extension: str):
-    writer = cube_gltf()
-    writer.tree["extensionsUsed"] = writer.tree["extensionsRequired"] = [extension]
-    message = refusal(writer.write_glb(tmp_path / "a.glb"))
-    assert "compressed" in message and "without compression" in message
-
-
 def test_nodes_in_a_circle_end(tmp_path: Path):
     writer = cube_gltf(children=[1])
     writer.node(children=[0, 1])

@@ -200,7 +200,8 @@ class Parsed:
                 values[row] = np.frombuffer(content, dtype, width, start)
         if "sparse" in accessor:
             sparse = accessor["sparse"]
-            at = np.frombuffer(self.view(sparse["indices"]["bufferView"]), np.uint8)
+            kind = TYPES[sparse["indices"]["componentType"]]
+            at = np.frombuffer(self.view(sparse["indices"]["bufferView"]), kind)
             values[at] = np.frombuffer(self.view(sparse["values"]["bufferView"]), dtype).reshape(
                 -1, width
             )

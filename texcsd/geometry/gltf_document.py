@@ -163,7 +163,7 @@ class GltfDocument:
     def _read_buffer(self, index: int) -> bytes:
         uri = self.tree["buffers"][index].get("uri")
         if uri is None:
-            if self.binary_chunk is None:
+            if index > 0 or self.binary_chunk is None:
                 raise DamagedFileError(f"buffer {index} has no data")
             return self.binary_chunk
         if not isinstance(uri, str):
