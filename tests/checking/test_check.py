@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from checking_shapes import CUBE_SIDES, square, write_cube, write_spheres, write_squares
+from meshopt_scenes import EXT, KHR, compressed
 from PIL import Image
 
 import texcsd
@@ -15,6 +16,7 @@ from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import load_mesh
 from texcsd.geometry.uv_atlas import ensure_uv
 
+ASSETS = Path(__file__).parents[2] / "assets"
 SPREAD = {"low": float, "median": float, "high": float}
 SCHEMA = {
     "texcsd": str,
@@ -183,6 +185,16 @@ def test_an_open_box_is_noted_and_no_problem(tmp_path: Path):
     assert report["surface"]["boundary_edges"] == 4
     assert kinds(report) == []
     assert any(note.startswith("open edges") and note.endswith(": 4") for note in report["notes"])
+
+
+@pytest.mark.parametrize("extension", [EXT, KHR])
+def test_a_compressed_glb_has_the_report_of_the_plain_one(tmp_path: Path, extension: str):
+    plain, path = ASSETS / "table_and_stool.glb", tmp_path / "compressed.glb"
+    path.write_bytes(compressed(plain.read_bytes(), extension))
+    reports = [texcsd.check(each).report for each in (plain, path)]
+    for report in reports:
+        del report["input"]["path"], report["input"]["sha256"]
+    assert reports[0] == reports[1]
 
 
 def test_vertex_colours_that_will_tint_a_texture_are_noted(tmp_path: Path):

@@ -17,6 +17,7 @@ from texcsd.geometry.gltf_document import GltfDocument, open_document
 from texcsd.geometry.mesh import Mesh, load_mesh
 from texcsd.output.damage import measure_damage
 from texcsd.output.input_warnings import input_warnings
+from texcsd.report import input_sha256
 
 UNCHANGED = {"max_position_delta": 0.0, "max_uv_delta": 0.0, "vertices_copied": 0}
 
@@ -178,7 +179,9 @@ def test_a_fallback_comes_along(tmp_path: Path) -> None:
 
 def test_a_fallback_that_is_not_there_is_not_needed(tmp_path: Path) -> None:
     path, plain = scene_with_fallback(tmp_path)
+    with_fallback = input_sha256(path)
     (tmp_path / "plain data.bin").unlink()
+    assert input_sha256(path) != with_fallback
     mesh = load_mesh(path)
     for after in written(path, mesh, True).values():
         if after.suffix != ".bin":
