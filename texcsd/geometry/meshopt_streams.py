@@ -51,7 +51,8 @@ def decode_attributes(stream: bytes, count: int, stride: int) -> NDArray[np.uint
     # Zeros take next to nothing, but every block something: no short stream claims gigabytes.
     if end < 1 + -(-count // block) * (modes_size or stride):
         raise DamagedFileError(REASONS[ENDS_EARLY])
-    modes = data[len(data) - modes_size :] if modes_size else np.zeros(stride // 4, np.uint8)
+    modes = np.zeros(stride // 4, np.uint8)
+    modes[:modes_size] = data[len(data) - modes_size :]
     if ((modes & 15) > 2).any() or (modes[(modes & 15) < 2] > 15).any():
         raise DamagedFileError("it has channels of an unknown mode")
     baseline = data[len(data) - modes_size - stride :][:stride].copy()
