@@ -204,7 +204,11 @@ def describe(report: dict) -> tuple[str, str]:
     uv = [found["max_uv_delta"] for found in files if found["max_uv_delta"] is not None]
     damage = [f"positions {moved:.1g}"] if moved else []
     damage += [f"UVs {max(uv):.1g}"] if uv and max(uv) else []
-    for key, noun in (("vertices_copied", "vertices copied"), ("polygons_cut", "polygons cut")):
+    for key, noun in (
+        ("vertices_copied", "vertices copied"),
+        ("polygons_cut", "polygons cut"),
+        ("primitives_decompressed", "primitives decompressed"),
+    ):
         count = max(found.get(key, 0) for found in files)
         damage += [f"{count:,} {noun}"] if count else []
     return text, ", ".join(damage) or "0"
