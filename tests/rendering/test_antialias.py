@@ -39,6 +39,14 @@ def test_an_upright_edge_covers_exactly_its_part_of_the_pixels():
         assert row.sum() == pytest.approx(right - 4.0, abs=1e-5)
 
 
+def test_an_edge_right_through_pixel_centres_covers_half_of_them():
+    covered = coverage(clip_square(4.5, 15.5, 3.5, 11.5), SQUARE_FACES)[0, ..., 0]
+    assert torch.equal(covered[8, [3, 4, 5]], torch.tensor([0, 0.5, 1]))
+    assert torch.equal(covered[8, [14, 15]], torch.tensor([1, 0.5]))
+    assert torch.equal(covered[[2, 3, 4], 8], torch.tensor([0, 0.5, 1]))
+    assert torch.equal(covered[[10, 11, 12], 8], torch.tensor([1, 0.5, 0]))
+
+
 def test_the_area_changes_with_an_edge_exactly_as_it_should():
     clip = clip_square(3.4, 9.3, 4.0, 12.0).requires_grad_()
     coverage(clip, SQUARE_FACES).sum().backward()
@@ -115,6 +123,37 @@ def test_what_reaches_behind_the_eye_or_is_no_number_gives_no_gradient_and_no_er
     clip.requires_grad_()
     coverage(clip, SQUARE_FACES).sum().backward()
     assert clip.grad.abs().nan_to_num(1.0).sum() == 0
+
+
+def test_a_corner_that_all_but_reaches_the_plane_of_the_eye_has_a_finite_gradient():
+    clip = clip_square(4.0, 9.3, 4.0, 12.0)
+    clip[0, 2, 3] = 1e-30
+    clip.requires_grad_()
+    coverage(clip, SQUARE_FACES).square().sum().backward()
+    assert clip.grad.isfinite().all() and clip.grad[0, 1].abs().sum() > 0
+
+
+def test_the_number_of_threads_does_not_change_a_bit_of_the_gradients(with_threads):
+    vertices, faces = sphere(4)
+    clip = orbit_cameras(4).clip_positions(vertices)
+    clip = clip + 0.02 * torch.randn(clip.shape, generator=torch.Generator().manual_seed(0))
+    edges, found = find_edges(faces), operations.rasterize(clip, faces, (256, 256))
+    images = torch.rand(4, 256, 256, 3, generator=torch.Generator().manual_seed(1))
+    upstream = torch.randn(images.shape, generator=torch.Generator().manual_seed(2))
+
+    def gradients():
+        leaves = images.clone().requires_grad_(), clip.clone().requires_grad_()
+        return torch.autograd.grad(antialias(leaves[0], found, leaves[1], edges), leaves, upstream)
+
+    expected, *others = [with_threads(threads, gradients) for threads in (1, 3, 16)]
+    for other in others:
+        assert all(torch.equal(a, b) for a, b in zip(expected, other, strict=True))
+
+
+def test_positions_and_images_may_have_few_bits():
+    clip = clip_square(4.0, 9.5, 4.0, 12.0).bfloat16()
+    expected = coverage(clip.float(), SQUARE_FACES)
+    assert torch.equal(coverage(clip, SQUARE_FACES), expected)
 
 
 def test_the_kernel_and_torch_find_the_same_silhouettes():

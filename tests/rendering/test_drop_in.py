@@ -94,6 +94,44 @@ def test_layers_are_peeled_in_a_with_block():
         assert torch.equal(rast, layer.rast) and torch.equal(rast_db, layer.rast_db)
 
 
+def test_layers_are_peeled_once_and_in_the_with_block_only():
+    clip, triangles, _ = visible_scene(3)
+    peeler = dr.DepthPeeler(None, clip.float(), triangles, (8, 8))
+    with pytest.raises(RuntimeError, match="inside of `with"):
+        peeler.rasterize_next_layer()
+    with peeler:
+        peeler.rasterize_next_layer()
+    with pytest.raises(RuntimeError, match="inside of `with"):
+        peeler.rasterize_next_layer()
+    with pytest.raises(RuntimeError, match="make another one"), peeler:
+        pass
+
+
+def test_attributes_whose_slopes_are_wanted_may_come_as_an_array():
+    clip, triangles, attributes = visible_scene(4)
+    rast, rast_db = dr.rasterize(None, clip.float(), triangles, [16, 16])
+    arguments = attributes.float(), rast, triangles, rast_db
+    expected = dr.interpolate(*arguments, [2, 0])[1]
+    for chosen in (np.array([2, 0]), torch.tensor([2, 0]), (-1, 0)):
+        assert torch.equal(dr.interpolate(*arguments, chosen)[1], expected)
+    with pytest.raises(ValueError, match="diff_attrs is 'every'; it must be one of all"):
+        dr.interpolate(*arguments, "every")
+
+
+def test_autocast_does_not_round_mip_levels_and_directions():
+    images, places = torch.rand(1, 16, 16, 3), torch.randn(1, 8, 8, 3)
+    cubes, slopes = torch.rand(1, 6, 8, 8, 3), torch.randn(1, 8, 8, 6)
+
+    def results():
+        colors = dr.texture(cubes, places, slopes, boundary_mode="cube")
+        return [colors, *dr.texture_construct_mip(images)]
+
+    expected = results()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = results()
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
 def test_ranges_count_for_shared_positions_only():
     clip, triangles, _ = visible_scene(4, views=1)
     ranges = torch.tensor([[0, 2], [3, 3]], dtype=torch.int32)

@@ -425,6 +425,14 @@ def test_ranges_render_some_triangles_of_one_vertex_buffer_in_each_view():
     torch.testing.assert_close(shared.grad, total)
 
 
+def test_derivatives_of_some_channels_are_counted_from_the_end_too():
+    clip, triangles, attributes = visible_scene(7)
+    found = operations.rasterize(clip.float(), triangles, (16, 16))
+    _, every = operations.interpolate(attributes.float(), found, triangles, True)
+    _, some = operations.interpolate(attributes.float(), found, triangles, [-1, 0, 2])
+    assert torch.equal(some, every[..., [4, 5, 0, 1, 4, 5]])
+
+
 def test_shapes_and_ranges_that_do_not_fit_are_refused():
     triangles = torch.tensor([[0, 1, 2]])
     with pytest.raises(ValueError, match=r"shape \(3, 4\)"):
@@ -450,6 +458,48 @@ def everything(seed):
         colors, [clips, corners, composed, *levels], torch.randn(colors.shape)
     )
     return [*result, uv, slopes, composed, colors, *gradients]
+
+
+def test_what_comes_out_may_be_changed_in_place():
+    clip, triangles, attributes = visible_scene(8)
+    clip, attributes = clip.float().requires_grad_(), attributes.float().requires_grad_()
+    image = torch.rand(1, 8, 8, 3).requires_grad_()
+
+    def render(change):
+        found = operations.rasterize(clip, triangles, (16, 16))
+        uv, slopes = operations.interpolate(attributes[..., :2], found, triangles, True)
+        colors = operations.texture(image, change(uv), change(slopes))
+        colors = change(colors)
+        return torch.autograd.grad(colors.square().sum(), [clip, attributes, image])
+
+    found, expected = render(lambda values: values.mul_(0.5)), render(lambda values: 0.5 * values)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_numbers_of_few_bits_are_taken_for_what_they_are():
+    """As autocast makes them."""
+    clip, triangles, attributes = visible_scene(9)
+    image, uv = torch.rand(1, 8, 8, 3).bfloat16(), torch.rand(2, 4, 4, 2).bfloat16()
+    clip, attributes = clip.bfloat16().requires_grad_(), attributes.bfloat16()
+
+    def render(convert):
+        found = operations.rasterize(convert(clip), triangles, (16, 16))
+        values, _ = operations.interpolate(convert(attributes), found, triangles)
+        colors = operations.texture(convert(image), convert(uv), mip_level_bias=convert(uv[..., 0]))
+        return values, colors, torch.autograd.grad(values.square().sum(), clip)[0]
+
+    found, expected = render(lambda values: values), render(lambda values: values.float())
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_tensors_are_made_on_no_other_device_than_that_of_the_arguments():
+    clip, triangles, attributes = visible_scene(9)
+    clip, attributes, uv = clip.float(), attributes.float(), torch.rand(2, 4, 4, 2)
+    with torch.device("meta"):  # where torch makes what is told nothing else
+        found = operations.rasterize(clip, triangles, (16, 16))
+        values, _ = operations.interpolate(attributes, found, triangles)
+        colors = operations.texture(torch.ones(1, 8, 8, 3, device="cpu"), uv)
+    assert values.device.type == "cpu" and torch.equal(colors, torch.ones(2, 4, 4, 3))
 
 
 def test_the_number_of_threads_does_not_change_a_bit(with_threads):

@@ -241,6 +241,17 @@ def test_the_composed_pyramid_and_its_gradients_equal_torch(sizes):
         torch.testing.assert_close(gradient, correct, atol=1e-5, rtol=1e-5)
 
 
+def test_nothing_is_differentiated_twice_without_being_said():
+    level = torch.rand(1, 4, 4, 3).requires_grad_()
+    for colors in (
+        operations.compose_pyramid([level]),
+        operations.texture(level, torch.rand(1, 4, 4, 2)),
+    ):
+        (gradient,) = torch.autograd.grad(colors.square().sum(), level, create_graph=True)
+        with pytest.raises(RuntimeError, match="differentiate twice"):
+            gradient.square().sum().backward()
+
+
 def test_composing_one_level_leaves_it_as_it_is():
     level = torch.full((1, 2, 2, 3), 3.0)
     operations.compose_pyramid([level])

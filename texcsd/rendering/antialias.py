@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from texcsd.geometry.edges import Edges
+from texcsd.rendering.arguments import bounds, expect_floats, expect_shape
 from texcsd.rendering.operations import Rasterization
 
 BEHIND_ALL = 2.0
@@ -59,7 +60,11 @@ def antialias(
 
     Returns:
         float[view, height, width, channel].
+
+    Raises:
+        ValueError: The tensors do not fit together, or there are no such vertices.
     """
+    _check(images, rasterization, clip_positions, edges)
     height, width = images.shape[1:3]
     depth = torch.where(rasterization.triangle_ids < 0, BEHIND_ALL, rasterization.rast[..., 2])
     depth, ids = depth.reshape(-1), rasterization.triangle_ids.reshape(-1)
@@ -78,8 +83,10 @@ def antialias(
     changes_first = first_is_near == (lacking > 0)
     changed = torch.where(changes_first, crossings.first, crossings.second)
     source = torch.where(changes_first, crossings.second, crossings.first)
-    colors = images.reshape(-1, images.shape[3])
-    blend = lacking.abs()[:, None].to(colors) * (colors[source] - colors[changed])
+    colors = images.flatten(0, 2)
+    # The gradients of indexing would be sums in an order that depends on the number of threads.
+    own, other = (colors.index_select(0, pixels) for pixels in (changed, source))
+    blend = lacking.abs()[:, None].to(colors) * (other - own)
     return colors.index_add(0, changed, blend).view(images.shape)
 
 
@@ -102,10 +109,27 @@ def antialias_ranges(
     return torch.cat(smooth)
 
 
+def _check(
+    images: Tensor, rasterization: Rasterization, clip_positions: Tensor, edges: Edges
+) -> None:
+    expect_shape("images", images, view=None, height=None, width=None, channel=None)
+    views, height, width = images.shape[:3]
+    pixels = {"view": views, "height": height, "width": width}
+    expect_shape("rast", rasterization.rast, **pixels, channel=4)
+    expect_shape("triangle_ids", rasterization.triangle_ids, **pixels)
+    expect_shape("clip_positions", clip_positions, view=views, vertex=None, coordinate=4)
+    expect_floats(images=images, clip_positions=clip_positions)
+    last = max(bounds(edges.vertices)[1], bounds(edges.opposite)[1])
+    if last >= clip_positions.shape[1]:
+        raise ValueError(f"edges name vertex {last}; there are {clip_positions.shape[1]}")
+
+
 def _find_crossings(clip_positions: Tensor, edges: Edges, height: int, width: int) -> _Crossings:
     view, edge = _silhouettes(clip_positions.detach(), edges)
-    ends = clip_positions[view[:, None], edges.vertices[edge]]
-    x, y, z = (ends[..., :3] / ends[..., 3:]).unbind(-1)
+    corners = view[:, None] * clip_positions.shape[1] + edges.vertices[edge]
+    ends = clip_positions.flatten(0, 1).index_select(0, corners.flatten()).view(-1, 2, 4)
+    # In float64, as an end may lie far beyond the image, and so does what its gradient passes.
+    x, y, z = (ends[..., :3].double() / ends[..., 3:]).unbind(-1)
     x, y = (x + 1) / 2 * width, (y + 1) / 2 * height
     steep = (y[:, 1] - y[:, 0]).abs() >= (x[:, 1] - x[:, 0]).abs()
     start = view * (height * width)
@@ -162,10 +186,16 @@ def _walk(
     edge = torch.arange(len(along), device=along.device).repeat_interleave(high - low)
     before = (high - low).cumsum(0) - (high - low)
     line = low[edge] + torch.arange(len(edge), device=edge.device) - before[edge]
-    share = (line + 0.5 - along[edge, 0]) / (along[edge, 1] - along[edge, 0])
-    place, z = (ends[edge, 0] + share * (ends[edge, 1] - ends[edge, 0]) for ends in (across, depth))
-    place = place - 0.5
-    pixel = place.detach().floor()
+    # Not indexed: that gradient is summed in an order that depends on the number of threads.
+    (along0, along1), (across0, across1), (depth0, depth1) = (
+        [end.index_select(0, edge) for end in ends.unbind(1)] for ends in (along, across, depth)
+    )
+    share = (line + 0.5 - along0) / (along1 - along0)
+    place = across0 + share * (across1 - across0) - 0.5
+    z = depth0 + share * (depth1 - depth0)
+    # Of an upright or level edge right through a centre, the pixels on its left, or below: it is
+    # the pixel on its right, or above, that `operations.rasterize` holds for the one inside.
+    pixel = place.detach().ceil() - 1
     within = (pixel >= 0) & (pixel < lengths[1] - 1)
     pixel, line, edge = pixel[within].long(), line[within], edge[within]
     first = start[edge] + line * strides[0] + pixel * strides[1]

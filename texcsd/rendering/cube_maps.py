@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from typing import get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from texcsd.rendering import nvdiffrast_operations, operations, torch_operations
+from texcsd.rendering.arguments import expect_choice, expect_floats, expect_level, expect_shape
 
 FRAMES = torch.tensor([
     [[0.0, 0, -1], [0, -1, 0], [1, 0, 0]],
@@ -65,20 +67,24 @@ def texture(
         float[view, height, width, channel].
 
     Raises:
-        ValueError: The shapes do not fit together.
+        ValueError: The tensors do not fit together, or there is no such mode or level.
     """
-    _check_shapes(cube, directions, derivatives, mips)
+    _check(cube, directions, derivatives, mip_level_bias, mips)
+    expect_choice("filter_mode", filter_mode, get_args(operations.FilterMode))
     filter_mode = operations.chosen_filter(filter_mode, derivatives, mip_level_bias)
     arguments = cube, directions, derivatives, mip_level_bias, mips, filter_mode, max_mip_level
     if cube.device.type != "cpu" and operations.takes_nvdiffrast() and _halves(cube, mips):
         return nvdiffrast_operations.cube_texture(*arguments)
-    return _texture(*arguments)
+    with torch.autocast(cube.device.type, enabled=False):  # it would round directions to 8 bits
+        return _texture(*arguments)
 
 
 def mip_levels(
     cube: Tensor, mips: Sequence[Tensor] | None = None, max_mip_level: int | None = None
 ) -> list[Tensor]:
     """The cube map and the levels given or computed, finest first, as far as they may be used."""
+    _check_cube(cube)
+    expect_level(max_mip_level)
     if mips is None:
         levels = torch_operations.mip_levels(cube.flatten(0, 1), None, max_mip_level)
         return [level.unflatten(0, cube.shape[:2]) for level in levels]
@@ -191,16 +197,34 @@ def _halves(cube: Tensor, mips: Sequence[Tensor] | None) -> bool:
     return size & (size - 1) == 0 and usual
 
 
-def _check_shapes(
-    cube: Tensor, directions: Tensor, derivatives: Tensor | None, mips: Sequence[Tensor] | None
+def _check(
+    cube: Tensor,
+    directions: Tensor,
+    derivatives: Tensor | None,
+    bias: Tensor | None,
+    mips: Sequence[Tensor] | None,
 ) -> None:
-    for level in (cube, *(mips or [])):
-        if level.ndim != 5 or level.shape[1] != 6 or level.shape[2] != level.shape[3]:
-            shape = tuple(level.shape)
-            raise ValueError(f"a cube map is [view, 6, size, size, channel], not {shape}")
-    for name, tensor, wanted in (("directions", directions, 3), ("derivatives", derivatives, 6)):
-        if tensor is not None and (tensor.ndim != 4 or tensor.shape[3] != wanted):
-            shape = tuple(tensor.shape)
-            raise ValueError(
-                f"{name} of a cube map are [view, height, width, {wanted}], not {shape}"
-            )
+    expect_shape("directions", directions, view=None, height=None, width=None, axis=3)
+    views, height, width = directions.shape[:3]
+    pixels = {"view": views, "height": height, "width": width}
+    _check_cube(cube)
+    expect_shape("cube", cube, view=(1, views), face=6, row=None, column=None, channel=None)
+    for mip in () if mips is None else mips:
+        _check_cube(mip)
+        expect_shape(
+            "a mip level", mip, view=len(cube), face=6, row=None, column=None, channel=cube.shape[4]
+        )
+    if derivatives is not None:
+        expect_shape("derivatives", derivatives, **pixels, slope=6)
+    if bias is not None:
+        expect_shape("mip_level_bias", bias, **pixels)
+    expect_floats(directions=directions, derivatives=derivatives, mip_level_bias=bias)
+
+
+def _check_cube(cube: Tensor) -> None:
+    """Raises ValueError unless it is float[view, 6, size, size, channel]."""
+    square = cube.ndim == 5 and cube.shape[1] == 6 and cube.shape[2] == cube.shape[3]
+    if not square or cube.shape[2:].numel() == 0:
+        shape = tuple(cube.shape)
+        raise ValueError(f"a cube map is [view, 6, size, size, channel], not {shape}")
+    expect_floats(cube=cube)

@@ -12,8 +12,12 @@ Code written for nvdiffrast runs with another import:
 Every tensor has nvdiffrast's layout (https://nvlabs.github.io/nvdiffrast), row 0 at the bottom;
 what is computed is described in `operations`, `cube_maps` and `antialias`. Differences: textures
 may have any size, indices any integer type, and tensors need not be contiguous; silhouettes are
-antialiased however small their triangles are, and `antialias` may be given the ranges. Ids of
-triangles come as floats here, so 2**24 triangles are the most.
+antialiased however small their triangles are, and `antialias` may be given the ranges; several
+peelers may be open at once. A triangle of vertices that do not exist is a ValueError, where
+nvdiffrast leaves it out, and mipmap filters without uv_da and mip_level_bias mean level 0, where it
+stops. Ids of triangles come as floats here, so 2**24 triangles are the most. Nothing can be
+differentiated twice but `antialias`, and torch.compile goes around an operation if it is told to:
+`rasterize = torch.compiler.disable(dr.rasterize)`.
 """
 
 from __future__ import annotations
@@ -31,6 +35,13 @@ from texcsd.geometry.edges import Edges, find_edges
 from texcsd.rendering import cube_maps, operations, torch_operations
 from texcsd.rendering.antialias import antialias as antialias_edges
 from texcsd.rendering.antialias import antialias_ranges
+from texcsd.rendering.arguments import (
+    expect_choice,
+    expect_level,
+    expect_ranges,
+    expect_shape,
+    expect_triangles,
+)
 
 _logger = logging.getLogger("texcsd")
 _LOG_LEVELS = logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL
@@ -56,7 +67,7 @@ def rasterize(
     grad_db: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Returns (u, v, z/w, triangle_id + 1) and (du/dX, du/dY, dv/dX, dv/dY) of every pixel."""
-    found = operations.rasterize(pos, tri, _pair(resolution), _ranges(pos, ranges), grad_db)
+    found = operations.rasterize(pos, tri, resolution, _ranges(pos, ranges), grad_db)
     return found.rast, found.rast_db
 
 
@@ -73,12 +84,16 @@ class DepthPeeler:
         grad_db: bool = True,
     ) -> None:
         """Takes the arguments of `rasterize`."""
-        self._scene = pos, tri, _pair(resolution)
+        self._scene = pos, tri, resolution
         self._options = _ranges(pos, ranges), grad_db
         self._layers: list[operations.Rasterization] = []
         self._taken = 0
+        self._is_open = False
 
     def __enter__(self) -> DepthPeeler:
+        if self._taken:
+            raise RuntimeError("this DepthPeeler has been used already; make another one")
+        self._is_open = True
         return self
 
     def __exit__(
@@ -87,10 +102,12 @@ class DepthPeeler:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._layers = []
+        self._layers, self._is_open = [], False
 
     def rasterize_next_layer(self) -> tuple[Tensor, Tensor]:
         """What `rasterize` returns, of the next layer; empty behind the last surface."""
+        if not self._is_open:
+            raise RuntimeError("layers are rasterized inside of `with DepthPeeler(...) as peeler`")
         if self._taken == len(self._layers):
             count = 2 * self._taken + 1  # more at once, as each time begins with the first
             self._layers = operations.rasterize_layers(*self._scene, count, *self._options)
@@ -107,11 +124,15 @@ def interpolate(
     diff_attrs: Sequence[int] | Literal["all"] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Returns attributes at every pixel, and (dA/dX, dA/dY) of those in diff_attrs."""
+    if isinstance(diff_attrs, str):
+        expect_choice("diff_attrs", diff_attrs, ["all"])
     slopes = torch.zeros_like(rast) if rast_db is None else rast_db
-    ids = rast[..., 3].detach().int() - 1
     which = [] if diff_attrs is None or rast_db is None else diff_attrs
     values, derivatives = operations.interpolate(
-        attr, operations.Rasterization(rast, slopes, ids), tri, True if which == "all" else which
+        attr,
+        operations.Rasterization(rast, slopes, _ids(rast)),
+        tri,
+        True if isinstance(which, str) else which,
     )
     return values, values.new_zeros(*values.shape[:3], 0) if derivatives is None else derivatives
 
@@ -141,6 +162,7 @@ def texture(
 
     Raises:
         TexcsdError: A cube map comes with another boundary_mode.
+        ValueError: As in `operations.texture`.
     """
     options = {"mips": mip, "filter_mode": filter_mode, "max_mip_level": max_mip_level}
     if boundary_mode == "cube":
@@ -162,6 +184,8 @@ def texture_construct_mip(
         return cube_maps.mip_levels(tex, None, max_mip_level)[1:]
     if tex.ndim == 5:
         raise TexcsdError("cube_mode is False; it must be True for a cube map.")
+    expect_shape("tex", tex, view=None, height=None, width=None, channel=None)
+    expect_level(max_mip_level)
     return torch_operations.mip_levels(tex, None, max_mip_level)[1:]
 
 
@@ -198,7 +222,9 @@ def antialias(
     if pos_gradient_boost != 1 and pos.requires_grad:
         pos = pos.clone()
         pos.register_hook(lambda gradient: pos_gradient_boost * gradient)
-    found = operations.Rasterization(rast, torch.zeros_like(rast), rast[..., 3].detach().int() - 1)
+    if topology_hash is None:
+        expect_triangles(tri, pos.shape[-2])
+    found = operations.Rasterization(rast, torch.zeros_like(rast), _ids(rast))
     if pos.ndim == 3:
         return antialias_edges(color, found, pos, topology_hash or find_edges(tri.long()))
     if ranges is not None and len(ranges) != len(rast):
@@ -206,6 +232,7 @@ def antialias(
             f"ranges are {len(ranges)}; there must be one for each view, {len(rast)}."
         )
     if ranges is not None:
+        expect_ranges(ranges, len(tri))
         edges = _edges_of_ranges(tri.long(), ranges)
     else:
         edges = _edges_in_view(topology_hash or find_edges(tri.long()), found.triangle_ids)
@@ -214,6 +241,7 @@ def antialias(
 
 def antialias_construct_topology_hash(tri: Tensor) -> Edges:
     """The edges of the triangles, for `antialias`."""
+    expect_shape("tri", tri, triangle=None, corner=3)
     return find_edges(tri.long())
 
 
@@ -234,9 +262,9 @@ def set_log_level(level: int) -> None:
     _logger.setLevel(_LOG_LEVELS[level])
 
 
-def _pair(resolution: Sequence[int]) -> tuple[int, int]:
-    height, width = resolution
-    return height, width
+def _ids(rast: Tensor) -> Tensor:
+    expect_shape("rast", rast, view=None, height=None, width=None, channel=4)
+    return rast[..., 3].detach().int() - 1
 
 
 def _ranges(pos: Tensor, ranges: Tensor | None) -> Tensor | None:

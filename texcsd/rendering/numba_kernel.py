@@ -63,4 +63,6 @@ def cut(count: int, size: int) -> list[tuple[int, int]]:
 
 def as_array(tensor: Tensor, dtype: Any) -> np.ndarray:
     """The tensor's numbers, copied only if they have another type or lie scattered."""
+    if tensor.dtype == torch.bfloat16:  # which numpy has not
+        tensor = tensor.float()
     return np.ascontiguousarray(tensor.detach().numpy(), dtype)

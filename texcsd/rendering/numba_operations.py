@@ -173,7 +173,7 @@ class _Barycentrics(torch.autograd.Function):
         run_pieces(run, range(views))
         if clip_positions.ndim == 2:
             gradient = gradient.sum(0)
-        return torch.from_numpy(gradient.astype(np.float32)), None, None
+        return torch.from_numpy(gradient).float(), None, None
 
 
 class _Interpolate(torch.autograd.Function):
@@ -189,18 +189,20 @@ class _Interpolate(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         visible = _visible(attributes, rast, rast_db, ids, triangles)
         pixels, pixels_per_view = ids.numel(), ids.shape[1] * ids.shape[2]
-        output = np.empty((pixels, attributes.shape[2]), np.float32)
-        slopes = np.empty((pixels, 2 * len(channels)), np.float32)
+        # What comes out is no view of torch's, so that it may be changed in place.
+        images = [
+            np.empty((*ids.shape, count), np.float32)
+            for count in (attributes.shape[2], 2 * len(channels))
+        ]
+        outputs = [image.reshape(pixels, image.shape[3]) for image in images]
 
         def run(piece: tuple[int, int]) -> None:
-            numba_interpolate.interpolate(
-                *visible, channels, pixels_per_view, *piece, output, slopes
-            )
+            numba_interpolate.interpolate(*visible, channels, pixels_per_view, *piece, *outputs)
 
         run_pieces(run, cut(pixels, PIXELS_PER_PIECE))
         ctx.save_for_backward(attributes, rast, rast_db, ids, triangles)
         ctx.channels = channels
-        return tuple(torch.from_numpy(a).view(*ids.shape, a.shape[1]) for a in (output, slopes))
+        return tuple(torch.from_numpy(image) for image in images)
 
     @staticmethod
     @once_differentiable
@@ -262,7 +264,7 @@ def _value_gradients(
     run_pieces(run, range(views))
     if shape[0] != views:
         gradient = gradient.sum(0, keepdims=True)
-    return torch.from_numpy(gradient.astype(np.float32))
+    return torch.from_numpy(gradient).float()
 
 
 def _of_view(positions: np.ndarray, view: int) -> np.ndarray:

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from texcsd.geometry.edges import Edges
 from texcsd.geometry.kernel import kernel
-from texcsd.rendering.numba_kernel import cut, run_pieces
+from texcsd.rendering.numba_kernel import as_array, cut, run_pieces
 
 EDGES_PER_PIECE = 1 << 16
 
 
 def are_silhouettes(clip_positions: Tensor, edges: Edges) -> Tensor:
     """bool[view, edge], as `antialias` takes them, given float[view, vertex, 4]."""
-    points = np.ascontiguousarray(clip_positions.detach().numpy())
+    points = as_array(clip_positions, np.float64)
     tensors = edges.vertices, edges.opposite, edges.paired
     vertices, opposite, paired = (tensor.numpy() for tensor in tensors)
     found = np.zeros((len(points), len(vertices)), np.bool_)
@@ -35,7 +35,7 @@ def are_silhouettes(clip_positions: Tensor, edges: Edges) -> Tensor:
 
 @kernel
 def _find(points, vertices, opposite, paired, first, last, found):
-    """Fills found bool[edge] from first to last - 1, for points float[vertex, 4]."""
+    """Fills found bool[edge] from first to last - 1, for points float64[vertex, 4]."""
     for edge in range(first, last):
         start, end = points[vertices[edge, 0]], points[vertices[edge, 1]]
         # No numbers fail every comparison.
@@ -45,8 +45,8 @@ def _find(points, vertices, opposite, paired, first, last, found):
             found[edge] = True
             continue
         # The plane through the eye and the edge; homogeneous, so right also behind the eye.
-        ax, ay, aw = float(start[0]), float(start[1]), float(start[3])
-        bx, by, bw = float(end[0]), float(end[1]), float(end[3])
+        ax, ay, aw = start[0], start[1], start[3]
+        bx, by, bw = end[0], end[1], end[3]
         x, y, w = ay * bw - aw * by, aw * bx - ax * bw, ax * by - ay * bx
         one, other = points[opposite[edge, 0]], points[opposite[edge, 1]]
         side = x * one[0] + y * one[1] + w * one[3]

@@ -89,16 +89,16 @@ class _Texture(torch.autograd.Function):
         levels: np.ndarray,
         modes: tuple[int, bool, int],
     ) -> Tensor:
-        images, channels = image.shape[0], image.shape[3]
         details = _details(image, slopes, bias) if len(levels) > 1 else np.empty(0, np.float32)
         lookup = _lookup(image, uv, details, mask, levels, modes)
-        base = as_array(image, np.float32).reshape(images, -1, channels)
+        base = _flat(image)
         mips = (
             _built_mips(base, levels, lookup[-1])
             if coarse is None
             else as_array(coarse, np.float32)
         )
-        output = np.empty((uv.shape[:3].numel(), channels), np.float32)
+        colors = np.empty((*uv.shape[:3], image.shape[3]), np.float32)
+        output = colors.reshape(uv.shape[:3].numel(), image.shape[3])
 
         def sample(piece: tuple[int, int]) -> None:
             numba_texture.sample_texture(base, mips, lookup, *piece, output)
@@ -108,7 +108,7 @@ class _Texture(torch.autograd.Function):
         ctx.levels, ctx.modes, ctx.details = levels, modes, details
         # What would have to be built once more, if it is needed at all.
         ctx.mips = mips if any(ctx.needs_input_grad[2:5]) else None
-        return torch.from_numpy(output).view(*uv.shape[:3], channels)
+        return torch.from_numpy(colors)  # no view of torch's, so it may be changed in place
 
     @staticmethod
     @once_differentiable
@@ -120,7 +120,7 @@ class _Texture(torch.autograd.Function):
         if any(ctx.needs_input_grad[:2]):
             to_image, to_coarse = _texel_gradients(upstream, lookup, image.shape, coarse)
         if any(ctx.needs_input_grad[2:5]):
-            base = as_array(image, np.float32).reshape(len(image), -1, image.shape[3])
+            base = _flat(image)
             to_uv, to_detail = _lookup_gradients(upstream, base, ctx.mips, lookup)
             to_uv = to_uv.view(uv.shape)
             to_bias = None if bias is None else to_detail.view(bias.shape)
@@ -134,11 +134,7 @@ def _details(image: Tensor, slopes: Tensor | None, bias: Tensor | None) -> np.nd
     given = [tensor for tensor in (slopes, bias) if tensor is not None]
     samples = given[0].shape[:3].numel() if given else 0
     details, (height, width) = np.empty(samples, np.float32), image.shape[1:3]
-    nothing = torch.empty(0)
-    known = (
-        as_array(nothing if slopes is None else slopes, np.float32).reshape(-1, 4),
-        as_array(nothing if bias is None else bias, np.float32).reshape(-1),
-    )
+    known = (_given(slopes, np.float32).reshape(-1, 4), _given(bias, np.float32).reshape(-1))
 
     def run(piece: tuple[int, int]) -> None:
         numba_texture.fill_details(*known, height, width, *piece, details)
@@ -160,11 +156,22 @@ def _lookup(
         levels,
         as_array(uv, np.float32).reshape(-1, 2),
         details,
-        as_array(torch.empty(0) if mask is None else mask, np.bool_).reshape(-1),
+        _given(mask, np.bool_).reshape(-1),
         uv.shape[1] * uv.shape[2],
         modes,
         tuple(range(image.shape[3])),
     )
+
+
+def _flat(image: Tensor) -> np.ndarray:
+    """float32[image, texel, channel], row after row."""
+    images, rows, columns, channels = image.shape
+    return as_array(image, np.float32).reshape(images, rows * columns, channels)
+
+
+def _given(tensor: Tensor | None, dtype: Any) -> np.ndarray:
+    """The tensor's numbers; empty if there is none."""
+    return np.empty(0, dtype) if tensor is None else as_array(tensor, dtype)
 
 
 def _built_mips(base: np.ndarray, levels: np.ndarray, channels: tuple[int, ...]) -> np.ndarray:
@@ -244,6 +251,7 @@ class _Pyramid(torch.autograd.Function):
         return colors
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Tensor, ...]:
         colors = as_array(ctx.saved_tensors[0], np.float32).reshape(-1)
         upstream = as_array(output_gradients[0], np.float32).reshape(-1)

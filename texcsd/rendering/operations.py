@@ -13,13 +13,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import cache
-from typing import Literal, NamedTuple
+from operator import index
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from texcsd.errors import TexcsdError
 from texcsd.rendering import nvdiffrast_operations, torch_operations
+from texcsd.rendering.arguments import (
+    expect_choice,
+    expect_interpolated,
+    expect_level,
+    expect_looked_up,
+    expect_rasterized,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +74,10 @@ def rasterize(
         grad_db: Whether the gradient goes through rast_db, too.
 
     Raises:
-        ValueError: The shapes do not fit together.
+        ValueError: The tensors do not fit together, or there are no such vertices.
     """
-    _check_ranges(clip_positions, triangles, ranges)
-    arguments = clip_positions, triangles, resolution, ranges, grad_db
+    expect_rasterized(clip_positions, triangles, ranges)
+    arguments = clip_positions, triangles, _pair(resolution), ranges, grad_db
     if clip_positions.device.type == "cpu" or not takes_nvdiffrast():
         return _rasterize(*arguments)[0]
     rast, rast_db = nvdiffrast_operations.rasterize(*arguments)
@@ -88,7 +96,8 @@ def rasterize_layers(
 
     The first layer is that of `rasterize`; each of the others is what would be seen if all that is
     as near as the layer before it, or nearer, were away. So of triangles that coincide one is found
-    and the others never. Takes as long as rasterizing once per layer.
+    and the others never, if their corners come in the same order; else rounding may have their
+    depths differ by a last bit, and so two layers. Takes as long as rasterizing once per layer.
 
     Args:
         clip_positions: As in `rasterize`, likewise the other arguments.
@@ -99,10 +108,10 @@ def rasterize_layers(
         grad_db: Likewise.
 
     Raises:
-        ValueError: The shapes do not fit together.
+        ValueError: The tensors do not fit together, or there are no such vertices.
     """
-    _check_ranges(clip_positions, triangles, ranges)
-    arguments = clip_positions, triangles, resolution, ranges, grad_db
+    expect_rasterized(clip_positions, triangles, ranges)
+    arguments = clip_positions, triangles, _pair(resolution), ranges, grad_db
     if clip_positions.device.type != "cpu" and takes_nvdiffrast():
         images = nvdiffrast_operations.rasterize_layers(*arguments, layers)
         return [Rasterization(*pair, pair[0][..., 3].int() - 1) for pair in images]
@@ -121,16 +130,21 @@ def interpolate(
         attributes: float32[view or 1, vertex, channel] or float32[vertex, channel].
         rasterization: Of triangles in the same order.
         triangles: int[triangle, 3] into the attributes; need not be the ones that were rasterized.
-        with_derivatives: Also return the change per pixel, of all channels or of some.
+        with_derivatives: Also return the change per pixel, of all channels or of some; -1 is the
+            last one.
 
     Returns:
         float32[view, height, width, channel], and None or float32[view, height, width, 2 * channel]
         with (d/dx, d/dy) of each channel in turn.
+
+    Raises:
+        ValueError: The tensors do not fit together, or there are no such vertices, triangles or
+            channels.
     """
     rast, rast_db, triangle_ids = rasterization
     attributes = attributes[None] if attributes.ndim == 2 else attributes
-    every = range(attributes.shape[2])
-    channels = [*every] if with_derivatives is True else [*(with_derivatives or [])]
+    expect_interpolated(attributes, *rasterization, triangles)
+    channels = _channels(with_derivatives, attributes.shape[2])
     if attributes.device.type == "cpu":
         from texcsd.rendering import numba_operations
 
@@ -181,7 +195,14 @@ def texture(
 
     Returns:
         float32[view, height, width, channel].
+
+    Raises:
+        ValueError: The tensors do not fit together, or there is no such mode or level.
     """
+    expect_looked_up(image, uv, uv_derivatives, mip_level_bias, mask, mips)
+    expect_choice("boundary", boundary, get_args(Boundary))
+    expect_choice("filter_mode", filter_mode, get_args(FilterMode))
+    expect_level(max_mip_level)
     filter_mode = chosen_filter(filter_mode, uv_derivatives, mip_level_bias)
     if image.device.type == "cpu":
         from texcsd.rendering import numba_texturing
@@ -228,14 +249,20 @@ def compose_pyramid(levels: Sequence[Tensor]) -> Tensor:
     return torch.sigmoid(total.permute(0, 2, 3, 1))
 
 
-def _check_ranges(clip_positions: Tensor, triangles: Tensor, ranges: Tensor | None) -> None:
-    if clip_positions.ndim != (3 if ranges is None else 2):
-        shape, wanted = tuple(clip_positions.shape), "[view, vertex, 4] or [vertex, 4] with ranges"
-        raise ValueError(f"clip_positions has the shape {shape}; it must be {wanted}")
-    if ranges is not None and len(ranges):
-        low, high = int(ranges.min()), int(ranges.sum(1).max())
-        if low < 0 or high > len(triangles):
-            raise ValueError(f"ranges reach from {low} to {high}; triangles are {len(triangles)}")
+def _pair(resolution: Sequence[int]) -> tuple[int, int]:
+    height, width = (index(size) for size in resolution)
+    if min(height, width) < 0:
+        raise ValueError(f"resolution is {(height, width)}; it must be height and width in pixels")
+    return height, width
+
+
+def _channels(with_derivatives: bool | Sequence[int], count: int) -> list[int]:
+    if isinstance(with_derivatives, bool):
+        return [*range(count if with_derivatives else 0)]
+    chosen = [int(channel) for channel in with_derivatives]
+    if chosen and not -count <= min(chosen) <= max(chosen) < count:
+        raise ValueError(f"derivatives are wanted of channels {chosen}; there are {count}")
+    return [channel % count for channel in chosen]
 
 
 def select_rasterizer(name: Rasterizer, device: torch.device) -> None:

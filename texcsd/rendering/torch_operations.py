@@ -245,7 +245,8 @@ def mip_chain(image: Tensor) -> list[Tensor]:
     while max(levels[-1].shape[1:3]) > 1:
         fine = levels[-1]
         rows, columns = (_area_matrix(size).to(fine) for size in fine.shape[1:3])
-        levels.append(torch.einsum("yr,nrxc,zx->nyzc", rows, fine, columns))
+        with torch.autocast(fine.device.type, enabled=False):  # it would round to 8 bits
+            levels.append(torch.einsum("yr,nrxc,zx->nyzc", rows, fine, columns))
     return levels
 
 
