@@ -134,12 +134,13 @@ def test_a_corner_that_all_but_reaches_the_plane_of_the_eye_has_a_finite_gradien
 
 
 def test_the_number_of_threads_does_not_change_a_bit_of_the_gradients(with_threads):
-    vertices, faces = sphere(4)
-    clip = orbit_cameras(4).clip_positions(vertices)
-    clip = clip + 0.02 * torch.randn(clip.shape, generator=torch.Generator().manual_seed(0))
-    edges, found = find_edges(faces), operations.rasterize(clip, faces, (256, 256))
-    images = torch.rand(4, 256, 256, 3, generator=torch.Generator().manual_seed(1))
-    upstream = torch.randn(images.shape, generator=torch.Generator().manual_seed(2))
+    """Of many long edges: torch sums gradients in parallel only where they are many."""
+    generator = torch.Generator().manual_seed(0)
+    clip = torch.randn(2, 300, 4, generator=generator)
+    clip[..., 3] = clip[..., 3].abs() + 0.2
+    faces, images = torch.arange(300).view(-1, 3), torch.rand(2, 200, 200, 3, generator=generator)
+    edges, found = find_edges(faces), operations.rasterize(clip, faces, (200, 200))
+    upstream = torch.randn(images.shape, generator=generator)
 
     def gradients():
         leaves = images.clone().requires_grad_(), clip.clone().requires_grad_()

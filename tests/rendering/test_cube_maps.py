@@ -319,5 +319,5 @@ def test_each_view_may_have_its_own_map_or_all_the_same():
 )
 def test_shapes_that_do_not_fit_are_said(cube, directions, derivatives):
     slopes = None if derivatives is None else torch.zeros(derivatives)
-    with pytest.raises(ValueError, match="a cube map is .*, not|it must be"):
+    with pytest.raises(ValueError, match=r"a cube map is .*, not|it must be"):
         cube_maps.texture(torch.zeros(cube), torch.ones(directions), slopes)
