@@ -132,5 +132,7 @@ def bounds(indices: Tensor) -> tuple[int, int]:
     """The least and the greatest of them; 0 and -1 of none, or on a GPU."""
     if indices.device.type != "cpu" or indices.numel() == 0:
         return 0, -1
-    numbers = indices.numpy()
-    return int(numbers.min()), int(numbers.max())
+    if indices.dtype not in (torch.int32, torch.int64):
+        indices = indices.long()
+    low, high = indices.aminmax()
+    return int(low), int(high)
