@@ -6,7 +6,9 @@ of triangles, but also loading and compiling; texcsd needs nothing); in how many
 Then the same with the gradient to positions. Then a mip-mapped lookup with its gradient, and the
 memory it takes beside texture and pixels. Others take part if they are installed:
 `pip install embreex mitsuba warp-lang moderngl`. Best of several times, in ms of the processor on
-one thread, of the clock on more.
+one thread, of the clock on more: the first table has rows for each number of `--threads`, the
+others are measured with the first of them. texcsd, mitsuba and torch share work between threads;
+embreex and warp take one, llvmpipe as many as there are cores (or LP_NUM_THREADS).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -313,24 +316,28 @@ def measure(
     return Measured(milliseconds, made_ready, (ids == expected)[expected >= 0].mean())
 
 
-def measure_renderers(faces: list[str], sizes: list[int], renderers: list[str]) -> None:
+def measure_renderers(
+    faces: list[str], sizes: list[int], threads: list[int], renderers: list[str]
+) -> None:
     """Print a table of who finds what is visible how fast, and one of how."""
-    found: dict[tuple[str, int], list[Measured | None]] = {}
-    print_row("faces", "pixels", *renderers)
-    print_row(*["---"] * (2 + len(renderers)))
+    found: dict[tuple[str, int, int], list[Measured | None]] = {}
+    print_row("faces", "pixels", "threads", *renderers)
+    print_row(*["---"] * (3 + len(renderers)))
     for name in faces:
-        mesh = make_sphere(RINGS[name])
-        for size in sizes:
-            cameras = orbit_cameras(VIEWS, 20.0)
+        mesh, cameras = make_sphere(RINGS[name]), orbit_cameras(VIEWS, 20.0)
+        for cell in product([name], sizes, threads):
+            size = cell[1]
+            torch.set_num_threads(cell[2])
             expected = Texcsd(mesh, cameras, size).render()
             row = [measure(renderer, mesh, cameras, size, expected) for renderer in renderers]
-            found[name, size] = row
-            print_row(name, size, *["" if m is None else f"{m.milliseconds:.0f}" for m in row])
+            found[cell] = row
+            print_row(*cell, *["" if m is None else f"{m.milliseconds:.0f}" for m in row])
+    torch.set_num_threads(threads[0])
     print()
     print_row("", *renderers)
     print_row(*["---"] * (1 + len(renderers)))
     for name in faces:
-        columns = zip(*(found[name, size] for size in sizes), strict=True)
+        columns = zip(*(row for cell, row in found.items() if cell[0] == name), strict=True)
         ready = [max(m.made_ready if m else 0 for m in column) for column in columns]
         print_row(f"made ready for {name}, ms", *[f"{value:.0f}" for value in ready])
     same = [min(m.same if m else 0 for m in column) for column in zip(*found.values(), strict=True)]
@@ -403,10 +410,9 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=[256, 512, 1024])
     parser.add_argument("--renderers", nargs="+", choices=RENDERERS, default=[*RENDERERS])
     parser.add_argument("--textures", nargs="+", type=int, default=[1024, 4096])
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    measure_renderers(arguments.faces, arguments.sizes, arguments.renderers)
+    measure_renderers(arguments.faces, arguments.sizes, arguments.threads, arguments.renderers)
     measure_gradients(arguments.faces, arguments.sizes)
     measure_textures(arguments.textures)
 
