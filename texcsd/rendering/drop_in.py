@@ -16,8 +16,8 @@ antialiased however small their triangles are, and `antialias` may be given the 
 peelers may be open at once. A triangle of vertices that do not exist is a ValueError, where
 nvdiffrast leaves it out, and mipmap filters without uv_da and mip_level_bias mean level 0, where it
 stops. Ids of triangles come as floats here, so 2**24 triangles are the most. Nothing can be
-differentiated twice but `antialias`, and torch.compile goes around an operation if it is told to:
-`rasterize = torch.compiler.disable(dr.rasterize)`.
+differentiated twice but `antialias`, torch.func transforms none of them, and torch.compile goes
+around them if it is told to: `rasterize = torch.compiler.disable(dr.rasterize)`.
 """
 
 from __future__ import annotations

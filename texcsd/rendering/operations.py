@@ -184,8 +184,9 @@ def texture(
         uv_derivatives: float32[view, height, width, 4]: du/dx, du/dy, dv/dx, dv/dy per pixel.
         mip_level_bias: float32[view, height, width], added to the level.
         mask: bool[view, height, width], where to look up; 0 elsewhere. Saves time.
-        mips: Levels from 1 on, float32[view or 1, rows, columns, channel] each, instead of those
-            that are computed. The gradient goes to them, and not through them to the image.
+        mips: Levels from 1 on, float32[view or 1, rows, columns, channel] each, as many as images,
+            instead of those that are computed. The gradient goes to them, and not through them to
+            the image.
         filter_mode: "nearest" texel, bilinear ("linear"), bilinear in the finer of two levels
             ("linear-mipmap-nearest", as in nvdiffrast), blended between the two
             ("linear-mipmap-linear"), or "auto": the last if derivatives or a bias are given,
