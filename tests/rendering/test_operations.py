@@ -135,6 +135,14 @@ def test_the_nearer_triangle_wins_and_the_first_of_two_equal_ones():
     assert (rasterize_view(clip, triangles[::-1].copy(), 4, 4).triangle_ids == 0).all()
 
 
+@pytest.mark.parametrize("far", [1e3, 1e9, 1e20, 1e30, 3e38])
+def test_corners_may_lie_as_far_beyond_the_image_as_floats_reach(far):
+    clip = np.array([[-far, -far, 0, 1], [far, -far, 0, 1], [0, far, 0, 1]])
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+        found = rasterize_view(clip[order], np.array([[0, 1, 2]]), 16, 300)
+        assert (found.triangle_ids == 0).all()
+
+
 def test_what_lies_before_the_near_or_behind_the_far_plane_is_cut_per_pixel():
     """z / w runs from -2 on the left edge to 2 on the right one."""
     clip = np.array([[-1, -1, -2, 1], [1, -1, 2, 1], [1, 1, 2, 1], [-1, 1, -2, 1]])

@@ -17,6 +17,9 @@ BLOCK = 512
 MARGIN = 2.0**-20
 """How far beyond its vertices a triangle may cover pixels, as a share of the image's width or
 height: more than rounding of their float32 pixels may take, and far less than a pixel."""
+FAR_AWAY = 1e30
+"""Pixels beyond which vertices need not be told apart: far off every image, and three of them are
+still a finite sum in float32."""
 BEYOND = np.nextafter(1.0, 2.0)
 """What depths are before anything is found: just behind the far plane."""
 
@@ -73,8 +76,9 @@ def _project(positions, height, width):
         elif w <= 0:
             columns[vertex] = rows[vertex] = np.inf
         else:
-            columns[vertex] = (x / w * 0.5 + 0.5) * width - 0.5
-            rows[vertex] = (y / w * 0.5 + 0.5) * height - 0.5
+            column, row = (x / w * 0.5 + 0.5) * width - 0.5, (y / w * 0.5 + 0.5) * height - 0.5
+            columns[vertex] = min(max(column, -FAR_AWAY), FAR_AWAY)
+            rows[vertex] = min(max(row, -FAR_AWAY), FAR_AWAY)
     return columns, rows
 
 
