@@ -13,10 +13,10 @@ Every tensor has nvdiffrast's layout (https://nvlabs.github.io/nvdiffrast), row 
 what is computed is described in `operations`, `cube_maps` and `antialias`. Differences: textures
 may have any size, indices any integer type, and tensors need not be contiguous; silhouettes are
 antialiased however small their triangles are, and `antialias` may be given the ranges; several
-peelers may be open at once. A triangle of vertices that do not exist is a ValueError, where
-nvdiffrast leaves it out, and mipmap filters without uv_da and mip_level_bias mean level 0, where it
-stops. Ids of triangles come as floats here, so 2**24 triangles are the most. Nothing can be
-differentiated twice but `antialias`, torch.func transforms none of them, and torch.compile goes
+peelers may be open at once. A triangle of vertices that do not exist is a ValueError on the CPU,
+where nvdiffrast leaves it out, and mipmap filters without uv_da and mip_level_bias mean level 0,
+where it stops. Ids of triangles come as floats here, so 2**24 triangles are the most. Nothing can
+be differentiated twice but `antialias`, torch.func transforms none of them, and torch.compile goes
 around them if it is told to: `rasterize = torch.compiler.disable(dr.rasterize)`.
 """
 

@@ -27,6 +27,7 @@ from texcsd.rendering.arguments import (
     expect_level,
     expect_looked_up,
     expect_rasterized,
+    expect_triangles,
 )
 
 logger = logging.getLogger(__name__)
@@ -320,6 +321,8 @@ def _rasterize(
     on_cpu = clip_positions.device.type == "cpu"
     barycentrics = (numba_operations if on_cpu else torch_operations).barycentrics
     positions, faces = clip_positions.detach().cpu(), triangles.cpu()
+    if not on_cpu:
+        expect_triangles(faces, positions.shape[-2])  # only here is it known which they are
     found = []
     for ids in numba_operations.visible_triangles(positions, faces, resolution, ranges, layers):
         ids = ids.to(clip_positions.device)
