@@ -9,6 +9,7 @@ from texcsd.embedded import place
 from texcsd.embedded.captions import usual_look
 from texcsd.embedded.materials import MATERIALS
 from texcsd.embedded.noise import noise, warped_cells
+from texcsd.embedded.patterns import distance_to_line, sheets
 
 
 def random_surface(count=2, size=8, seed=19):
@@ -58,14 +59,15 @@ def test_patterns_follow_the_normals_of_the_place_and_shading_those_that_are_see
     assert torch.equal(told[:, 4:], place.geometry_channels(depth, others, positions, 8)[:, 4:])
 
 
-def test_the_noises_and_cells_that_patterns_are_made_of_are_told():
+def test_the_noises_cells_and_sheets_that_patterns_are_made_of_are_told():
     depth, normals, positions = random_surface()
     depth = depth + 0.1
     told = place.geometry_channels(depth, normals, positions, 8).permute(0, 2, 3, 1).flatten(0, 2)
     points = positions.flatten(0, 2)
     noises = 1.6 * (noise(points / 0.15) - 0.5)
     cell = 2 * warped_cells(points, 0.3).border - 1
-    for expected in (*noises.unbind(-1), cell):
+    sheet = (1 - 10 * distance_to_line(sheets(points))).clamp(-1, 1)
+    for expected in (*noises.unbind(-1), cell, *sheet.unbind(-1)):
         # Cells and their random numbers jump at borders, where rounding decides.
         closest = (told - expected.clamp(-1, 1)[:, None]).abs().median(0).values.min()
         assert closest < 1e-4
@@ -93,7 +95,8 @@ def explained_by_fields(material):
 
 
 @pytest.mark.parametrize(
-    "word", ["leather", "brick", "wood", "zebra", "grass", "fur", "sandstone", "lava", "plaid"]
+    "word",
+    ["leather", "brick", "wood", "zebra", "grass", "fur", "sandstone", "lava", "plaid", "marble"],
 )
 def test_what_a_place_looks_like_follows_from_what_is_told_of_it(word):
     material = next(m for m in MATERIALS if m.words[0] == word)

@@ -7,18 +7,30 @@ import torch
 from torch import Tensor
 
 from texcsd.embedded.noise import fractal, mix, noise, ramp, step, warped_cells
-from texcsd.embedded.patterns import Style, bent, rgb, shaded, strands, stretch, wave
+from texcsd.embedded.patterns import (
+    Style,
+    bent,
+    distance_to_line,
+    rgb,
+    shaded,
+    sheets,
+    strands,
+    stretch,
+    wave,
+)
 
 
 def marble(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Wandering dark veins, on black light ones: few bold ones and fine threads."""
-    bold, fine = fractal(points / 0.6, 3)[:, 0], fractal(points / 0.3, 2)[:, 0]
-    fades = noise(points / 0.3)[:, 2]
-    vein = (1 - step(0.022, 0.03, (bold - 0.52).abs())) * step(0.36, 0.3, fades)
-    thread = 1 - step(0.020, 0.03, (fine - 0.52).abs())
+    """Wandering veins, few bold ones and fine threads: dark, but light on the darkest stone."""
+    bold, fine = distance_to_line(sheets(points)).unbind(-1)
+    fades, (x, y, z) = noise(points / 0.6), normals.abs().unbind(-1)
+    vein = (1 - step(0.035, 0.06, bold)) * step(0.40, 0.2, fades[:, 2])
+    thread = (1 - step(0.035, 0.06, fine)) * step(0.48, 0.2, fades[:, 3])
+    # Where the surface lies along the sheets they would be broad.
+    vein, thread = vein * step(1.25, -0.2, x + y), thread * step(1.25, -0.2, z + y)
     amount = torch.maximum(0.9 * vein, 0.55 * thread)
-    black = style.first.mean(-1, keepdim=True) < 0.12
-    veins = torch.where(black, rgb(points, 0.70, 0.69, 0.65), 0.36 * style.first)
+    dark = style.first.mean(-1, keepdim=True) < 0.2
+    veins = torch.where(dark, rgb(points, 0.80, 0.79, 0.75), 0.36 * style.first)
     return mix(style.first, veins, amount)
 
 
@@ -155,11 +167,10 @@ def ice(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def snow(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """White with faint blue hollows and fine glitter."""
-    drift = fractal(points / 0.3, 3)[:, 0]
-    color = ramp(drift, [(0.34, (0.80, 0.86, 0.94)), (0.54, (0.94, 0.96, 0.98))])
-    glitter = noise(points / 0.01875)[:, 0]
-    return shaded(color, 0.94 + 0.12 * glitter)
+    """White grains with faint blue hollows."""
+    drift = fractal(points / 0.3, 2)[:, 0]
+    color = ramp(drift, [(0.34, (0.84, 0.89, 0.96)), (0.54, (0.94, 0.96, 0.98))])
+    return shaded(color, 0.95 + 0.10 * warped_cells(points, 0.0375).random)
 
 
 def crystal(points: Tensor, normals: Tensor, style: Style) -> Tensor:
@@ -261,10 +272,8 @@ def jade(points: Tensor, normals: Tensor, style: Style) -> Tensor:
 
 
 def plaster(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Rough trowelled coat: smooth raised flakes with a shadow below, over a pitted ground."""
-    flakes = fractal(points / 0.3, 3)[:, 0]
-    raised = step(0.52, 0.05, flakes)
-    shadow = step(0.46, 0.06, flakes) - raised
-    pits = noise(points / 0.0375)[:, 0]
-    ground = (1 - raised) * (0.22 * (pits - 0.5) - 0.06)
-    return shaded(style.first, 0.98 + ground - 0.25 * shadow)
+    """Roughcast: a coat of coarse and fine grains, a little uneven."""
+    coarse, fine = warped_cells(points, 0.075), warped_cells(points, 0.0375)
+    uneven = noise(points / 0.3)[:, 0]
+    grains = 0.16 * coarse.nearest + 0.14 * fine.nearest
+    return shaded(style.first, 1.03 - grains + 0.06 * (uneven - 0.5))

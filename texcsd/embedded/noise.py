@@ -4,6 +4,7 @@ Sums of waves, and cellular noise (Worley, "A cellular texture basis function", 
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,11 +52,16 @@ def random(key: Tensor) -> Tensor:
 
 
 def fractal(points: Tensor, octaves: int = 4, roughness: float = 0.5) -> Tensor:
-    """Sum of `octaves` noises, each twice as fine as the one before; float[n, 4], mean 0.5."""
-    total, amplitude, weight = torch.zeros(len(points), 4, device=points.device), 1.0, 0.0
-    for octave in range(octaves):
+    """Mean of `octaves` noises, each twice as fine as the one before; float[n, 4], about 0.5."""
+    return sum_octaves([noise(points * 2.0**octave) for octave in range(octaves)], roughness)
+
+
+def sum_octaves(noises: Sequence[Tensor], roughness: float) -> Tensor:
+    """Mean of noises float[n, 4], each of `roughness` times the weight of the one before."""
+    total, amplitude, weight = torch.zeros_like(noises[0]), 1.0, 0.0
+    for octave, values in enumerate(noises):
         # Another of the four noises in every octave, so that their waves do not line up.
-        total = total + amplitude * noise(points * 2.0**octave).roll(octave, -1)
+        total = total + amplitude * values.roll(octave, -1)
         weight += amplitude
         amplitude *= roughness
     return total / weight

@@ -12,15 +12,18 @@ base colour float[n, 3]. The families are in `fabrics`, `skins`, `minerals`, `pl
 `metals`, `foods` and `prints`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from texcsd.embedded.noise import mix, noise, random, step
+from texcsd.embedded.noise import mix, noise, random, step, sum_octaves
 
 BEND_PERIODS = (0.3, 0.15)
 """Of the waves along bent coordinates."""
+SHEET_NOISES = (0.6, 0.3, 0.15, 0.075)
+"""Sizes of the noises that warp sheets."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,23 @@ def bent(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
     across, up = planar(points, normals)
     shift = 0.3 * (noise(points / 0.6)[:, :2] - 0.5)
     return across + shift[:, 0], up + shift[:, 1]
+
+
+def sheets(points: Tensor, noises: Sequence[Tensor] | None = None) -> Tensor:
+    """Which of the warped parallel sheets lie where, of two families; float[n, 2].
+
+    A whole number is the middle of a sheet. Unlike the places where a noise has one value, sheets
+    are nowhere broad, however they are warped: what veins are made of.
+
+    Args:
+        points: float[n, 3].
+        noises: noise(points / size) of SHEET_NOISES, where they are at hand.
+    """
+    x, y, z = points.unbind(-1)
+    noises = [noise(points / size) for size in SHEET_NOISES] if noises is None else noises
+    warp = sum_octaves(noises, 0.55) - 0.5
+    first = (x + y) / 0.6 + 1.2 * warp[:, 0]
+    return torch.stack([first, (z - y) / 0.3 + 2.0 * warp[:, 1]], -1)
 
 
 def overlapping(

@@ -1,9 +1,9 @@
 """What the model is told of the surface in every pixel: depth, normal, and its place.
 
 A place is told in two ways. Waves of the position (Tancik et al. 2020, "Fourier features") tell any
-two places apart. Solid fields, the noises, cells, strands and courses that the patterns of all
-materials are made of, tell what a pattern looks like there: so all views of an object agree on it,
-and the model learns what a material makes of the fields, as a shader does, not the fields. The
+two places apart. Solid fields, the noises, cells, strands, sheets and courses that the patterns of
+all materials are made of, tell what a pattern looks like there: so all views of an object agree on
+it, and the model learns what a material makes of the fields, as a shader does, not the fields. The
 caption decides in every pixel which of them reach the network (`mix_fields`): it works at half the
 resolution on fewer channels than all the fields would take.
 """
@@ -13,7 +13,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from texcsd.embedded.noise import noise, warped_cells
-from texcsd.embedded.patterns import BEND_PERIODS, bent, lattice, planar, strands
+from texcsd.embedded.patterns import (
+    BEND_PERIODS,
+    SHEET_NOISES,
+    bent,
+    distance_to_line,
+    lattice,
+    planar,
+    sheets,
+    strands,
+)
 
 PATTERN_PERIOD = 4.8
 """Wavelength of the longest position wave; pattern space in view is always smaller."""
@@ -31,6 +40,7 @@ FIELDS = (
     + 4 * len(CHECK_PERIODS)
     + 4 * len(BEND_PERIODS)
     + 3 * len(COURSES)
+    + 2
 )
 GEOMETRY_CHANNELS = 4 + 6 * POSITION_OCTAVES + FIELDS
 MIXED = 16
@@ -124,6 +134,9 @@ def _fields(points: Tensor, normals: Tensor) -> Tensor:
     signed += [_turns(torch.stack([across, up], -1) / period) for period in CHECK_PERIODS]
     bends = torch.stack(bent(points, normals), -1)
     signed += [_turns(bends / period) for period in BEND_PERIODS]
+    # Veins are thin: near the middle of a sheet counts, not where between two.
+    near = distance_to_line(sheets(points, [noises[size] for size in SHEET_NOISES]))
+    signed.append(1 - 10 * near)
     return torch.cat([2 * torch.cat(unit, -1) - 1, *signed], -1).clamp(-1, 1)
 
 
