@@ -114,3 +114,18 @@ def test_two_colours_are_named_in_the_order_in_which_the_pattern_takes_them():
             assert (first, second) == tuple(COLORS[name] for name in named[words])
             checked.add(words)
     assert checked == set(named)
+
+
+def test_veins_of_marble_are_left_out_where_the_surface_lies_along_them():
+    marble = next(material for material in MATERIALS if material.words[0] == "marble")
+    generator = torch.Generator().manual_seed(12)
+    points = 4 * torch.rand(20_000, 3, generator=generator)
+    along = torch.tensor([1.0, 1.0, 0.0]).expand(len(points), 3) / 2**0.5
+    across = torch.tensor([0.0, 0.0, 1.0]).expand(len(points), 3)
+
+    def bold(normals):
+        color = usual_look(marble).base_color(points, normals)
+        return (color.mean(1) < 0.55 * color.mean(1).max()).float().mean()
+
+    assert bold(across) > 0.02
+    assert bold(along) == 0
