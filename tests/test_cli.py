@@ -20,7 +20,12 @@ pytestmark = pytest.mark.usefixtures("untouched_process")
 REPORT = {
     "outputs": {"mesh": "cube.glb"},
     "damage": {
-        "cube.glb": {"max_position_delta": 3e-8, "max_uv_delta": 0.0, "vertices_copied": 1200},
+        "cube.glb": {
+            "max_position_delta": 3e-8,
+            "max_uv_delta": 0.0,
+            "vertices_copied": 1200,
+            "primitives_decompressed": 1,
+        },
         "cube.obj": {"max_position_delta": 0.0, "max_uv_delta": 0.0, "polygons_cut": 0},
     },
     "seams": {"seam_edges": 9, "across_seams": 3.21, "within_charts": 3.1},
@@ -185,7 +190,8 @@ def test_the_summary_names_the_files(paint, capsys) -> None:
     assert output.splitlines()[:2] == [f"painted: {Path('outputs/cube-gold')}", "  cube.glb"]
     assert "10 of 2,000 texels" in output
     expected = "positions differ by at most 3e-08, UVs by at most 0, all else equal"
-    assert f"  read back: {expected}; split at seams: vertices 1,200\n" in output
+    split = "split at seams: vertices 1,200; decompressed, to hold new UVs: primitives 1"
+    assert f"  read back: {expected}; {split}\n" in output
     assert "  colours differ by 3.2 of 255 across seams, by 3.1 elsewhere\n" in output
     paint.already_painted = True
     assert main(["paint", "cube.obj", "gold"]) == 0

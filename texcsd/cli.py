@@ -225,7 +225,7 @@ def _damage_line(files: Collection[dict[str, Any]]) -> str:
     ]
     seams = f"; split at seams: {', '.join(split)}" if split else ""
     plain = max((found.get("primitives_decompressed", 0) for found in files), default=0)
-    seams += f"; {plain:,} primitives decompressed, to hold new UVs" if plain else ""
+    seams += f"; decompressed, to hold new UVs: primitives {plain:,}" if plain else ""
     positions = "positions were displaced" if displaced else "positions differ"
     rest = "all else but normals and their maps equal" if displaced else "all else equal"
     return f"  read back: {positions} by at most {moved:.2g}, {uv_text}, {rest}{seams}"
