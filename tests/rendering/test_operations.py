@@ -1,3 +1,4 @@
+import itertools
 import os
 import subprocess
 import sys
@@ -141,6 +142,23 @@ def test_corners_may_lie_as_far_beyond_the_image_as_floats_reach(far):
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
         found = rasterize_view(clip[order], np.array([[0, 1, 2]]), 16, 300)
         assert (found.triangle_ids == 0).all()
+
+
+@pytest.mark.parametrize("count, size", [(40, 96), (4000, 64)], ids=["large", "small"])
+def test_of_faces_that_coincide_the_first_is_seen_in_whatever_order_their_corners_come(count, size):
+    random = np.random.default_rng(3)
+    corners = random.normal(size=(count, 1, 4)) + 6 * count**-0.5 * random.normal(
+        size=(count, 3, 4)
+    )
+    corners[..., 3] = 1.5 + 0.3 * random.normal(size=(count, 3))
+    clip = torch.as_tensor(corners.reshape(1, -1, 4), dtype=torch.float32)
+    faces = torch.arange(3 * count).view(-1, 3)
+    orders = torch.stack([faces[:, order] for order in itertools.permutations(range(3))])
+    first, second = operations.rasterize_layers(clip, orders.flatten(0, 1), (size, size), 2)
+    alone, behind = operations.rasterize_layers(clip, faces, (size, size), 2)
+    assert torch.equal(first.triangle_ids, alone.triangle_ids)
+    assert torch.equal(second.triangle_ids, behind.triangle_ids)
+    assert (behind.triangle_ids >= 0).any()
 
 
 def test_what_lies_before_the_near_or_behind_the_far_plane_is_cut_per_pixel():

@@ -20,8 +20,11 @@ height: more than rounding of their float32 pixels may take, and far less than a
 FAR_AWAY = 1e30
 """Pixels beyond which vertices need not be told apart: far off every image, and three of them are
 still a finite sum in float32."""
-BEYOND = np.nextafter(1.0, 2.0)
-"""What depths are before anything is found: just behind the far plane."""
+TIE = 2.0**-40
+"""Depths that differ by no more are equal: those of one triangle, whose corners two faces name in
+another order, differ by rounding, which is far less; float32 corners know theirs to 2**-25."""
+BEYOND = np.nextafter(1.0, 2.0) + TIE
+"""What depths are before anything is found: by just over TIE behind the far plane."""
 
 
 @kernel
@@ -213,8 +216,8 @@ def find_visible(positions, faces, span, first_row, height, width, peeled, neare
     means nothing. Only faces from the first to before the last of the span are looked at, and of
     them only what lies behind the depths peeled float64[rows, columns], unless that is None.
 
-    Of equally near triangles the first wins. Triangles that are not finite, or lie between no pixel
-    centres, cover nothing.
+    Of triangles that are equally near, within TIE, the first wins. Triangles that are not finite,
+    or lie between no pixel centres, cover nothing.
     """
     rows, columns = ids.shape
     x_pixels, y_pixels = _project(positions, height, width)
@@ -280,9 +283,9 @@ def find_visible(positions, faces, span, first_row, height, width, peeled, neare
                     if not w * side > 0:  # behind the eye
                         continue
                     depth = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
-                    if peeled is not None and depth <= peeled[row - first_row, column]:
+                    if peeled is not None and depth <= peeled[row - first_row, column] + TIE:
                         continue
-                    if -1 <= depth < nearest[row - first_row, column]:
+                    if -1 <= depth < nearest[row - first_row, column] - TIE:
                         nearest[row - first_row, column] = depth
                         ids[row - first_row, column] = face
 
@@ -327,10 +330,10 @@ def _draw_wide(
                 & ((edge1 > 0) | (owns1 & (edge1 == 0)))
                 & ((edge2 > 0) | (owns2 & (edge2 == 0)))
                 & (depth >= -1)
-                & (depth < nearest[here, column])
+                & (depth < nearest[here, column] - TIE)
             )
             if peeled is not None:
-                nearer = nearer & (depth > peeled[here, column])
+                nearer = nearer & (depth > peeled[here, column] + TIE)
             if nearer:
                 nearest[here, column] = depth
                 ids[here, column] = face

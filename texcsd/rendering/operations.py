@@ -61,9 +61,9 @@ def rasterize(
     """Finds the nearest triangle at every pixel centre; differentiable in the clip positions.
 
     Exact on the CPU: a pixel centre on a shared edge belongs to one of the two triangles, triangles
-    are cut at the near plane and behind the eye without clipping, and degenerate or non-finite ones
-    cover nothing. u, v and the derivatives have gradients; z/w, the ids and so what is covered have
-    none. For what is covered see `antialias`.
+    are cut at the near plane and behind the eye without clipping, of those that coincide the first
+    is seen, and degenerate or non-finite ones cover nothing. u, v and the derivatives have
+    gradients; z/w, the ids and so what is covered have none. For what is covered see `antialias`.
 
     Args:
         clip_positions: float32[view, vertex, 4], homogeneous; visible are -w <= x, y, z <= w. Or
@@ -96,9 +96,9 @@ def rasterize_layers(
     """Finds the surfaces behind each other at every pixel centre, by depth peeling (Everitt 2001).
 
     The first layer is that of `rasterize`; each of the others is what would be seen if all that is
-    as near as the layer before it, or nearer, were away. So of triangles that coincide one is found
-    and the others never, if their corners come in the same order; else rounding may have their
-    depths differ by a last bit, and so two layers. Takes as long as rasterizing once per layer.
+    as near as the layer before it, or nearer, were away. So of triangles that coincide the first is
+    found and the others never, on the CPU in whatever order their corners come. Takes as long as
+    rasterizing once per layer.
 
     Args:
         clip_positions: As in `rasterize`, likewise the other arguments.
