@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from pathlib import Path
 
 import DracoPy
 import numpy as np
+from mesh_file_trials import glb_of
 
 DRACO = "KHR_draco_mesh_compression"
 
@@ -70,11 +69,7 @@ class DracoScene:
 
     def write(self, path: Path) -> Path:
         tree = self.tree | {"buffers": [{"byteLength": len(self.binary)}]}
-        text = json.dumps(tree).encode()
-        text += b" " * (-len(text) % 4)
-        chunks = struct.pack("<I4s", len(text), b"JSON") + text
-        chunks += struct.pack("<I4s", len(self.binary), b"BIN\0") + self.binary
-        path.write_bytes(struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks)
+        path.write_bytes(glb_of(tree, self.binary))
         return path
 
 

@@ -9,6 +9,7 @@ import json
 import struct
 
 import numpy as np
+from mesh_file_trials import glb_of
 
 EXT, KHR = "EXT_meshopt_compression", "KHR_meshopt_compression"
 WIDTHS = {None: (0, 2, 4, 8), 0: (0, 1, 2, 4), 1: (1, 2, 4, 8)}
@@ -262,11 +263,3 @@ def _stream(content: bytes, mode: str, stride: int, extension: str) -> bytes:
         return encode_attributes(rows, channels, controls)
     indices = np.frombuffer(content, "<u2" if stride == 2 else "<u4")
     return TriangleEncoder().encode(indices) if mode == "TRIANGLES" else encode_indices(indices)
-
-
-def glb_of(tree: dict, data: bytes) -> bytes:
-    text = json.dumps(tree).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text
-    chunks += struct.pack("<I4s", len(data), b"BIN\0") + data
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks

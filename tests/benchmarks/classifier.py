@@ -14,14 +14,13 @@ many of the views it would have said the same.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from fidelity import read_painting
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
@@ -29,7 +28,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from texcsd.embedded.captions import UNKNOWN, look_of
 from texcsd.embedded.materials import MATERIALS
 from texcsd.embedded.scenes import random_scenes
-from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
+from texcsd.geometry.mesh import Mesh
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.rasterize import rasterize_mesh
 from texcsd.rendering.shading import camera_lights, downsample, shade
@@ -175,11 +174,8 @@ def judge_results(path: Path, folders: list[Path]) -> None:
     right, total = 0, 0
     agreement: list[int] = []
     for folder in sorted(found.parent for place in folders for found in place.rglob("run.json")):
-        report = json.loads((folder / "run.json").read_text())
+        report, mesh, base_color = read_painting(folder)
         named = expected(report["prompt"])
-        mesh = fit_to_unit_sphere(load_mesh(folder / report["outputs"]["mesh"]))
-        texture = Image.open(folder / "textures" / "base_color.png").convert("RGB")
-        base_color = torch.from_numpy(np.asarray(texture, np.float32) / 255)[None]
         found, agreeing = judge(network, mesh, base_color)
         right, total = right + (found[0] == named), total + (named is not None)
         agreement.append(agreeing)

@@ -8,13 +8,19 @@ recognised if the reference of its own material is the nearest of all.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from texcsd.embedded.captions import Look, usual_look
 from texcsd.embedded.materials import COLORS, MATERIALS
 from texcsd.embedded.scenes import PATTERN_OFFSET
-from texcsd.geometry.mesh import Mesh
+from texcsd.geometry.mesh import Mesh, fit_to_unit_sphere, load_mesh
 from texcsd.rendering.cameras import orbit_cameras
 from texcsd.rendering.rasterize import Surface, rasterize_mesh
 from texcsd.rendering.shading import camera_lights, shade
@@ -34,6 +40,14 @@ RECOGNISABLE = {
     "blue and white stripes": "stripes",
 }
 """Prompt to the first word of its material."""
+
+
+def read_painting(folder: Path) -> tuple[dict[str, Any], Mesh, Tensor]:
+    """Of a finished result: its report, mesh, and only texture, float[1, rows, columns, 3]."""
+    report = json.loads((folder / "run.json").read_text())
+    mesh = fit_to_unit_sphere(load_mesh(folder / report["outputs"]["mesh"]))
+    texture = Image.open(folder / "textures" / "base_color.png").convert("RGB")
+    return report, mesh, torch.from_numpy(np.asarray(texture, np.float32) / 255)[None]
 
 
 def orbit_surface(mesh: Mesh) -> tuple[Surface, Tensor]:

@@ -12,20 +12,16 @@ mean over all pixels of the object. Prompts must name a material of the vocabula
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-import numpy as np
 import torch
-from fidelity import orbit_surface
-from PIL import Image
+from fidelity import orbit_surface, read_painting
 from torch import Tensor
 
 from texcsd.embedded.captions import FINISHES, MODIFIERS, Look, _modified, usual_look
 from texcsd.embedded.materials import COLOR_SYNONYMS, COLORS, MATERIALS, Material
 from texcsd.embedded.patterns import Style
 from texcsd.embedded.scenes import PATTERN_OFFSET
-from texcsd.geometry.mesh import fit_to_unit_sphere, load_mesh
 from texcsd.rendering.texture import sample_map
 
 PHRASES = {phrase: material for material in MATERIALS for phrase in material.words if phrase}
@@ -65,10 +61,7 @@ def colorfulness(colors: Tensor) -> Tensor:
 
 def measure(folder: Path) -> tuple[str, Tensor, Tensor]:
     """The prompt of a result, and the colourfulness of the painting and of the material itself."""
-    report = json.loads((folder / "run.json").read_text())
-    mesh = fit_to_unit_sphere(load_mesh(folder / report["outputs"]["mesh"]))
-    texture = Image.open(folder / "textures" / "base_color.png").convert("RGB")
-    base_color = torch.from_numpy(np.asarray(texture, np.float32) / 255)[None]
+    report, mesh, base_color = read_painting(folder)
     surface, _ = orbit_surface(mesh)
     seen = surface.coverage[..., 0] > 0
     painted = sample_map(base_color, surface).base_color[seen]

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from draco_scenes import DRACO, DracoScene, patch
+from mesh_file_trials import refusal
 
-from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import Mesh, load_mesh
 
 ROUNDED = 2e-5
@@ -27,14 +27,6 @@ def sorted_corners(positions: np.ndarray, uv: np.ndarray) -> np.ndarray:
 def corners_of(mesh: Mesh) -> np.ndarray:
     assert mesh.uv is not None and mesh.uv_faces is not None
     return sorted_corners(mesh.vertices.numpy()[mesh.faces], mesh.uv.numpy()[mesh.uv_faces])
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(TexcsdError) as raised:
-        load_mesh(path)
-    message = str(raised.value)
-    assert message.startswith(str(path)) and "\n" not in message
-    return message
 
 
 def test_compressed_triangles_and_uv_are_those_that_were_compressed(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from geometry_shapes import CUBE_FACES, CUBE_VERTICES, cube_gltf
-from meshopt_scenes import EXT, KHR, compressed, glb_of
+from mesh_file_trials import glb_of, refusal
+from meshopt_scenes import EXT, KHR, compressed
 
-from texcsd.errors import TexcsdError
 from texcsd.geometry.gltf_document import open_document
 from texcsd.geometry.mesh import load_mesh
 
@@ -18,14 +18,6 @@ def cube(folder: Path, extension: str = EXT) -> Path:
     path = cube_gltf().write_glb(folder / "a.glb")
     path.write_bytes(compressed(path.read_bytes(), extension))
     return path
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(TexcsdError) as raised:
-        load_mesh(path)
-    message = str(raised.value)
-    assert message.startswith(str(path)) and "\n" not in message
-    return message
 
 
 @pytest.mark.parametrize("extension", [EXT, KHR])

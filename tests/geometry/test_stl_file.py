@@ -4,18 +4,11 @@ from pathlib import Path
 
 import pytest
 from geometry_shapes import CUBE_FACES, CUBE_VERTICES, write_stl
+from mesh_file_trials import refusal
 
-from texcsd.errors import TexcsdError
 from texcsd.geometry.mesh import load_mesh
 
 SIZE = 84 + 12 * 50
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(TexcsdError) as caught:
-        load_mesh(path)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("name", [b"binary", b"solid exported", b"facet"])

@@ -1,8 +1,6 @@
 """A written file is compared with the input; whatever was changed on purpose here is found."""
 
-import json
 import re
-import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from gltf_scenes import Parsed, everything
+from mesh_file_trials import glb_of
 from test_gltf_patch import gltf, unwrapped
 from test_obj_patch import EVERYTHING, by_polygon
 from test_obj_patch import unwrapped as cut
@@ -102,7 +101,7 @@ def test_an_image_that_was_not_taken_in_as_it_is_is_found(tmp_path: Path, change
     assert measure_damage(path, after, mesh, True)["images"] is True
     parsed = Parsed(after.read_bytes())
     change(parsed.tree["images"])
-    after.write_bytes(glb(parsed.tree, parsed.binary))
+    after.write_bytes(glb_of(parsed.tree, parsed.binary))
     assert refusal(path, after, mesh, True) == "images"
 
 
@@ -174,16 +173,8 @@ def test_any_other_change_of_a_gltf_is_found_and_named(scene, uv_kept: bool, nam
     path = written(scene, mesh, uv_kept)[".glb"]
     parsed = Parsed(path.read_bytes())
     change(parsed.tree)
-    path.write_bytes(glb(parsed.tree, parsed.binary))
+    path.write_bytes(glb_of(parsed.tree, parsed.binary))
     assert refusal(scene, path, mesh, uv_kept) == name
-
-
-def glb(tree: dict, binary: bytes) -> bytes:
-    text = json.dumps(tree).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text
-    chunks += struct.pack("<I4s", len(binary), b"BIN\0") + binary
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
 
 
 def test_a_chunk_that_is_lost_or_changed_is_found(scene: Path) -> None:
@@ -197,7 +188,7 @@ def test_a_chunk_that_is_lost_or_changed_is_found(scene: Path) -> None:
     path.write_bytes(whole.replace(b"userdata", b"user data"[:8]))
     assert refusal(scene, path, mesh, True) == "chunks"
     parsed = Parsed(whole)
-    path.write_bytes(glb(parsed.tree, parsed.binary))
+    path.write_bytes(glb_of(parsed.tree, parsed.binary))
     assert refusal(scene, path, mesh, True) == "chunks"
 
 
@@ -213,7 +204,7 @@ def test_a_variant_that_was_painted_over_is_found(scene: Path) -> None:
     parsed = Parsed(path.read_bytes())
     body = parsed.tree["meshes"][0]["primitives"][0]
     parsed.tree["materials"][0] = parsed.tree["materials"][body["material"]]
-    path.write_bytes(glb(parsed.tree, parsed.binary))
+    path.write_bytes(glb_of(parsed.tree, parsed.binary))
     assert refusal(scene, path, mesh, True) == "variants"
 
 
