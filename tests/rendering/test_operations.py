@@ -161,6 +161,24 @@ def test_of_faces_that_coincide_the_first_is_seen_in_whatever_order_their_corner
     assert (behind.triangle_ids >= 0).any()
 
 
+@pytest.mark.parametrize("layers", [1, 3])
+def test_in_which_order_triangles_are_listed_changes_nothing_that_is_seen(layers):
+    random = np.random.default_rng(7)
+    size = 10 ** random.uniform(-2.5, 0, (3000, 1, 1))
+    corners = random.normal(size=(3000, 1, 4)) + size * random.normal(size=(3000, 3, 4))
+    corners[..., 3] = 1.5 + 0.5 * random.normal(size=(3000, 3))
+    clip, number = torch.as_tensor(corners.reshape(1, -1, 4)).float(), torch.arange(3000)
+    by_depth = torch.as_tensor((corners[..., 2] / corners[..., 3]).min(1)).argsort()
+    shuffled = torch.as_tensor(random.permutation(3000))
+    seen = []
+    for order in (number, by_depth, by_depth.flip(0), shuffled):
+        faces = 3 * order[:, None] + torch.arange(3)
+        found = operations.rasterize_layers(clip, faces, (80, 112), layers)[-1].triangle_ids
+        seen.append(torch.where(found < 0, -1, order[found.clamp(min=0).long()]))
+    assert (seen[0] >= 0).float().mean() > 0.9
+    assert all(torch.equal(seen[0], other) for other in seen[1:])
+
+
 def test_what_lies_before_the_near_or_behind_the_far_plane_is_cut_per_pixel():
     """z / w runs from -2 on the left edge to 2 on the right one."""
     clip = np.array([[-1, -1, -2, 1], [1, -1, 2, 1], [1, 1, 2, 1], [-1, 1, -2, 1]])

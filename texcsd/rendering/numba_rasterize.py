@@ -13,7 +13,11 @@ NARROW = 3
 WIDE = 12
 """Columns that must be more to make it worth while to find out, row by row, which matter."""
 BLOCK = 512
-"""Triangles that are looked at, before those of them that may cover pixels are drawn."""
+"""Triangles that are looked at, before those of them that may be seen are drawn."""
+SMALL = 3
+"""Columns and rows of triangles of which many at once are found to be hidden."""
+CHUNK = 64
+"""Pixels whose corners are fetched before anything is computed, where most see another triangle."""
 MARGIN = 2.0**-20
 """How far beyond its vertices a triangle may cover pixels, as a share of the image's width or
 height: more than rounding of their float32 pixels may take, and far less than a pixel."""
@@ -23,34 +27,22 @@ still a finite sum in float32."""
 TIE = 2.0**-40
 """Depths that differ by no more are equal: those of one triangle, whose corners two faces name in
 another order, differ by rounding, which is far less; float32 corners know theirs to 2**-25."""
+SLACK = 2.0**-20
+"""How much farther a triangle must be than what hides it: more than float32 depths are rounded."""
 BEYOND = np.nextafter(1.0, 2.0) + TIE
 """What depths are before anything is found: by just over TIE behind the far plane."""
 
 
 @kernel
-def _edges(positions, faces, face):
+def _edges(first, second, third):
     """Edge functions (a, b, c) of a triangle: at normalised (x, y) each is a*x + (b*y + c).
 
-    They come straight from homogeneous clip coordinates (Olano and Greer 1997): no vertex is
-    divided by w and nothing is clipped. Two triangles that share an edge get exactly opposite
-    numbers for it, as float32 products are exact in float64 and rounding is symmetric in the sign.
+    They come straight from homogeneous clip coordinates (Olano and Greer 1997), x, y and w of each
+    corner: no vertex is divided by w and nothing is clipped. Two triangles that share an edge get
+    exactly opposite numbers for it, as float32 products are exact in float64 and rounding is
+    symmetric in the sign.
     """
-    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-    x0, y0, w0 = (
-        np.float64(positions[i, 0]),
-        np.float64(positions[i, 1]),
-        np.float64(positions[i, 3]),
-    )
-    x1, y1, w1 = (
-        np.float64(positions[j, 0]),
-        np.float64(positions[j, 1]),
-        np.float64(positions[j, 3]),
-    )
-    x2, y2, w2 = (
-        np.float64(positions[k, 0]),
-        np.float64(positions[k, 1]),
-        np.float64(positions[k, 3]),
-    )
+    (x0, y0, w0), (x1, y1, w1), (x2, y2, w2) = first, second, third
     return (
         (y1 * w2 - y2 * w1, w1 * x2 - w2 * x1, x1 * y2 - x2 * y1),
         (y2 * w0 - y0 * w2, w2 * x0 - w0 * x2, x2 * y0 - x0 * y2),
@@ -66,45 +58,51 @@ def centres(size):
 
 @kernel
 def _project(positions, height, width):
-    """Column and row of every vertex, float32[vertex] each; inf behind the eye, nan if not finite.
+    """Column, row and depth of every vertex, float32[vertex] each.
 
-    Whoever uses them leaves a MARGIN, which is more than they are rounded by.
+    Columns and rows are inf behind the eye, where depths are -inf, and nan if not finite. Whoever
+    uses them leaves a MARGIN or SLACK, which is more than they are rounded by.
     """
-    columns, rows = np.empty(len(positions), np.float32), np.empty(len(positions), np.float32)
-    for vertex in range(len(positions)):
+    count = len(positions)
+    columns, rows = np.empty(count, np.float32), np.empty(count, np.float32)
+    depths = np.empty(count, np.float32)
+    for vertex in range(count):  # without branches, so that the compiler takes many at once
         x, y = np.float64(positions[vertex, 0]), np.float64(positions[vertex, 1])
         z, w = np.float64(positions[vertex, 2]), np.float64(positions[vertex, 3])
-        if not np.isfinite(x + y + z + w):
-            columns[vertex] = rows[vertex] = np.nan
-        elif w <= 0:
-            columns[vertex] = rows[vertex] = np.inf
-        else:
-            column, row = (x / w * 0.5 + 0.5) * width - 0.5, (y / w * 0.5 + 0.5) * height - 0.5
-            columns[vertex] = min(max(column, -FAR_AWAY), FAR_AWAY)
-            rows[vertex] = min(max(row, -FAR_AWAY), FAR_AWAY)
-    return columns, rows
+        scale, total = 1 / w, x + y + z + w
+        column, row = (x * scale * 0.5 + 0.5) * width - 0.5, (y * scale * 0.5 + 0.5) * height - 0.5
+        is_finite = total - total == 0
+        is_ahead, instead = is_finite & (w > 0), np.inf if is_finite else np.nan
+        columns[vertex] = min(max(column, -FAR_AWAY), FAR_AWAY) if is_ahead else instead
+        rows[vertex] = min(max(row, -FAR_AWAY), FAR_AWAY) if is_ahead else instead
+        depths[vertex] = z * scale if is_ahead else -np.inf
+    return columns, rows, depths
 
 
 @kernel
-def _pixel_range(first, second, third, start, end, margin):
-    """First and last pixel, from start to end, that can lie within three positions on one axis."""
-    if first + second + third < np.inf:
-        low = max(min(first, second, third) - margin, start)
-        high = min(max(first, second, third) + margin, end)
-        return int(np.ceil(low)), int(np.floor(high))
-    if np.isnan(first + second + third) or min(first, second, third) == np.inf:
-        return 0, -1
-    return int(start), int(end)  # some vertices are behind the eye: the rest may reach anywhere
+def _front_to_back(depths, faces, span):
+    """Numbers of the blocks of BLOCK triangles of a span, by the depth of some of their vertices.
 
-
-@kernel
-def _touching(columns, rows, faces, first, last, box, margins, marks, chosen):
-    """How many triangles, from the first to before the last, may cover pixel centres of a box.
-
-    Their numbers are `chosen`. Of a fine mesh most do not: without branches, the compiler looks at
-    many at once.
+    A few from all over a block tell more than one: its triangles may go once around the mesh.
     """
-    left, right, bottom, top = box
+    near = np.zeros((span[1] - span[0] + BLOCK - 1) // BLOCK, np.float32)
+    for block in range(len(near)):
+        first = span[0] + block * BLOCK
+        for face in range(first, min(first + BLOCK, span[1]), BLOCK // 8):
+            near[block] += depths[faces[face, 0]]
+    return np.argsort(near)
+
+
+@kernel
+def _touching(vertices, faces, first, last, image, margins, boxes, depths, chosen):
+    """How many triangles, from the first to before the last, may cover pixel centres of an image.
+
+    Their numbers, from 0 for the first, become `chosen` int32[BLOCK + 1]; the first and last column
+    and row of each triangle `boxes` int32[4, BLOCK], and its least depth `depths` float32[BLOCK].
+    Of a fine mesh most cover none: without branches, the compiler looks at many at once.
+    """
+    columns, rows, vertex_depths = vertices
+    left, right, bottom, top = image
     across, up = margins
     for index in range(last - first):
         i, j, k = faces[first + index, 0], faces[first + index, 1], faces[first + index, 2]
@@ -112,15 +110,62 @@ def _touching(columns, rows, faces, first, last, box, margins, marks, chosen):
         high = max(max(columns[i], columns[j]), columns[k])
         lowest = min(min(rows[i], rows[j]), rows[k])
         highest = max(max(rows[i], rows[j]), rows[k])
-        wide = np.ceil(max(low - across, left)) <= np.floor(min(high + across, right))
-        tall = np.ceil(max(lowest - up, bottom)) <= np.floor(min(highest + up, top))
+        begin, end = np.ceil(max(low - across, left)), np.floor(min(high + across, right))
+        below, above = np.ceil(max(lowest - up, bottom)), np.floor(min(highest + up, top))
+        total = columns[i] + columns[j] + columns[k]  # nan if one of them is
         # Where some vertices are behind the eye, the rest may reach anywhere.
-        marks[index] = (wide & tall) | ((high == np.inf) & (low < np.inf))
-    count = 0
-    for index in range(last - first):
-        chosen[count] = first + index
-        count += marks[index]
-    return count
+        anywhere = (total == np.inf) & (low < np.inf)
+        boxes[0, index] = np.int32(left if anywhere else begin)
+        boxes[1, index] = np.int32(right if anywhere else end)
+        boxes[2, index] = np.int32(bottom if anywhere else below)
+        boxes[3, index] = np.int32(top if anywhere else above)
+        depths[index] = min(min(vertex_depths[i], vertex_depths[j]), vertex_depths[k])
+        marked = ((begin <= end) & (below <= above) & (total < np.inf)) | anywhere
+        chosen[index] = marked
+    return _where(chosen, last - first)
+
+
+@kernel
+def _where(chosen, count):
+    """How many of the first numbers are 1 and not 0; instead of them come the places of these."""
+    kept = 0
+    for index in range(count):
+        mark = chosen[index]
+        chosen[kept] = index
+        kept += mark
+    return kept
+
+
+@kernel
+def _maybe_seen(boxes, depths, first_row, nearest, chosen, count):
+    """How many of the chosen triangles may be in front of the nearest; `chosen` keeps only these.
+
+    Those of more than SMALL columns or rows are not looked at.
+    """
+    kept = 0
+    for number in range(count):
+        index = chosen[number]
+        left, right = np.int64(boxes[0, index]), np.int64(boxes[1, index])
+        bottom, top = np.int64(boxes[2, index]) - first_row, np.int64(boxes[3, index]) - first_row
+        is_small = (right - left < SMALL) & (top - bottom < SMALL)
+        farthest = -np.inf
+        for row in (bottom, (bottom + top) >> 1, top):
+            for column in (left, (left + right) >> 1, right):
+                farthest = max(farthest, nearest[np.uint64(row), np.uint64(column)])
+        chosen[kept] = index
+        kept += 1 - (is_small & (farthest < depths[index] - SLACK))
+    return kept
+
+
+@kernel
+def _is_hidden(box, depth, nearest):
+    """Whether all pixels of a box are nearer than a depth."""
+    left, right, bottom, top = box
+    for row in range(bottom, top + 1):
+        for column in range(left, right + 1):
+            if not nearest[row, column] < depth - SLACK:
+                return False
+    return True
 
 
 @kernel
@@ -141,19 +186,26 @@ def _is_inside(edge0, edge1, edge2, edges, side):
 
 
 @kernel
-def _oriented(edges, corner):
-    """Edge functions that are positive inside, and the determinant of a triangle; 0 if in doubt.
+def _determinant(edges, corner):
+    """Of a triangle, which is the value of an edge function at the corner opposite; 0 if in doubt.
 
-    The determinant is the value of an edge function at the corner opposite to it.
+    Args:
+        edges: Its edge functions.
+        corner: x, y and w of its first corner.
     """
-    (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
-    a, b, c = a0 * corner[0], b0 * corner[1], c0 * corner[3]
+    (a0, b0, c0), (x, y, w) = edges[0], corner
+    a, b, c = a0 * x, b0 * y, c0 * w
     determinant = a + b + c
-    if abs(determinant) <= 1e-9 * (abs(a) + abs(b) + abs(c)):
-        return edges, 0.0
+    return determinant if abs(determinant) > 1e-9 * (abs(a) + abs(b) + abs(c)) else 0.0
+
+
+@kernel
+def _oriented(edges, determinant):
+    """Edge functions that are positive inside, of a triangle with this determinant."""
     if determinant > 0:
-        return edges, determinant
-    return ((-a0, -b0, -c0), (-a1, -b1, -c1), (-a2, -b2, -c2)), -determinant
+        return edges
+    (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
+    return (-a0, -b0, -c0), (-a1, -b1, -c1), (-a2, -b2, -c2)
 
 
 @kernel
@@ -191,20 +243,22 @@ def _bounds(edge, width, height):
 
 
 @kernel
-def corners(positions, faces, face, axis):
-    """One coordinate of the corners of a triangle."""
-    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+def _corner(positions, vertex):
+    """x, y and w of a vertex in float64."""
     return (
-        np.float64(positions[i, axis]),
-        np.float64(positions[j, axis]),
-        np.float64(positions[k, axis]),
+        np.float64(positions[vertex, 0]),
+        np.float64(positions[vertex, 1]),
+        np.float64(positions[vertex, 3]),
     )
 
 
 @kernel
 def triangle(positions, faces, face):
-    """Edge functions of a triangle, and w at its corners."""
-    return _edges(positions, faces, face), corners(positions, faces, face, 3)
+    """Edge functions of a triangle, and z and w at its corners."""
+    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+    first, second, third = _corner(positions, i), _corner(positions, j), _corner(positions, k)
+    corner_z = np.float64(positions[i, 2]), np.float64(positions[j, 2]), np.float64(positions[k, 2])
+    return _edges(first, second, third), corner_z, (first[2], second[2], third[2])
 
 
 @kernel
@@ -216,44 +270,46 @@ def find_visible(positions, faces, span, first_row, height, width, peeled, neare
     means nothing. Only faces from the first to before the last of the span are looked at, and of
     them only what lies behind the depths peeled float64[rows, columns], unless that is None.
 
-    Of triangles that are equally near, within TIE, the first wins. Triangles that are not finite,
-    or lie between no pixel centres, cover nothing.
+    Of triangles that are equally near, within TIE, the first wins, although they are drawn in
+    another order: where neighbours in the list are neighbours on the mesh, about from front to
+    back, so that most of what is hidden need not be drawn. Triangles that are not finite, or lie
+    between no pixel centres, cover nothing.
     """
     rows, columns = ids.shape
-    x_pixels, y_pixels = _project(positions, height, width)
+    vertices = _project(positions, height, width)
     x_centres, y_centres = (2 * np.arange(columns) + 1 - width) / width, centres(height)
-    box = (
+    image = (
         np.float32(0),
         np.float32(width - 1),
         np.float32(first_row),
         np.float32(first_row + rows - 1),
     )
     margins = np.float32(MARGIN * width), np.float32(MARGIN * height)
-    marks, chosen = np.empty(BLOCK, np.uint8), np.empty(BLOCK + 1, np.int32)
-    for first in range(span[0], span[1], BLOCK):
+    boxes, depths = np.empty((4, BLOCK), np.int32), np.empty(BLOCK, np.float32)
+    chosen = np.empty(BLOCK + 1, np.int32)
+    for block in _front_to_back(vertices[2], faces, span):
+        first = span[0] + block * BLOCK
         last = min(first + BLOCK, span[1])
-        count = _touching(x_pixels, y_pixels, faces, first, last, box, margins, marks, chosen)
-        for face in chosen[:count]:
-            i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-            left, right = _pixel_range(
-                x_pixels[i], x_pixels[j], x_pixels[k], box[0], box[1], margins[0]
+        count = _touching(vertices, faces, first, last, image, margins, boxes, depths, chosen)
+        count = _maybe_seen(boxes, depths, first_row, nearest, chosen, count)
+        for index in chosen[:count]:
+            left, right = np.int64(boxes[0, index]), np.int64(boxes[1, index])
+            bottom, top = (
+                np.int64(boxes[2, index]) - first_row,
+                np.int64(boxes[3, index]) - first_row,
             )
-            bottom, top = _pixel_range(
-                y_pixels[i], y_pixels[j], y_pixels[k], box[2], box[3], margins[1]
-            )
-            if left > right or bottom > top:
+            box = left, right, bottom, top
+            if max(right - left, top - bottom) >= SMALL and _is_hidden(box, depths[index], nearest):
                 continue
-            edges, corner_w = triangle(positions, faces, face)
-            corner_z = corners(positions, faces, face, 2)
+            face = first + index
+            edges, corner_z, corner_w = triangle(positions, faces, face)
             if right - left >= NARROW:
-                oriented, determinant = _oriented(edges, positions[i])
-                if determinant > 0:
-                    pixels = (left, right, bottom, top)
-                    plane = depth_plane(oriented, corner_z, determinant)
+                determinant = _determinant(edges, _corner(positions, faces[face, 0]))
+                if determinant != 0:
                     _draw_wide(
-                        oriented,
-                        plane,
-                        pixels,
+                        _oriented(edges, determinant),
+                        depth_plane(edges, corner_z, determinant),
+                        box,
                         width,
                         x_centres,
                         y_centres,
@@ -268,7 +324,7 @@ def find_visible(positions, faces, span, first_row, height, width, peeled, neare
             w0, w1, w2 = corner_w
             z0, z1, z2 = corner_z
             for row in range(bottom, top + 1):
-                y = y_centres[row]
+                y = y_centres[first_row + row]
                 row0, row1, row2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
                 for column in range(left, right + 1):
                     x = x_centres[column]
@@ -283,11 +339,12 @@ def find_visible(positions, faces, span, first_row, height, width, peeled, neare
                     if not w * side > 0:  # behind the eye
                         continue
                     depth = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
-                    if peeled is not None and depth <= peeled[row - first_row, column] + TIE:
+                    if peeled is not None and depth <= peeled[row, column] + TIE:
                         continue
-                    if -1 <= depth < nearest[row - first_row, column] - TIE:
-                        nearest[row - first_row, column] = depth
-                        ids[row - first_row, column] = face
+                    tie = TIE if face < ids[row, column] else -TIE
+                    if -1 <= depth < nearest[row, column] + tie:
+                        nearest[row, column] = depth
+                        ids[row, column] = face
 
 
 @kernel
@@ -312,10 +369,10 @@ def _draw_wide(
     for row in range(bottom, top + 1):
         first, last = left, right
         if wide:
-            first, last = _row_span(bounds0, bounds1, bounds2, row, left, right)
+            first, last = _row_span(bounds0, bounds1, bounds2, first_row + row, left, right)
             if first > last:
                 continue
-        y, here = y_centres[row], np.uint64(row - first_row)
+        y, here = y_centres[first_row + row], np.uint64(row)
         row0, row1, row2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
         row_depth = plane[1] * y + plane[2]
         # Whole blocks and no branches, which the compiler turns into operations on LANES numbers;
@@ -330,7 +387,7 @@ def _draw_wide(
                 & ((edge1 > 0) | (owns1 & (edge1 == 0)))
                 & ((edge2 > 0) | (owns2 & (edge2 == 0)))
                 & (depth >= -1)
-                & (depth < nearest[here, column] - TIE)
+                & (depth < nearest[here, column] + (TIE if face < ids[here, column] else -TIE))
             )
             if peeled is not None:
                 nearer = nearer & (depth > peeled[here, column] + TIE)
@@ -357,7 +414,7 @@ def _row_span(bounds0, bounds1, bounds2, row, left, right):
 def no_triangle():
     """Like `triangle`, of nothing."""
     nothing = (0.0, 0.0, 0.0)
-    return (nothing, nothing, nothing), nothing
+    return (nothing, nothing, nothing), nothing, nothing
 
 
 @kernel
@@ -384,37 +441,101 @@ def barycentrics(edges, corner_w, x, y, width, height):
 
 
 @kernel
+def _depth(plane, determinant, corner_z, u, v, w, x, y):
+    """z/w of a triangle at normalised (x, y), where its barycentrics and w are u, v and w.
+
+    Where its determinant is not in doubt, it is that of its plane, as `_draw_wide` finds it.
+    """
+    if determinant != 0:
+        return plane[0] * x + (plane[1] * y + plane[2])
+    return (u * corner_z[0] + v * corner_z[1] + (1 - u - v) * corner_z[2]) / w
+
+
+@kernel
 def fill_visible(positions, faces, first_row, height, ids, rast, rast_db):
     """Barycentrics, z/w and barycentric slopes of the visible triangles of some rows; else 0."""
     rows, width = ids.shape
     x_centres, y_centres = centres(width), centres(height)
-    known, determinant = -1, 0.0
-    edges, corner_w = no_triangle()
-    corner_z = plane = corner_w
     for row in range(rows):
-        y = y_centres[first_row + row]
-        for column in range(width):
-            face = int(ids[row, column])
-            if face < 0:
-                for index in range(4):
-                    rast[row, column, index] = rast_db[row, column, index] = 0
-                continue
-            if face != known:  # neighbours often see the same
-                edges, corner_w = triangle(positions, faces, face)
-                corner_z = corners(positions, faces, face, 2)
-                edges, determinant = _oriented(edges, positions[faces[face, 0]])
-                plane = depth_plane(edges, corner_z, determinant)
-                known = face
-            x = x_centres[column]
-            (u, v), slopes, w = barycentrics(edges, corner_w, x, y, width, height)
-            if determinant > 0:
-                depth = plane[0] * x + (plane[1] * y + plane[2])
-            else:
-                depth = (u * corner_z[0] + v * corner_z[1] + (1 - u - v) * corner_z[2]) / w
-            rast[row, column, 0], rast[row, column, 1] = u, v
-            rast[row, column, 2], rast[row, column, 3] = depth, face + 1
+        others = 0
+        for column in range(1, width):
+            others += ids[row, column] != ids[row, column - 1]
+        row_of = ids[row], x_centres, y_centres[first_row + row], height, rast[row], rast_db[row]
+        if 3 * others > width:
+            _fill_at_once(positions, faces, *row_of)
+        else:
+            _fill_in_turn(positions, faces, *row_of)
+
+
+@kernel
+def _fill_in_turn(positions, faces, ids, x_centres, y, height, rast, rast_db):
+    """What `fill_visible` does with a row, where neighbours often see the same triangle."""
+    width, known, determinant = len(ids), -1, 0.0
+    edges, corner_z, corner_w = no_triangle()
+    plane = corner_z
+    for column in range(width):
+        face = int(ids[column])
+        if face < 0:
             for index in range(4):
-                rast_db[row, column, index] = slopes[index]
+                rast[column, index] = rast_db[column, index] = 0
+            continue
+        if face != known:
+            edges, corner_z, corner_w = triangle(positions, faces, face)
+            determinant = _determinant(edges, _corner(positions, faces[face, 0]))
+            plane = depth_plane(edges, corner_z, determinant)
+            known = face
+        x = x_centres[column]
+        (u, v), slopes, w = barycentrics(edges, corner_w, x, y, width, height)
+        depth = _depth(plane, determinant, corner_z, u, v, w, x, y)
+        rast[column, 0], rast[column, 1], rast[column, 2], rast[column, 3] = u, v, depth, face + 1
+        for index in range(4):
+            rast_db[column, index] = slopes[index]
+
+
+@kernel
+def _fetched_corner(fetched, first, index):
+    """Like `_corner`, and z, from the rows that begin with the first."""
+    x, y = np.float64(fetched[first, index]), np.float64(fetched[first + 1, index])
+    z, w = np.float64(fetched[first + 2, index]), np.float64(fetched[first + 3, index])
+    return (x, y, w), z
+
+
+@kernel
+def _fill_at_once(positions, faces, ids, x_centres, y, height, rast, rast_db):
+    """What `fill_visible` does with a row, where most pixels see another triangle.
+
+    A CHUNK of pixels at once: first their corners are fetched, which is waiting for memory, so that
+    the compiler turns what is computed of them into vector instructions.
+    """
+    width = len(ids)
+    fetched, found = np.zeros((12, CHUNK), np.float32), np.empty((7, CHUNK), np.float32)
+    for start in range(0, width, CHUNK):
+        count = min(CHUNK, width - start)
+        for index in range(count):
+            face = np.uint64(max(ids[start + index], 0))
+            for corner in range(3):
+                vertex = np.uint64(faces[face, corner])
+                for axis in range(4):
+                    fetched[4 * corner + axis, index] = positions[vertex, axis]
+        for index in range(count):
+            first, z0 = _fetched_corner(fetched, 0, index)
+            second, z1 = _fetched_corner(fetched, 4, index)
+            third, z2 = _fetched_corner(fetched, 8, index)
+            edges, corner_w = _edges(first, second, third), (first[2], second[2], third[2])
+            x, determinant = x_centres[start + index], _determinant(edges, first)
+            (u, v), slopes, w = barycentrics(edges, corner_w, x, y, width, height)
+            plane = depth_plane(edges, (z0, z1, z2), determinant)
+            found[0, index], found[1, index] = u, v
+            found[2, index] = _depth(plane, determinant, (z0, z1, z2), u, v, w, x, y)
+            for axis in range(4):
+                found[3 + axis, index] = slopes[axis]
+        for index in range(count):
+            seen, column = ids[start + index] >= 0, start + index
+            for axis in range(3):
+                rast[column, axis] = found[axis, index] if seen else 0
+            rast[column, 3] = ids[column] + 1
+            for axis in range(4):
+                rast_db[column, axis] = found[3 + axis, index] if seen else 0
 
 
 @kernel
@@ -433,7 +554,7 @@ def scatter_gradient(positions, faces, ids, to_rast, to_rast_db, gradient):
             face = int(ids[row, column])
             if face < 0:
                 continue
-            edges, corner_w = triangle(positions, faces, face)
+            edges, _, corner_w = triangle(positions, faces, face)
             x, y = x_centres[column], y_centres[row]
             (u, v), slopes, w = barycentrics(edges, corner_w, x, y, width, height)
             # Everything below is per unit of x and y, not per pixel.

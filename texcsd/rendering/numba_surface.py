@@ -30,7 +30,7 @@ def fill_surface(clip_positions, clip_faces, first_row, height, mesh, turn_norma
     rows, width = ids.shape
     x_centres, y_centres = centres(width), centres(height)
     known = -1
-    edges, corner_w = no_triangle()
+    edges, _, corner_w = no_triangle()
     places = directions = edges
     for row in range(rows):
         for column in range(width):
@@ -38,7 +38,7 @@ def fill_surface(clip_positions, clip_faces, first_row, height, mesh, turn_norma
             if face < 0:
                 continue
             if face != known:  # neighbours often see the same
-                edges, corner_w = triangle(clip_positions, clip_faces, face)
+                edges, _, corner_w = triangle(clip_positions, clip_faces, face)
                 places = _corners(vertices, faces, face)
                 directions = _corners(normals, normal_faces, face)
                 known = face
