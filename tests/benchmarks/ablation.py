@@ -4,8 +4,9 @@
 
 Each argument is one variant: settings as name=value, and lights=camera or lights=none instead of
 those of painting, which are other ones in every view. Prints a Markdown table (distance to the
-prompt's material, smaller is better; paintings recognised; wall time; share of rendering) and
-leaves a sheet of pictures.
+prompt's material, smaller is better; paintings recognised; correlation and sharpness beside the
+material at the very same places, from afar and near; wall time; share of rendering) and leaves a
+sheet of pictures.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import torch
+from beside_the_material import compare
 from fidelity import (
     RECOGNISABLE,
     nearest_materials,
@@ -84,6 +86,8 @@ class Outcome(NamedTuple):
     """Mean, to the prompts' own materials."""
     recognised: str
     """Paintings nearest to their own material, of all."""
+    alike: Tensor
+    """float[3], of `beside_the_material`: mean correlation, sharpness, and sharpness near."""
     seconds: float
     """Mean of a painting."""
     share: float
@@ -108,7 +112,7 @@ def paint_all(
     denoiser: Denoiser, subjects: list[Subject], prompts: list[str], variant: dict
 ) -> Outcome:
     """Paint every mesh with every prompt, and compare with the materials themselves."""
-    distances, recognised, pictures, seconds, share = [], 0, [], [], []
+    distances, recognised, pictures, seconds, share, alike = [], 0, [], [], [], []
     given = {name: value for name, value in variant.items() if name != "lights"}
     for mesh, surface, lights, references in subjects:
         for prompt in prompts:
@@ -119,6 +123,8 @@ def paint_all(
                 result = synthesize(mesh, denoiser, settings, Path(folder), quiet)
             seconds.append(time.perf_counter() - started)
             share.append(1 - result.seconds["denoise"] / sum(result.seconds.values()))
+            size = denoiser.pattern_scale(prompt)
+            alike.append(compare(mesh, result.base_color_maps[0], settings, size)[:3])
             images = render_map(surface, lights, result.base_color_maps[0])
             found = nearest_materials(images, surface, references)
             material = RECOGNISABLE.get(prompt, prompt)
@@ -129,7 +135,10 @@ def paint_all(
     means = (sum(values) / count for values in (distances, seconds, share))
     distance, mean_seconds, mean_share = means
     recognised_of = f"{recognised}/{count}"
-    return Outcome(distance, recognised_of, mean_seconds, mean_share, torch.cat(pictures, 1))
+    mean_alike = torch.stack(alike).mean(0)
+    return Outcome(
+        distance, recognised_of, mean_alike, mean_seconds, mean_share, torch.cat(pictures, 1)
+    )
 
 
 def save_sheet(rows: list[Tensor], path: str) -> None:
@@ -149,13 +158,17 @@ def main() -> None:
     arguments = parser.parse_args()
     denoiser, subjects = load_denoiser(arguments.model), load_subjects(arguments.meshes)
     rows = []
-    print("| variant | distance | recognised | seconds | render and update |")
-    print("|---|---|---|---|---|", flush=True)
+    print(
+        "| variant | distance | recognised | correlation | sharpness | near | seconds "
+        "| render and update |"
+    )
+    print("|---" * 8 + "|", flush=True)
     for variant in arguments.variants:
         found = paint_all(denoiser, subjects, arguments.prompts, parse_variant(variant))
         print(
-            f"| {variant} | {found.distance:.4f} | {found.recognised} | {found.seconds:.0f} "
-            f"| {found.share:.0%} |",
+            f"| {variant} | {found.distance:.4f} | {found.recognised} "
+            + "".join(f"| {number:.2f} " for number in found.alike.tolist())
+            + f"| {found.seconds:.0f} | {found.share:.0%} |",
             flush=True,
         )
         rows.append(found.pictures)

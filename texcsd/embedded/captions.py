@@ -101,7 +101,8 @@ def _jitter(color: tuple[float, ...], generator: torch.Generator) -> Tensor:
     return (torch.tensor(color) * brightness + shift).clamp(0.02, 0.98)
 
 
-def _modified(color: tuple[float, ...], modifier: str | None) -> tuple[float, ...]:
+def modified_color(color: tuple[float, ...], modifier: str | None) -> tuple[float, ...]:
+    """What one of MODIFIERS makes of an sRGB colour."""
     if modifier == "dark":
         return tuple(0.45 * c for c in color)
     if modifier == "light":
@@ -135,7 +136,7 @@ def _colors(
     if material.contrast:
         contrast = _choose([c for c in material.contrast if c != name] or ["black"], generator)
         second = COLORS[contrast]
-    return _modified(COLORS[name], modifier), second, word
+    return modified_color(COLORS[name], modifier), second, word
 
 
 def _sentence(words: str, generator: torch.Generator) -> str:
