@@ -70,7 +70,7 @@ PRIOR_SCALE_WITH_PLACES = 3.0
 can be trusted; the classifier score alone exaggerates it (RESULTS.md)."""
 FINAL_RATE = 0.1
 """Learning rate of the last step, of the first one's: small steps average the views' noise out."""
-FINEST_LEVEL_FROM = 0.6
+FINEST_LEVEL_FROM = 0.3
 """The texture's finest level joins after this share of the steps: until then there is no detail for
 it to hold, and an update costs less than half as much without it."""
 LARGEST_PIXEL_MAP = 512

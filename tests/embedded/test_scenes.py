@@ -44,6 +44,23 @@ def test_every_shape_fills_the_unit_sphere_and_stays_inside():
     assert inside.any(1).float().mean() > 0.9
 
 
+def test_about_one_shape_in_seven_is_a_sheet_seen_from_both_of_its_sides():
+    shapes = scenes.random_shapes(200, generator(5))
+    within = (2 * torch.rand(1, 1500, 3, generator=generator(6)) - 1).expand(200, -1, -1)
+    sheets = torch.zeros(200)
+    for across in torch.eye(3):
+        on = within * (1 - across)
+        is_solid = shapes.distance(on) < -1e-3
+        for side in (-across, across):
+            off = on + 0.06 * side
+            thin = is_solid.any(1) & (shapes.distance(off) > 0).all(1)
+            facing = (shapes.normals(on + 0.03 * side) * side).sum(-1)
+            assert facing[thin[:, None] & is_solid].median() > 0.99
+            sheets += thin / 2
+    assert set(sheets.tolist()) == {0.0, 1.0}
+    assert abs(sheets.mean() - scenes.SHEETS) < 0.07
+
+
 def test_traced_points_lie_on_the_surface():
     shapes = scenes.random_shapes(4, generator(4))
     views = scenes.random_views(shapes, generator(5))

@@ -3,8 +3,9 @@
 The views, the light, the backgrounds and the depth normalisation are those the painter renders, so
 the model meets in painting what it saw in training. Shapes are signed distance fields made of a few
 rounded boxes and a ring, smoothly joined and often mirrored as furniture and animals are (Quilez,
-"Distance functions"); they are sphere traced (Hart 1996) at twice the image size and box filtered.
-Pure torch on any device; all randomness comes from one generator on the CPU.
+"Distance functions"), and some are cut-outs, flat as leaves and signs; they are sphere traced (Hart
+1996) at twice the image size and box filtered. Pure torch on any device; all randomness comes from
+one generator on the CPU.
 """
 
 from dataclasses import dataclass, replace
@@ -28,6 +29,9 @@ CLOSE_UP_FRACTION = 0.6
 """Of the views tried; a few miss the object and show all of it instead."""
 FAR_DEPTH = 0.2
 """Normalised depth of the farthest visible point: above 0, so silhouettes stay visible."""
+SHEETS = 0.15
+"""Of the shapes: flat cut-outs, as leaves, signs and cards are."""
+SHEET_THICKNESS = 0.02
 PATTERN_OFFSET = 1.2
 """Patterns begin anywhere in a cube of this size: what another seed changes in a painting."""
 PATTERN_SCALE = (0.5, 2.0)
@@ -110,7 +114,7 @@ def _random_rotations(generator: torch.Generator, *shape: int) -> Tensor:
 
 
 def random_shapes(count: int, generator: torch.Generator, parts: int = 5) -> Shapes:
-    """Shapes of one to five parts: a body, limbs that may be thin, mirrored or not."""
+    """Shapes of one to five parts: a body, limbs that may be thin, mirrored or not; or cut-outs."""
     half_size = _uniform(generator, 0.0, 0.32, count, parts, 3)
     radius = _uniform(generator, 0.03, 0.16, count, parts)
     half_size[:, 0] = _uniform(generator, 0.05, 0.50, count, 3)
@@ -134,13 +138,38 @@ def random_shapes(count: int, generator: torch.Generator, parts: int = 5) -> Sha
     soft = torch.rand(count, generator=generator) < 0.5
     blend = torch.where(soft, torch.tensor(0.05), torch.tensor(0.012))
     shapes = Shapes(center, rotation, half_size, radius, ring, blend, mirror.float())
-    return _fit_to_unit_sphere(shapes, generator)
+    across = torch.randint(3, (count,), generator=generator)
+    is_sheet = torch.rand(count, generator=generator) < SHEETS
+    thin = functional.one_hot(across, 3).bool() & is_sheet[:, None]
+    return _fit_to_unit_sphere(_flattened(shapes, thin, generator), thin, generator)
 
 
-def _fit_to_unit_sphere(shapes: Shapes, generator: torch.Generator) -> Shapes:
+def _flattened(shapes: Shapes, thin: Tensor, generator: torch.Generator) -> Shapes:
+    """The shapes with all parts in one plane where bool[n, 3] tells the coordinate across it."""
+    sheet, flat, half_thickness = thin.any(1), thin[:, None], torch.tensor(SHEET_THICKNESS / 2)
+    # Each part turns in the plane, by the formula of Rodrigues.
+    angle = torch.pi * torch.rand(*shapes.radius.shape, 1, 1, generator=generator)
+    axis, unit = thin.float()[:, None, None].expand(-1, 1, 3, 3), torch.eye(3)
+    across, around = axis * axis.mT, torch.linalg.cross(unit.expand_as(axis), axis)
+    turned = across + angle.cos() * (unit - across) + angle.sin() * around
+    solid = ~sheet[:, None]
+    half_size = shapes.half_size + shapes.radius[..., None]
+    return replace(
+        shapes,
+        center=shapes.center.masked_fill(flat & (shapes.center < 9), 0.0),
+        rotation=torch.where(sheet[:, None, None, None], turned, shapes.rotation),
+        half_size=torch.where(solid[..., None], shapes.half_size, half_size.masked_fill(flat, 0.0)),
+        radius=torch.where(solid, shapes.radius, half_thickness),
+        ring=torch.where(solid, shapes.ring, torch.tensor(-9.0)),
+        blend=torch.where(sheet, half_thickness / 2, shapes.blend),
+    )
+
+
+def _fit_to_unit_sphere(shapes: Shapes, thin: Tensor, generator: torch.Generator) -> Shapes:
     """Scale each shape so that its farthest point from the origin lies at about 0.98."""
     probes = 1.6 * (2 * torch.rand(1, 6000, 3, generator=generator) - 1)
-    inside = shapes.distance(probes.expand(len(shapes.blend), -1, -1)) < 0
+    probes = probes.masked_fill(thin[:, None], 0.0)
+    inside = shapes.distance(probes) < 0
     scale = 0.98 / torch.where(inside, probes.norm(dim=-1), 0.3).amax(1)
     return replace(
         shapes,
