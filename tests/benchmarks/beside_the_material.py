@@ -63,11 +63,12 @@ def look_of_prompt(prompt: str) -> Look:
 
 
 def material_of(prompt: str) -> Material:
-    """The material that a prompt names with the longest of its phrases."""
+    """What a prompt names with the longest of its phrases; a finish, if it names nothing else."""
     named = [phrase for phrase in PHRASES if f" {phrase} " in f" {prompt.lower()} "]
     if not named:
         raise SystemExit(f"{prompt!r} names no material of the vocabulary")
-    return PHRASES[max(named, key=len)]
+    finishes = {word for words in FINISHES.values() for word in words}
+    return PHRASES[max(named, key=lambda phrase: (phrase not in finishes, len(phrase)))]
 
 
 def colorfulness(colors: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ def metal(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Polished and wavy: each wave mirrors a dim ground, full colour and a narrow bright light."""
     mirrored = 0.5 + 0.14 * normals[:, 1] + 0.07 * normals[:, 0] + _waviness(points)
     # Metal tints what it mirrors twice in its hollows: gold darkens to amber, not to olive.
-    color = mix(0.90 * style.first**1.25, style.first, step(0.38, 0.40, mirrored))
+    color = mix(0.80 * style.first**1.25, style.first, step(0.38, 0.40, mirrored))
     color = mix(color, style.second, glint(mirrored, 0.64, 0.15))
     return mix(color, 0.3 * style.second + 0.7, 0.95 * glint(mirrored, 0.64, 0.05))
 

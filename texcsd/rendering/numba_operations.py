@@ -5,6 +5,7 @@ Sums are cut into pieces whose size never depends on the number of threads.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,19 +46,24 @@ def visible_triangles(
     spans = _face_spans(ranges, views, len(faces))
     columns = -(-width // numba_rasterize.LANES) * numba_rasterize.LANES
     ids = np.full((layers, views, height, columns), -1, np.int32)
+    pieces, own = _row_pieces(views, height, width, len(faces)), threading.local()
+    most_rows = max((last - first for _, first, last in pieces), default=0)
 
     def run(piece: tuple[int, int, int]) -> None:
         view, first_row, last_row = piece
+        if not hasattr(own, "depths"):  # memory that is new costs more than what is done with it
+            own.depths = np.empty((2, most_rows, columns))
         peeled, corners = None, _of_view(positions, view)
         for layer in range(layers):
             found = ids[layer, view, first_row:last_row]
-            nearest = np.full(found.shape, numba_rasterize.BEYOND)
+            nearest = own.depths[layer % 2, : len(found)]
+            nearest.fill(numba_rasterize.BEYOND)
             numba_rasterize.find_visible(
                 corners, faces, spans[view], first_row, height, width, peeled, nearest, found
             )
             peeled = nearest
 
-    run_pieces(run, _row_pieces(views, height, width, len(faces)))
+    run_pieces(run, pieces)
     return [torch.from_numpy(np.ascontiguousarray(layer[..., :width])) for layer in ids]
 
 
