@@ -525,7 +525,8 @@ def test_the_finest_level_learns_nothing_until_it_joins(tmp_path):
         assert checkpoint is not None
         return [checkpoint[0][f"texture.0.levels.{index}"] for index in range(2)]
 
-    start, before, after = levels(1), levels(11), levels(15)
+    last = int(synthesis.FINEST_LEVEL_FROM * 19)  # of 20 steps, the last one without it
+    start, before, after = levels(1), levels(last), levels(last + 4)
     assert not torch.equal(start[0], before[0]) and torch.equal(start[1], before[1])
     assert not torch.equal(before[1], after[1])
 
