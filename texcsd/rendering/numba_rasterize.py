@@ -97,7 +97,7 @@ def _front_to_back(depths, faces, span):
 def _touching(vertices, faces, first, last, image, margins, boxes, depths, chosen):
     """How many triangles, from the first to before the last, may cover pixel centres of an image.
 
-    Their numbers, from 0 for the first, become `chosen` int32[BLOCK + 1]; the first and last column
+    Their numbers, from 0 for the first, become `chosen` int32[BLOCK]; the first and last column
     and row of each triangle `boxes` int32[4, BLOCK], and its least depth `depths` float32[BLOCK].
     Of a fine mesh most cover none: without branches, the compiler looks at many at once.
     """
@@ -120,8 +120,7 @@ def _touching(vertices, faces, first, last, image, margins, boxes, depths, chose
         boxes[2, index] = np.int32(bottom if anywhere else below)
         boxes[3, index] = np.int32(top if anywhere else above)
         depths[index] = min(min(vertex_depths[i], vertex_depths[j]), vertex_depths[k])
-        marked = ((begin <= end) & (below <= above) & (total < np.inf)) | anywhere
-        chosen[index] = marked
+        chosen[index] = ((begin <= end) & (below <= above) & (total < np.inf)) | anywhere
     return _where(chosen, last - first)
 
 
@@ -286,7 +285,7 @@ def find_visible(positions, faces, span, first_row, height, width, peeled, neare
     )
     margins = np.float32(MARGIN * width), np.float32(MARGIN * height)
     boxes, depths = np.empty((4, BLOCK), np.int32), np.empty(BLOCK, np.float32)
-    chosen = np.empty(BLOCK + 1, np.int32)
+    chosen = np.empty(BLOCK, np.int32)
     for block in _front_to_back(vertices[2], faces, span):
         first = span[0] + block * BLOCK
         last = min(first + BLOCK, span[1])
