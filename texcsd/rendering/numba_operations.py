@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from texcsd.rendering import numba_interpolate, numba_rasterize, numba_shading, numba_surface
+from texcsd.rendering.numba_blocks import Blocks, find_blocks
 from texcsd.rendering.numba_kernel import (
     PIXELS_PER_PIECE,
     ROWS_PER_PIECE,
@@ -22,6 +24,17 @@ from texcsd.rendering.numba_kernel import (
     cut,
     run_pieces,
 )
+
+
+class _Known(NamedTuple):
+    triangles: Tensor
+    """A copy of them."""
+    blocks: dict[tuple[int, int], Blocks]
+    """By the first of them and the last plus one."""
+
+
+_known_blocks = WeakTensorKeyDictionary()
+"""What is _Known of the triangles of former calls, as long as these live."""
 
 
 def visible_triangles(
@@ -41,12 +54,12 @@ def visible_triangles(
         layers: How many; at least 1.
     """
     height, width = resolution
-    positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
+    positions = as_array(clip_positions, np.float32)
     views = len(positions) if ranges is None else len(ranges)
-    spans = _face_spans(ranges, views, len(faces))
+    blocks = _blocks_of_views(positions, triangles, ranges, views)
     columns = -(-width // numba_rasterize.LANES) * numba_rasterize.LANES
     ids = np.full((layers, views, height, columns), -1, np.int32)
-    pieces, own = _row_pieces(views, height, width, len(faces)), threading.local()
+    pieces, own = _row_pieces(views, height, width, len(triangles)), threading.local()
     most_rows = max((last - first for _, first, last in pieces), default=0)
 
     def run(piece: tuple[int, int, int]) -> None:
@@ -59,12 +72,33 @@ def visible_triangles(
             nearest = own.depths[layer % 2, : len(found)]
             nearest.fill(numba_rasterize.BEYOND)
             numba_rasterize.find_visible(
-                corners, faces, spans[view], first_row, height, width, peeled, nearest, found
+                corners, blocks[view], first_row, height, width, peeled, nearest, found
             )
             peeled = nearest
 
     run_pieces(run, pieces)
     return [torch.from_numpy(np.ascontiguousarray(layer[..., :width])) for layer in ids]
+
+
+def _blocks_of_views(
+    positions: np.ndarray, triangles: Tensor, ranges: Tensor | None, views: int
+) -> list[Blocks]:
+    """The blocks of every view's triangles: those of the last call, if it had the same.
+
+    Their numbers are compared, as whoever shares the tensor's memory may change them unseen.
+    """
+    spans = _face_spans(ranges, views, len(triangles))
+    known = _known_blocks.get(triangles)
+    if known is None or not torch.equal(known.triangles, triangles):
+        known = _Known(triangles.clone(), {})
+    found = {span: known.blocks[span] for span in spans if span in known.blocks}
+    missing = {span: view for view, span in enumerate(spans) if span not in found}
+    if missing:
+        faces = as_array(triangles, np.int32)
+        for span, view in missing.items():
+            found[span] = find_blocks(_of_view(positions, view), faces, span)
+    _known_blocks[triangles] = _Known(known.triangles, found)
+    return [found[span] for span in spans]
 
 
 def barycentrics(clip_positions: Tensor, triangles: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:

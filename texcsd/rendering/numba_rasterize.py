@@ -5,6 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from texcsd.geometry.kernel import kernel
+from texcsd.rendering.numba_blocks import (
+    BLOCK,
+    SMALL,
+    find_candidates,
+    front_to_back,
+    is_hidden,
+    no_candidates,
+)
 
 LANES = 8
 """Columns that are tried at once; images are padded to a multiple of them."""
@@ -12,23 +20,11 @@ NARROW = 3
 """Columns up to which it is faster to try one after the other."""
 WIDE = 12
 """Columns that must be more to make it worth while to find out, row by row, which matter."""
-BLOCK = 512
-"""Triangles that are looked at, before those of them that may be seen are drawn."""
-SMALL = 3
-"""Columns and rows of triangles of which many at once are found to be hidden."""
 CHUNK = 64
 """Pixels whose corners are fetched before anything is computed, where most see another triangle."""
-MARGIN = 2.0**-20
-"""How far beyond its vertices a triangle may cover pixels, as a share of the image's width or
-height: more than rounding of their float32 pixels may take, and far less than a pixel."""
-FAR_AWAY = 1e30
-"""Pixels beyond which vertices need not be told apart: far off every image, and three of them are
-still a finite sum in float32."""
 TIE = 2.0**-40
 """Depths that differ by no more are equal: those of one triangle, whose corners two faces name in
 another order, differ by rounding, which is far less; float32 corners know theirs to 2**-25."""
-SLACK = 2.0**-20
-"""How much farther a triangle must be than what hides it: more than float32 depths are rounded."""
 BEYOND = np.nextafter(1.0, 2.0) + TIE
 """What depths are before anything is found: by just over TIE behind the far plane."""
 
@@ -54,117 +50,6 @@ def _edges(first, second, third):
 def centres(size):
     """Normalised coordinate of every pixel centre along one axis."""
     return (2 * np.arange(size) + 1 - size) / size
-
-
-@kernel
-def _project(positions, height, width):
-    """Column, row and depth of every vertex, float32[vertex] each.
-
-    Columns and rows are inf behind the eye, where depths are -inf, and nan if not finite. Whoever
-    uses them leaves a MARGIN or SLACK, which is more than they are rounded by.
-    """
-    count = len(positions)
-    columns, rows = np.empty(count, np.float32), np.empty(count, np.float32)
-    depths = np.empty(count, np.float32)
-    for vertex in range(count):  # without branches, so that the compiler takes many at once
-        x, y = np.float64(positions[vertex, 0]), np.float64(positions[vertex, 1])
-        z, w = np.float64(positions[vertex, 2]), np.float64(positions[vertex, 3])
-        scale, total = 1 / w, x + y + z + w
-        column, row = (x * scale * 0.5 + 0.5) * width - 0.5, (y * scale * 0.5 + 0.5) * height - 0.5
-        is_finite = total - total == 0
-        is_ahead, instead = is_finite & (w > 0), np.inf if is_finite else np.nan
-        columns[vertex] = min(max(column, -FAR_AWAY), FAR_AWAY) if is_ahead else instead
-        rows[vertex] = min(max(row, -FAR_AWAY), FAR_AWAY) if is_ahead else instead
-        depths[vertex] = z * scale if is_ahead else -np.inf
-    return columns, rows, depths
-
-
-@kernel
-def _front_to_back(depths, faces, span):
-    """Numbers of the blocks of BLOCK triangles of a span, by the depth of some of their vertices.
-
-    A few from all over a block tell more than one: its triangles may go once around the mesh.
-    """
-    near = np.zeros((span[1] - span[0] + BLOCK - 1) // BLOCK, np.float32)
-    for block in range(len(near)):
-        first = span[0] + block * BLOCK
-        for face in range(first, min(first + BLOCK, span[1]), BLOCK // 8):
-            near[block] += depths[faces[face, 0]]
-    return np.argsort(near)
-
-
-@kernel
-def _touching(vertices, faces, first, last, image, margins, boxes, depths, chosen):
-    """How many triangles, from the first to before the last, may cover pixel centres of an image.
-
-    Their numbers, from 0 for the first, become `chosen` int32[BLOCK]; the first and last column
-    and row of each triangle `boxes` int32[4, BLOCK], and its least depth `depths` float32[BLOCK].
-    Of a fine mesh most cover none: without branches, the compiler looks at many at once.
-    """
-    columns, rows, vertex_depths = vertices
-    left, right, bottom, top = image
-    across, up = margins
-    for index in range(last - first):
-        i, j, k = faces[first + index, 0], faces[first + index, 1], faces[first + index, 2]
-        low = min(min(columns[i], columns[j]), columns[k])
-        high = max(max(columns[i], columns[j]), columns[k])
-        lowest = min(min(rows[i], rows[j]), rows[k])
-        highest = max(max(rows[i], rows[j]), rows[k])
-        begin, end = np.ceil(max(low - across, left)), np.floor(min(high + across, right))
-        below, above = np.ceil(max(lowest - up, bottom)), np.floor(min(highest + up, top))
-        total = columns[i] + columns[j] + columns[k]  # nan if one of them is
-        # Where some vertices are behind the eye, the rest may reach anywhere.
-        anywhere = (total == np.inf) & (low < np.inf)
-        boxes[0, index] = np.int32(left if anywhere else begin)
-        boxes[1, index] = np.int32(right if anywhere else end)
-        boxes[2, index] = np.int32(bottom if anywhere else below)
-        boxes[3, index] = np.int32(top if anywhere else above)
-        depths[index] = min(min(vertex_depths[i], vertex_depths[j]), vertex_depths[k])
-        chosen[index] = ((begin <= end) & (below <= above) & (total < np.inf)) | anywhere
-    return _where(chosen, last - first)
-
-
-@kernel
-def _where(chosen, count):
-    """How many of the first numbers are 1 and not 0; instead of them come the places of these."""
-    kept = 0
-    for index in range(count):
-        mark = chosen[index]
-        chosen[kept] = index
-        kept += mark
-    return kept
-
-
-@kernel
-def _maybe_seen(boxes, depths, first_row, nearest, chosen, count):
-    """How many of the chosen triangles may be in front of the nearest; `chosen` keeps only these.
-
-    Those of more than SMALL columns or rows are not looked at.
-    """
-    kept = 0
-    for number in range(count):
-        index = chosen[number]
-        left, right = np.int64(boxes[0, index]), np.int64(boxes[1, index])
-        bottom, top = np.int64(boxes[2, index]) - first_row, np.int64(boxes[3, index]) - first_row
-        is_small = (right - left < SMALL) & (top - bottom < SMALL)
-        farthest = -np.inf
-        for row in (bottom, (bottom + top) >> 1, top):
-            for column in (left, (left + right) >> 1, right):
-                farthest = max(farthest, nearest[np.uint64(row), np.uint64(column)])
-        chosen[kept] = index
-        kept += 1 - (is_small & (farthest < depths[index] - SLACK))
-    return kept
-
-
-@kernel
-def _is_hidden(box, depth, nearest):
-    """Whether all pixels of a box are nearer than a depth."""
-    left, right, bottom, top = box
-    for row in range(bottom, top + 1):
-        for column in range(left, right + 1):
-            if not nearest[row, column] < depth - SLACK:
-                return False
-    return True
 
 
 @kernel
@@ -261,21 +146,27 @@ def triangle(positions, faces, face):
 
 
 @kernel
-def find_visible(positions, faces, span, first_row, height, width, peeled, nearest, ids):
+def _fetched_corner(fetched, first, index):
+    """Like `_corner`, and z, from the rows that begin with the first."""
+    x, y = np.float64(fetched[first, index]), np.float64(fetched[first + 1, index])
+    z, w = np.float64(fetched[first + 2, index]), np.float64(fetched[first + 3, index])
+    return (x, y, w), z
+
+
+@kernel
+def find_visible(positions, blocks, first_row, height, width, peeled, nearest, ids):
     """Nearest triangle at every pixel centre of some rows, of an image of this height and width.
 
     ids int32[rows, columns] come in as -1 and their depths, nearest float64[rows, columns], as
     BEYOND. Columns are the width or more, a multiple of LANES; what comes out right of the width
-    means nothing. Only faces from the first to before the last of the span are looked at, and of
-    them only what lies behind the depths peeled float64[rows, columns], unless that is None.
+    means nothing. Only triangles of the blocks are looked at, and of them only what lies behind the
+    depths peeled float64[rows, columns], unless that is None.
 
-    Of triangles that are equally near, within TIE, the first wins, although they are drawn in
-    another order: where neighbours in the list are neighbours on the mesh, about from front to
-    back, so that most of what is hidden need not be drawn. Triangles that are not finite, or lie
-    between no pixel centres, cover nothing.
+    Of triangles that are equally near, within TIE, the one of the lowest number wins, although they
+    are drawn in another order: about from front to back, so that most of what is hidden need not be
+    drawn. Triangles that are not finite, or lie between no pixel centres, cover nothing.
     """
     rows, columns = ids.shape
-    vertices = _project(positions, height, width)
     x_centres, y_centres = (2 * np.arange(columns) + 1 - width) / width, centres(height)
     image = (
         np.float32(0),
@@ -283,27 +174,27 @@ def find_visible(positions, faces, span, first_row, height, width, peeled, neare
         np.float32(first_row),
         np.float32(first_row + rows - 1),
     )
-    margins = np.float32(MARGIN * width), np.float32(MARGIN * height)
-    boxes, depths = np.empty((4, BLOCK), np.int32), np.empty(BLOCK, np.float32)
-    chosen = np.empty(BLOCK, np.int32)
-    for block in _front_to_back(vertices[2], faces, span):
-        first = span[0] + block * BLOCK
-        last = min(first + BLOCK, span[1])
-        count = _touching(vertices, faces, first, last, image, margins, boxes, depths, chosen)
-        count = _maybe_seen(boxes, depths, first_row, nearest, chosen, count)
-        for index in chosen[:count]:
-            left, right = np.int64(boxes[0, index]), np.int64(boxes[1, index])
-            bottom, top = (
-                np.int64(boxes[2, index]) - first_row,
-                np.int64(boxes[3, index]) - first_row,
-            )
+    candidates = no_candidates()
+    for block in front_to_back(positions, blocks):
+        size = height, width
+        count = find_candidates(positions, blocks, block, image, size, nearest, candidates)
+        for index in candidates.chosen[:count]:
+            left, right = np.int64(candidates.boxes[0, index]), np.int64(candidates.boxes[1, index])
+            bottom = np.int64(candidates.boxes[2, index]) - first_row
+            top = np.int64(candidates.boxes[3, index]) - first_row
             box = left, right, bottom, top
-            if max(right - left, top - bottom) >= SMALL and _is_hidden(box, depths[index], nearest):
+            if max(right - left, top - bottom) >= SMALL and is_hidden(
+                box, candidates.depths[index], nearest
+            ):
                 continue
-            face = first + index
-            edges, corner_z, corner_w = triangle(positions, faces, face)
+            place = block * BLOCK + index
+            face, corners = np.int64(blocks.order[place]), blocks.corners
+            first, z0 = _fetched_corner(candidates.clip, 0, corners[0, place])
+            second, z1 = _fetched_corner(candidates.clip, 0, corners[1, place])
+            third, z2 = _fetched_corner(candidates.clip, 0, corners[2, place])
+            edges, corner_z = _edges(first, second, third), (z0, z1, z2)
             if right - left >= NARROW:
-                determinant = _determinant(edges, _corner(positions, faces[face, 0]))
+                determinant = _determinant(edges, first)
                 if determinant != 0:
                     _draw_wide(
                         _oriented(edges, determinant),
@@ -319,31 +210,42 @@ def find_visible(positions, faces, span, first_row, height, width, peeled, neare
                         ids,
                     )
                     continue
-            (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
-            w0, w1, w2 = corner_w
-            z0, z1, z2 = corner_z
+            corner_w = first[2], second[2], third[2]
             for row in range(bottom, top + 1):
                 y = y_centres[first_row + row]
-                row0, row1, row2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
                 for column in range(left, right + 1):
-                    x = x_centres[column]
-                    edge0, edge1, edge2 = a0 * x + row0, a1 * x + row1, a2 * x + row2
-                    lowest, highest = min(edge0, edge1, edge2), max(edge0, edge1, edge2)
-                    if lowest < 0 < highest:
-                        continue
-                    side = 1.0 if highest > 0 else -1.0
-                    if not _is_inside(edge0, edge1, edge2, edges, side):
-                        continue
-                    w = edge0 * w0 + edge1 * w1 + edge2 * w2
-                    if not w * side > 0:  # behind the eye
-                        continue
-                    depth = (edge0 * z0 + edge1 * z1 + edge2 * z2) / w
+                    depth = _depth_inside(edges, corner_z, corner_w, x_centres[column], y)
                     if peeled is not None and depth <= peeled[row, column] + TIE:
                         continue
                     tie = TIE if face < ids[row, column] else -TIE
                     if -1 <= depth < nearest[row, column] + tie:
                         nearest[row, column] = depth
                         ids[row, column] = face
+
+
+@kernel
+def _depth_inside(edges, corner_z, corner_w, x, y):
+    """z/w of a triangle at normalised (x, y), inf where it does not cover it.
+
+    Args:
+        edges: Its edge functions.
+        corner_z: z of its corners.
+        corner_w: w of its corners.
+        x: Of a pixel centre.
+        y: Of a pixel centre.
+    """
+    (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
+    edge0, edge1, edge2 = a0 * x + (b0 * y + c0), a1 * x + (b1 * y + c1), a2 * x + (b2 * y + c2)
+    lowest, highest = min(edge0, edge1, edge2), max(edge0, edge1, edge2)
+    if lowest < 0 < highest:
+        return np.inf
+    side = 1.0 if highest > 0 else -1.0
+    if not _is_inside(edge0, edge1, edge2, edges, side):
+        return np.inf
+    w = edge0 * corner_w[0] + edge1 * corner_w[1] + edge2 * corner_w[2]
+    if not w * side > 0:  # behind the eye
+        return np.inf
+    return (edge0 * corner_z[0] + edge1 * corner_z[1] + edge2 * corner_z[2]) / w
 
 
 @kernel
@@ -489,14 +391,6 @@ def _fill_in_turn(positions, faces, ids, x_centres, y, height, rast, rast_db):
         rast[column, 0], rast[column, 1], rast[column, 2], rast[column, 3] = u, v, depth, face + 1
         for index in range(4):
             rast_db[column, index] = slopes[index]
-
-
-@kernel
-def _fetched_corner(fetched, first, index):
-    """Like `_corner`, and z, from the rows that begin with the first."""
-    x, y = np.float64(fetched[first, index]), np.float64(fetched[first + 1, index])
-    z, w = np.float64(fetched[first + 2, index]), np.float64(fetched[first + 3, index])
-    return (x, y, w), z
 
 
 @kernel
