@@ -20,15 +20,17 @@ from texcsd.rendering.numba_blocks import Blocks, find_blocks
 from texcsd.rendering.numba_kernel import (
     PIXELS_PER_PIECE,
     ROWS_PER_PIECE,
+    are_equal,
     as_array,
+    as_indices,
     cut,
     run_pieces,
 )
 
 
 class _Known(NamedTuple):
-    triangles: Tensor
-    """A copy of them."""
+    faces: np.ndarray
+    """int32[face, 3], a copy."""
     blocks: dict[tuple[int, int], Blocks]
     """By the first of them and the last plus one."""
 
@@ -87,17 +89,16 @@ def _blocks_of_views(
 
     Their numbers are compared, as whoever shares the tensor's memory may change them unseen.
     """
-    spans = _face_spans(ranges, views, len(triangles))
+    spans, faces = _face_spans(ranges, views, len(triangles)), as_indices(triangles)
     known = _known_blocks.get(triangles)
-    if known is None or not torch.equal(known.triangles, triangles):
-        known = _Known(triangles.clone(), {})
+    if known is None or not (known.faces is faces or are_equal(known.faces, faces)):
+        # Of other kinds of numbers, these are a copy already.
+        known = _Known(faces.copy() if triangles.dtype == torch.int32 else faces, {})
     found = {span: known.blocks[span] for span in spans if span in known.blocks}
-    missing = {span: view for view, span in enumerate(spans) if span not in found}
-    if missing:
-        faces = as_array(triangles, np.int32)
-        for span, view in missing.items():
+    for view, span in enumerate(spans):
+        if span not in found:
             found[span] = find_blocks(_of_view(positions, view), faces, span)
-    _known_blocks[triangles] = _Known(known.triangles, found)
+    _known_blocks[triangles] = _Known(known.faces, found)
     return [found[span] for span in spans]
 
 
@@ -128,9 +129,11 @@ def surface(
     """
     (ids,) = visible_triangles(clip_positions, clip_faces, resolution, None)
     seen, (views, height, width) = ids.numpy(), ids.shape
-    positions, faces = as_array(clip_positions, np.float32), as_array(clip_faces, np.int32)
-    kinds = (np.float32, np.int32) * 3
-    arrays = tuple(as_array(tensor, kind) for tensor, kind in zip(mesh, kinds, strict=True))
+    positions, faces = as_array(clip_positions, np.float32), as_indices(clip_faces)
+    arrays = tuple(
+        as_array(tensor, np.float32) if tensor.is_floating_point() else as_indices(tensor)
+        for tensor in mesh
+    )
     images = [
         np.zeros((views, height, width, channels), np.float32) for channels in (3, 3, 2, 4, 1)
     ]
@@ -179,7 +182,7 @@ class _Barycentrics(torch.autograd.Function):
     def forward(
         ctx: Any, clip_positions: Tensor, triangles: Tensor, ids: Tensor
     ) -> tuple[Tensor, Tensor]:
-        positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
+        positions, faces = as_array(clip_positions, np.float32), as_indices(triangles)
         seen, (views, height, width) = as_array(ids, np.int32), ids.shape
         rast, rast_db = (np.empty((views, height, width, 4), np.float32) for _ in range(2))
 
@@ -199,7 +202,7 @@ class _Barycentrics(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         clip_positions, triangles, ids = ctx.saved_tensors
-        positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
+        positions, faces = as_array(clip_positions, np.float32), as_indices(triangles)
         upstream = tuple(as_array(gradient, np.float32) for gradient in gradients)
         views, seen = len(ids), as_array(ids, np.int32)
         gradient = np.zeros((views, *positions.shape[-2:]), np.float64)
@@ -277,7 +280,7 @@ def _visible(
     """Values, faces, and per pixel of all views: ids, rast, rast_db."""
     return (
         as_array(attributes, np.float32),
-        as_array(triangles, np.int32),
+        as_indices(triangles),
         as_array(ids, np.int32).reshape(-1),
         as_array(rast, np.float32).reshape(-1, 4),
         as_array(rast_db, np.float32).reshape(-1, 4),
