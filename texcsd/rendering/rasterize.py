@@ -99,8 +99,7 @@ def normalized_depth(surface: Surface) -> Tensor:
 
 def row_0_on_top(clip_positions: Tensor) -> Tensor:
     """Clip positions float[..., 4] with y negated: every image goes through here."""
-    x, y, z, w = clip_positions.unbind(-1)
-    return torch.stack([x, -y, z, w], -1)
+    return clip_positions * clip_positions.new_tensor([1.0, -1.0, 1.0, 1.0])
 
 
 def _uv_of(mesh: Mesh) -> tuple[Tensor, Tensor]:
