@@ -174,9 +174,8 @@ def find_visible(positions, blocks, first_row, height, width, peeled, nearest, i
         np.float32(first_row),
         np.float32(first_row + rows - 1),
     )
-    candidates = no_candidates()
+    size, candidates = (height, width), no_candidates()
     for block in front_to_back(positions, blocks):
-        size = height, width
         count = find_candidates(positions, blocks, block, image, size, nearest, candidates)
         for index in candidates.chosen[:count]:
             left, right = np.int64(candidates.boxes[0, index]), np.int64(candidates.boxes[1, index])

@@ -52,7 +52,7 @@ def rasterize_mesh(mesh: Mesh, cameras: Cameras, height: int, width: int) -> Sur
         height: Pixels, spans the field of view.
         width: Pixels.
     """
-    clip_positions = row_0_on_top(cameras.clip_positions(mesh.vertices, width / height))
+    clip_positions = put_row_0_on_top_(cameras.clip_positions(mesh.vertices, width / height))
     return _surface(mesh, clip_positions, mesh.faces, (height, width), turn_normals=True)
 
 
@@ -79,7 +79,7 @@ def rasterize_uv(mesh: Mesh, height: int, width: int, lowest: bool = False) -> S
     corners = torch.arange(len(z), device=uv.device).view(-1, 3).to(uv_faces)
     resolution = height, width
     surface = _surface(
-        mesh, row_0_on_top(clip_positions[None]), corners, resolution, turn_normals=False
+        mesh, put_row_0_on_top_(clip_positions[None]), corners, resolution, turn_normals=False
     )
     return replace(surface, depth=torch.zeros_like(surface.depth))
 
@@ -97,9 +97,10 @@ def normalized_depth(surface: Surface) -> Tensor:
     return torch.where(seen, 0.2 + 0.8 * closeness, 0.0)
 
 
-def row_0_on_top(clip_positions: Tensor) -> Tensor:
-    """Clip positions float[..., 4] with y negated: every image goes through here."""
-    return clip_positions * clip_positions.new_tensor([1.0, -1.0, 1.0, 1.0])
+def put_row_0_on_top_(clip_positions: Tensor) -> Tensor:
+    """Negates y of clip positions float[..., 4], in place: every image goes through here."""
+    clip_positions[..., 1].neg_()
+    return clip_positions
 
 
 def _uv_of(mesh: Mesh) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from texcsd.geometry.edges import Edges, find_edges
 from texcsd.rendering import antialias, operations
 from texcsd.rendering.cameras import Cameras
-from texcsd.rendering.rasterize import Surface, row_0_on_top
+from texcsd.rendering.rasterize import Surface, put_row_0_on_top_
 from texcsd.rendering.shading import Lights, linear_to_srgb, srgb_to_linear
 
 
@@ -59,7 +59,7 @@ class ShapeView:
 
 def render_shape(shape: Shape, cameras: Cameras, height: int, width: int) -> ShapeView:
     """Rasterizes a shape; see `rasterize_mesh`, which gives the same surface without gradients."""
-    clip_positions = row_0_on_top(cameras.clip_positions(shape.vertices, width / height))
+    clip_positions = put_row_0_on_top_(cameras.clip_positions(shape.vertices, width / height))
     found = operations.rasterize(clip_positions.detach(), shape.faces, (height, width))
     view, row, column = (found.triangle_ids >= 0).nonzero(as_tuple=True)
     face = found.triangle_ids[view, row, column].long()
