@@ -23,7 +23,7 @@ MOST_SECONDS_TO_UNWRAP = 120.0
 """The time limit of xatlas."""
 SECONDS_PER_VIEW = 0.0336
 """Of one step: denoising and shading."""
-SECONDS_PER_VIEW_AND_TRIANGLE = 6e-8
+SECONDS_PER_VIEW_AND_TRIANGLE = 2e-8
 """Of one step: rasterization."""
 SECONDS_PER_TEXEL = 1.5e-8
 """Of one step: composing the texture and updating it; the mean over all steps."""
