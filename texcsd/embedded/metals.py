@@ -21,23 +21,23 @@ from texcsd.embedded.patterns import (
 
 
 def metal(points: Tensor, normals: Tensor, style: Style) -> Tensor:
-    """Polished and wavy: each wave mirrors a dim ground, full colour and a narrow bright light."""
-    mirrored = 0.5 + 0.14 * normals[:, 1] + 0.07 * normals[:, 0] + _waviness(points)
+    """Polished and wavy: mirrors a dark line below a horizon and a broad bright light above it."""
+    broad, fine = noise(points / 0.6)[:, 0], noise(points / 0.3)[:, 1]
+    mirrored = 0.54 + 0.35 * normals[:, 1] + 0.10 * normals[:, 0] + 0.6 * (broad + fine - 1)
     # Metal tints what it mirrors twice in its hollows: gold darkens to amber, not to olive.
-    color = mix(0.80 * style.first**1.25, style.first, step(0.38, 0.40, mirrored))
-    color = mix(color, style.second, glint(mirrored, 0.64, 0.15))
-    return mix(color, 0.3 * style.second + 0.7, 0.95 * glint(mirrored, 0.64, 0.05))
-
-
-def _waviness(points: Tensor) -> Tensor:
-    """How far waves in sheet metal bend what it mirrors up or down, float[n]."""
-    broad, fine = noise(points / 0.3)[:, 0], noise(points / 0.15)[:, 1]
-    return 0.65 * (broad - 0.5) + 0.60 * (fine - 0.5)
-
-
-def glint(value: Tensor, at: float, width: float) -> Tensor:
-    """1 where `value` is `at`, falling smoothly to 0 `width` away."""
-    return step(1.0, 1.0, 1.5 - (value - at).abs() / width)
+    return ramp(
+        mirrored,
+        [
+            (0.20, style.first),
+            (0.40, 0.93 * style.first**1.05),
+            (0.465, 0.50 * style.first**1.3),
+            (0.515, 0.85 * style.first**1.1),
+            (0.54, style.first),
+            (0.575, 0.3 * style.second + 0.7),
+            (0.68, style.second),
+            (0.90, style.first),
+        ],
+    )
 
 
 def chrome(points: Tensor, normals: Tensor, style: Style) -> Tensor:

@@ -121,10 +121,15 @@ def step(edge: float, width: float, value: Tensor) -> Tensor:
     return x * x * (3 - 2 * x)
 
 
-def ramp(value: Tensor, stops: list[tuple[float, tuple[float, float, float]]]) -> Tensor:
-    """Piecewise linear colour ramp, float[n] -> float[n, 3]; stops ascend."""
-    color = torch.tensor(stops[0][1], device=value.device).expand(len(value), 3)
-    for (low, _), (high, target) in itertools.pairwise(stops):
-        amount = ((value - low) / (high - low)).clamp(0, 1)
-        color = mix(color, torch.tensor(target, device=value.device), amount)
-    return color
+def ramp(value: Tensor, stops: Sequence[tuple[float, Tensor | tuple[float, ...]]]) -> Tensor:
+    """Piecewise linear colours of `value` float[n]; float[n, 3].
+
+    Args:
+        value: float[n].
+        stops: Ascending values with their colours, three numbers or float[3] or float[n, 3].
+    """
+    colors = [torch.as_tensor(color, device=value.device) for _, color in stops]
+    mixed = colors[0].expand(len(value), 3)
+    for number, ((low, _), (high, _)) in enumerate(itertools.pairwise(stops)):
+        mixed = mix(mixed, colors[number + 1], ((value - low) / (high - low)).clamp(0, 1))
+    return mixed

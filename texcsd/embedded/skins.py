@@ -28,9 +28,9 @@ def leather(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     crease = (1 - step(0.04, 0.10, folds.border)) * step(0.56, 0.2, patina[:, 1])
     groove = 1 - step(0.16, 0.3, grain.border)
     wrinkle = 1 - step(0.12, 0.3, pores.border)
-    shade = 1.12 + 0.4 * (patina[:, 0] - 0.5) - 0.20 * groove - 0.10 * wrinkle
+    shade = 1.12 + 0.25 * (patina[:, 0] - 0.5) - 0.20 * groove - 0.10 * wrinkle
     color = shaded(style.first, (shade + 0.12 * (grain.random - 0.5)) * (1 - 0.35 * crease))
-    rubbed = 0.24 * step(0.62, 0.25, patina[:, 0])
+    rubbed = 0.14 * step(0.62, 0.25, patina[:, 0])
     return mix(color, 0.5 * style.first + rgb(points, 0.47, 0.40, 0.31), rubbed)
 
 
@@ -55,10 +55,11 @@ def leopard(points: Tensor, normals: Tensor, style: Style) -> Tensor:
     """Open rosettes on a tan coat."""
     spots = warped_cells(points, 0.15)
     uneven = noise(points / 0.075)
-    ring = step(0.26, 0.10, spots.nearest) - step(0.45, 0.10, spots.nearest)
-    ring = ring * step(0.32, 0.2, uneven[:, 0])
-    inside = 1 - step(0.32, 0.12, spots.nearest)
-    coat = mix(style.first, style.first * 0.68, inside)
+    # The border alone makes angular rosettes, the distance alone leaves bare places between cells.
+    inward = torch.minimum(0.8 * spots.border, 0.8 - 1.1 * spots.nearest)
+    ring = step(0.10, 0.08, inward) - step(0.30, 0.10, inward)
+    ring = ring * step(0.35, 0.2, uneven[:, 0])
+    coat = mix(style.first, style.first * 0.68, step(0.26, 0.12, inward))
     return mix(shaded(coat, 0.88 + 0.24 * uneven[:, 1]), style.second, ring)
 
 
