@@ -1,7 +1,6 @@
 """Patterns of metal and of technical surfaces.
 
-Polished metal shows a baked reflection of a light above a dark ground; see `patterns` for the
-rules.
+Polished metal shows a baked reflection of a horizon; see `patterns` for the rules.
 """
 
 import torch

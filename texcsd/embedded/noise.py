@@ -128,8 +128,8 @@ def ramp(value: Tensor, stops: Sequence[tuple[float, Tensor | tuple[float, ...]]
         value: float[n].
         stops: Ascending values with their colours, three numbers or float[3] or float[n, 3].
     """
-    colors = [torch.as_tensor(color, device=value.device) for _, color in stops]
-    mixed = colors[0].expand(len(value), 3)
-    for number, ((low, _), (high, _)) in enumerate(itertools.pairwise(stops)):
-        mixed = mix(mixed, colors[number + 1], ((value - low) / (high - low)).clamp(0, 1))
+    mixed = torch.as_tensor(stops[0][1], device=value.device).expand(len(value), 3)
+    for (low, _), (high, color) in itertools.pairwise(stops):
+        amount = ((value - low) / (high - low)).clamp(0, 1)
+        mixed = mix(mixed, torch.as_tensor(color, device=value.device), amount)
     return mixed
