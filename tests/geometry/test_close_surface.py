@@ -46,3 +46,24 @@ def test_far_along_the_ray_is_another_part_and_the_nearest_point_counts():
 def test_a_surface_that_faces_the_other_way_gives_the_direction_itself():
     found = surface(square((0, 0.1, 0), (0, -1, 0), 0.1)).normals(torch.zeros(1, 3), UP)
     torch.testing.assert_close(found, UP)
+
+
+class TreeWithRemains:
+    """A tree whose arrays hold what was in their memory before, where a ray meets nothing."""
+
+    def __init__(self, tree):
+        self.squared_distance, self._tree = tree.squared_distance, tree
+
+    def intersect_ray_first(self, *given):
+        faces, distance, weights = map(np.array, self._tree.intersect_ray_first(*given))
+        distance[faces < 0], weights[faces < 0] = -1e300, 1e300
+        return faces, distance, weights
+
+
+def test_what_is_in_memory_where_a_ray_meets_nothing_does_not_count():
+    close = surface(square((0, 0.3, 0), (0, 1, 0), 0.1), square((0.2, 0, 0), (1, 1, 0), 0.01))
+    points = torch.tensor([[0.0, 0, 0], [1, 0, 0], [-1, 0, 0]])
+    expected = close.normals(points, UP.expand(3, 3))
+    close._tree = TreeWithRemains(close._tree)
+    with np.errstate(over="raise", invalid="raise"):
+        assert torch.equal(close.normals(points, UP.expand(3, 3)), expected)

@@ -54,6 +54,8 @@ class CloseSurface:
                     self._vertices, self._faces, origins, sign * outwards
                 ),
             )
+            # What libigl returns for a ray that meets nothing is memory as it was, any number.
+            second_and_third = np.where(faces[:, None] >= 0, second_and_third, 0.0)
             weights = np.concatenate(
                 [1 - second_and_third.sum(1, keepdims=True), second_and_third], 1
             )
