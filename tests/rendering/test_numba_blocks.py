@@ -98,7 +98,7 @@ def test_a_block_outside_the_image_or_behind_what_is_drawn_is_passed_over():
     def count(image, depth):
         nearest, memory = np.full(size, depth), no_candidates()
         image = tuple(np.float32(bound) for bound in image)
-        return find_candidates(positions, blocks, 0, image, size, nearest, memory)
+        return find_candidates(positions, blocks, 0, 0, image, size, nearest, memory)
 
     assert count((0, 89, 0, 89), 2.0) > BLOCK // 2
     assert count((0, 89, 0, 89), -1.0) == 0

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from texcsd.geometry.kernel import kernel
+from texcsd.geometry.kernel import kernel, prefetch
 
 BLOCK = 1024
 """Triangles that are looked at, before those of them that may be seen are drawn."""
@@ -34,6 +34,12 @@ FAR_AWAY = 1e30
 still a finite sum in float32."""
 SLACK = 2.0**-20
 """How much farther a triangle must be than what hides it: more than float32 depths are rounded."""
+OUTSIDE = 2**30
+"""Columns and rows, to one side or the other, that cells no longer tell apart."""
+DEPTHS = 2.0**26
+"""Steps from one depth to the next, in cells."""
+DEEPEST = 8
+"""Depths, to one side or the other, that cells no longer tell apart."""
 
 
 class Blocks(NamedTuple):
@@ -56,12 +62,15 @@ class Candidates(NamedTuple):
     """float32[4, CORNERS], clip positions of its vertices."""
     pixels: np.ndarray
     """float32[3, CORNERS], columns, rows and depths of its vertices."""
+    cells: np.ndarray
+    """int32[3, CORNERS], columns, rows and depths, rounded down, of its vertices: of integers the
+    compiler finds the least of many at once."""
     triangles: np.ndarray
-    """float32[9, BLOCK], columns, rows and depths of the three corners of its triangles."""
+    """float32[6, BLOCK], columns and rows of the three corners of its triangles."""
     boxes: np.ndarray
     """int32[4, BLOCK], first and last column, first and last row of its triangles."""
     depths: np.ndarray
-    """float32[BLOCK], least depth of its triangles."""
+    """float32[BLOCK], least depth of those of its triangles that touch pixel centres."""
     chosen: np.ndarray
     """int32[BLOCK], which of its triangles may be seen, from 0 for the first."""
 
@@ -164,7 +173,8 @@ def no_candidates():
     return Candidates(
         np.empty((4, CORNERS), np.float32),
         np.empty((3, CORNERS), np.float32),
-        np.empty((9, BLOCK), np.float32),
+        np.empty((3, CORNERS), np.int32),
+        np.empty((6, BLOCK), np.float32),
         np.empty((4, BLOCK), np.int32),
         np.empty(BLOCK, np.float32),
         np.empty(BLOCK, np.int32),
@@ -172,29 +182,39 @@ def no_candidates():
 
 
 @kernel
-def find_candidates(positions, blocks, block, image, size, nearest, candidates):
+def find_candidates(positions, blocks, block, following, image, size, nearest, candidates):
     """How many triangles of a block may be seen; the candidates become those.
 
     Args:
         positions: float32[vertex, 4].
         blocks: See Blocks.
         block: The number of one.
+        following: The number of the one that is looked at after it.
         image: First and last column and row that are drawn, as float32.
         size: Height and width of the image that those are of.
         nearest: float64[row, column], the depths that are drawn already.
         candidates: See Candidates.
     """
-    clip, pixels, triangles, boxes, depths, chosen = candidates
-    vertices = blocks.vertices[blocks.starts[block] : blocks.starts[block + 1]]
+    clip, pixels, cells, triangles, boxes, depths, chosen = candidates
+    vertices = _vertices(blocks, block)
     margins = np.float32(MARGIN * size[1]), np.float32(MARGIN * size[0])
     _fetch(positions, vertices, clip)
+    for vertex in _vertices(blocks, following):
+        prefetch(positions, vertex)
     _project(clip, len(vertices), size, pixels)
-    if _is_none_seen(pixels, len(vertices), image, margins, nearest):
+    _find_cells(pixels, len(vertices), margins, cells)
+    if _is_none_seen(cells, len(vertices), image, nearest):
         return 0
     first, last = block * BLOCK, min((block + 1) * BLOCK, len(blocks.order))
     _fetch_triangles(pixels, blocks.corners, first, last, triangles)
-    count = _touching(triangles, last - first, image, margins, boxes, depths, chosen)
+    count = _touching(triangles, last - first, image, margins, boxes, chosen)
+    _find_depths(pixels, blocks.corners, first, chosen, count, depths)
     return _maybe_seen(boxes, depths, int(image[2]), nearest, chosen, count)
+
+
+@kernel
+def _vertices(blocks, block):
+    return blocks.vertices[blocks.starts[block] : blocks.starts[block + 1]]
 
 
 @kernel
@@ -226,25 +246,36 @@ def _project(clip, count, size, pixels):
 
 
 @kernel
-def _is_none_seen(pixels, count, image, margins, nearest):
-    """Whether these vertices are all to one side of the image, or behind what is drawn already."""
-    low = lowest = least = np.float32(np.inf)
-    high = highest = np.float32(-np.inf)
+def _find_cells(pixels, count, margins, cells):
+    """Cells of the first vertices: what is beyond them by a margin is in the next one at most."""
+    across, up = margins
+    far, deep, steps = np.float32(OUTSIDE), np.float32(DEEPEST), np.float32(DEPTHS)
     for index in range(count):
-        low, high = min(low, pixels[0, index]), max(high, pixels[0, index])
-        lowest, highest = min(lowest, pixels[1, index]), max(highest, pixels[1, index])
-        least = min(least, pixels[2, index])
-    if least == -np.inf:  # some are behind the eye, or not finite
+        column, row, depth = pixels[0, index], pixels[1, index], pixels[2, index]
+        cells[0, index] = np.int32(np.floor(min(max(column - across, -far), far)))
+        cells[1, index] = np.int32(np.floor(min(max(row - up, -far), far)))
+        cells[2, index] = np.int32(np.floor(min(max(depth, -deep), deep) * steps))
+
+
+@kernel
+def _is_none_seen(cells, count, image, nearest):
+    """Whether these vertices are all to one side of the image, or behind what is drawn already."""
+    left = bottom = least = np.int32(OUTSIDE)
+    right = top = np.int32(-OUTSIDE)
+    for index in range(count):
+        left, right = min(left, cells[0, index]), max(right, cells[0, index])
+        bottom, top = min(bottom, cells[1, index]), max(top, cells[1, index])
+        least = min(least, cells[2, index])
+    if least <= -DEEPEST * DEPTHS:  # some are behind the eye, or not finite
         return False
-    left, right, bottom, top = _box(low, high, lowest, highest, image, margins)
+    left, right = max(left, np.int64(image[0])), min(right + 1, np.int64(image[1]))
+    bottom, top = max(bottom, np.int64(image[2])), min(top + 1, np.int64(image[3]))
     if left > right or bottom > top:
         return True
     if (right - left + 1) * (top - bottom + 1) > WORTH_LOOKING:
         return False
-    first_row = int(image[2])
-    return is_hidden(
-        (int(left), int(right), int(bottom) - first_row, int(top) - first_row), least, nearest
-    )
+    first_row = np.int64(image[2])
+    return is_hidden((left, right, bottom - first_row, top - first_row), least / DEPTHS, nearest)
 
 
 @kernel
@@ -276,20 +307,20 @@ def is_hidden(box, depth, nearest):
 
 @kernel
 def _fetch_triangles(pixels, corners, first, last, triangles):
-    """Columns, rows and depths of the corners of triangles, from the first to before the last."""
+    """Columns and rows of the corners of triangles, from the first to before the last."""
     for index in range(last - first):
         for corner in range(3):
             vertex = np.uint64(corners[corner, first + index])
-            for axis in range(3):
+            for axis in range(2):
                 triangles[3 * axis + corner, index] = pixels[axis, vertex]
 
 
 @kernel
-def _touching(triangles, count, image, margins, boxes, depths, chosen):
+def _touching(triangles, count, image, margins, boxes, chosen):
     """How many of the first triangles may cover pixel centres of an image.
 
-    `chosen` become those; `boxes` and `depths` are found for all. Of a fine mesh most cover none:
-    without branches, the compiler looks at many at once.
+    `chosen` become those; `boxes` are found for all. Of a fine mesh most cover none: without
+    branches, the compiler looks at many at once.
     """
     left, right, bottom, top = image
     infinite = np.float32(np.inf)
@@ -306,9 +337,46 @@ def _touching(triangles, count, image, margins, boxes, depths, chosen):
         boxes[1, index] = np.int32(right if anywhere else end)
         boxes[2, index] = np.int32(bottom if anywhere else below)
         boxes[3, index] = np.int32(top if anywhere else above)
-        depths[index] = min(min(triangles[6, index], triangles[7, index]), triangles[8, index])
-        chosen[index] = ((begin <= end) & (below <= above) & (total < infinite)) | anywhere
+        is_one_centre = (begin == end) & (below == above)
+        is_beside = (
+            is_one_centre
+            & (max(high - low, highest - lowest) < 2)
+            & _misses(
+                (column0 - begin, column1 - begin, column2 - begin),
+                (row0 - below, row1 - below, row2 - below),
+                max(margins[0], margins[1]),
+            )
+        )
+        touches = (begin <= end) & (below <= above) & (total < infinite)
+        chosen[index] = (touches & ~is_beside) | anywhere
     return _where(chosen, count)
+
+
+@kernel
+def _misses(x, y, margin):
+    """Whether a triangle of less than 2 columns and rows, seen from a pixel centre, is beside it.
+
+    Each edge function is off by up to 8 times the margin by which its vertices may be.
+    """
+    edge0, edge1, edge2 = (
+        x[1] * y[2] - x[2] * y[1],
+        x[2] * y[0] - x[0] * y[2],
+        x[0] * y[1] - x[1] * y[0],
+    )
+    doubt = np.float32(16) * margin
+    return (min(min(edge0, edge1), edge2) < -doubt) & (max(max(edge0, edge1), edge2) > doubt)
+
+
+@kernel
+def _find_depths(pixels, corners, first, chosen, count, depths):
+    """The least depths of the chosen triangles of the block whose first triangle that is."""
+    for number in range(count):
+        index = chosen[number]
+        place = np.uint64(first + index)
+        depth0 = pixels[2, np.uint64(corners[0, place])]
+        depth1 = pixels[2, np.uint64(corners[1, place])]
+        depth2 = pixels[2, np.uint64(corners[2, place])]
+        depths[index] = min(min(depth0, depth1), depth2)
 
 
 @kernel

@@ -175,8 +175,12 @@ def find_visible(positions, blocks, first_row, height, width, peeled, nearest, i
         np.float32(first_row + rows - 1),
     )
     size, candidates = (height, width), no_candidates()
-    for block in front_to_back(positions, blocks):
-        count = find_candidates(positions, blocks, block, image, size, nearest, candidates)
+    order = front_to_back(positions, blocks)
+    for number in range(len(order)):
+        block, following = order[number], order[min(number + 1, len(order) - 1)]
+        count = find_candidates(
+            positions, blocks, block, following, image, size, nearest, candidates
+        )
         for index in candidates.chosen[:count]:
             left, right = np.int64(candidates.boxes[0, index]), np.int64(candidates.boxes[1, index])
             bottom = np.int64(candidates.boxes[2, index]) - first_row
