@@ -33,6 +33,7 @@ from rendering_shapes import make_sphere
 from texcsd.geometry.mesh import Mesh
 from texcsd.rendering import numba_operations, operations, torch_operations
 from texcsd.rendering.cameras import Cameras, orbit_cameras
+from texcsd.rendering.own_indices import own_indices
 
 VIEWS = 4
 RINGS = {"5k": 36, "80k": 142, "330k": 288, "1M": 501}
@@ -54,8 +55,8 @@ class TexcsdIds(Texcsd):
     """Without barycentrics, as some of the others have none."""
 
     def render(self) -> np.ndarray:
-        size = self.size, self.size
-        return numba_operations.visible_triangles(self.clip, self.faces, size, None)[0].numpy()
+        size, faces = (self.size, self.size), own_indices(self.faces).numbers
+        return numba_operations.visible_triangles(self.clip, faces, size, None)[0].numpy()
 
 
 class PureTorch(Texcsd):

@@ -15,31 +15,33 @@ Size = int | tuple[int, ...] | None
 """How long an axis must be: so long, as long as one of these, or of any length."""
 
 
-def expect_rasterized(clip_positions: Tensor, triangles: Tensor, ranges: Tensor | None) -> None:
-    """Checks what `operations.rasterize` takes."""
+def expect_rasterized(clip_positions: Tensor, triangles: Tensor, ranges: Tensor | None) -> Tensor:
+    """Checks what `operations.rasterize` takes; returns the triangles as `expect_triangles`."""
     if clip_positions.ndim != (3 if ranges is None else 2) or clip_positions.shape[-1] != 4:
         shape, wanted = tuple(clip_positions.shape), "[view, vertex, 4] or [vertex, 4] with ranges"
         raise ValueError(f"clip_positions has the shape {shape}; it must be {wanted}")
     expect_floats(clip_positions=clip_positions)
-    expect_triangles(triangles, clip_positions.shape[-2])
+    own = expect_triangles(triangles, clip_positions.shape[-2])
     if ranges is not None:
         expect_ranges(ranges, len(triangles))
+    return own
 
 
 def expect_interpolated(
     attributes: Tensor, rast: Tensor, rast_db: Tensor, triangle_ids: Tensor, triangles: Tensor
-) -> None:
-    """Checks what `operations.interpolate` takes."""
+) -> Tensor:
+    """Checks what `operations.interpolate` takes; returns the triangles as `expect_triangles`."""
     expect_shape("triangle_ids", triangle_ids, view=None, height=None, width=None)
     views, height, width = triangle_ids.shape
     for name, image in (("rast", rast), ("rast_db", rast_db)):
         expect_shape(name, image, view=views, height=height, width=width, channel=4)
     expect_shape("attributes", attributes, view=(1, views), vertex=None, channel=None)
     expect_floats(attributes=attributes, rast=rast, rast_db=rast_db)
-    expect_triangles(triangles, attributes.shape[1])
+    own = expect_triangles(triangles, attributes.shape[1])
     last = bounds(triangle_ids)[1]
     if last >= len(triangles):
         raise ValueError(f"a pixel sees triangle {last}; triangles are {len(triangles)}")
+    return own
 
 
 def expect_looked_up(
@@ -96,13 +98,22 @@ def expect_integers(name: str, tensor: Tensor) -> None:
         raise ValueError(f"{name} is of {tensor.dtype}; it must be of torch.int32 or torch.int64")
 
 
-def expect_triangles(triangles: Tensor, vertices: int) -> None:
-    """Checks int[triangle, 3] and that there are the vertices it names."""
+def expect_triangles(triangles: Tensor, vertices: int) -> Tensor:
+    """Checks int[triangle, 3] and that there are the vertices it names.
+
+    Returns:
+        The same, on the CPU as `own_indices` has them, so that they need not be looked at again.
+    """
     expect_shape("triangles", triangles, triangle=None, corner=3)
     expect_integers("triangles", triangles)
-    low, high = bounds(triangles)
+    if triangles.device.type != "cpu":
+        return triangles
+    from texcsd.rendering.own_indices import own_indices
+
+    numbers, low, high = own_indices(triangles)
     if low < 0 or high >= vertices:
         raise ValueError(f"triangles name vertices {low} to {high}; there are {vertices}")
+    return numbers
 
 
 def expect_ranges(ranges: Tensor, triangles: int) -> None:

@@ -17,9 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
-
-from texcsd.geometry.kernel import kernel
 
 ROWS_PER_PIECE = 256
 PIXELS_PER_PIECE = 1 << 14
@@ -69,37 +66,3 @@ def as_array(tensor: Tensor, dtype: Any) -> np.ndarray:
     if tensor.dtype == torch.bfloat16:  # which numpy has not
         tensor = tensor.float()
     return np.ascontiguousarray(tensor.detach().numpy(), dtype)
-
-
-_known_indices = WeakTensorKeyDictionary()
-"""int32 copies of index tensors, as long as these live."""
-
-
-def as_indices(tensor: Tensor) -> np.ndarray:
-    """The int32 numbers of an index tensor, read-only; if they must be copied, once for all calls.
-
-    A copy is compared with the tensor first, as whoever shares its memory may change that unseen.
-    """
-    given = tensor.detach().numpy()
-    if given.dtype == np.int32 and given.flags.c_contiguous:
-        return given
-    known = _known_indices.get(tensor)
-    if known is None or not are_equal(known, given):
-        known = np.ascontiguousarray(given, np.int32)
-        _known_indices[tensor] = known
-    return known
-
-
-def are_equal(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether two arrays of indices have the same numbers: `np.array_equal` without new memory."""
-    if first.shape != second.shape:
-        return False
-    return bool(_equal_numbers(first.reshape(-1), np.ascontiguousarray(second).reshape(-1)))
-
-
-@kernel
-def _equal_numbers(first, second):
-    different = 0
-    for index in range(len(first)):  # without branches, so that the compiler takes many at once
-        different |= first[index] ^ second[index]
-    return different == 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,23 +20,15 @@ from texcsd.rendering.numba_blocks import Blocks, find_blocks
 from texcsd.rendering.numba_kernel import (
     PIXELS_PER_PIECE,
     ROWS_PER_PIECE,
-    are_equal,
     as_array,
-    as_indices,
     cut,
     run_pieces,
 )
-
-
-class _Known(NamedTuple):
-    faces: np.ndarray
-    """int32[face, 3], a copy."""
-    blocks: dict[tuple[int, int], Blocks]
-    """By the first of them and the last plus one."""
-
+from texcsd.rendering.own_indices import own_indices
+from texcsd.rendering.result_memory import new_image
 
 _known_blocks = WeakTensorKeyDictionary()
-"""What is _Known of the triangles of former calls, as long as these live."""
+"""The Blocks of triangles, by the first of them and the last plus one, as long as these live."""
 
 
 def visible_triangles(
@@ -50,7 +42,7 @@ def visible_triangles(
 
     Args:
         clip_positions: float32[view, vertex, 4], or float32[vertex, 4] with ranges.
-        triangles: int[triangle, 3].
+        triangles: int32[triangle, 3], as `own_indices` has them.
         resolution: Height and width.
         ranges: int[view, 2]: first triangle and count.
         layers: How many; at least 1.
@@ -60,7 +52,8 @@ def visible_triangles(
     views = len(positions) if ranges is None else len(ranges)
     blocks = _blocks_of_views(positions, triangles, ranges, views)
     columns = -(-width // numba_rasterize.LANES) * numba_rasterize.LANES
-    ids = np.full((layers, views, height, columns), -1, np.int32)
+    ids = new_image((layers, views, height, columns), np.int32)
+    ids.fill(-1)
     pieces, own = _row_pieces(views, height, width, len(triangles)), threading.local()
     most_rows = max((last - first for _, first, last in pieces), default=0)
 
@@ -85,20 +78,14 @@ def visible_triangles(
 def _blocks_of_views(
     positions: np.ndarray, triangles: Tensor, ranges: Tensor | None, views: int
 ) -> list[Blocks]:
-    """The blocks of every view's triangles: those of the last call, if it had the same.
-
-    Their numbers are compared, as whoever shares the tensor's memory may change them unseen.
-    """
-    spans, faces = _face_spans(ranges, views, len(triangles)), as_indices(triangles)
-    known = _known_blocks.get(triangles)
-    if known is None or not (known.faces is faces or are_equal(known.faces, faces)):
-        # Of other kinds of numbers, these are a copy already.
-        known = _Known(faces.copy() if triangles.dtype == torch.int32 else faces, {})
-    found = {span: known.blocks[span] for span in spans if span in known.blocks}
+    """The blocks of every view's triangles: those of the last call, if it had the same."""
+    spans, faces = _face_spans(ranges, views, len(triangles)), as_array(triangles, np.int32)
+    known: dict[tuple[int, int], Blocks] = _known_blocks.get(triangles) or {}
+    found: dict[tuple[int, int], Blocks] = {}
     for view, span in enumerate(spans):
         if span not in found:
-            found[span] = find_blocks(_of_view(positions, view), faces, span)
-    _known_blocks[triangles] = _Known(known.faces, found)
+            found[span] = known.get(span) or find_blocks(_of_view(positions, view), faces, span)
+    _known_blocks[triangles] = found
     return [found[span] for span in spans]
 
 
@@ -127,16 +114,17 @@ def surface(
     Returns:
         The ids; positions, unit normals, uv, uv derivatives, depth.
     """
-    (ids,) = visible_triangles(clip_positions, clip_faces, resolution, None)
+    own = {id(faces): own_indices(faces).numbers for faces in (clip_faces, *mesh[1::2])}
+    (ids,) = visible_triangles(clip_positions, own[id(clip_faces)], resolution, None)
     seen, (views, height, width) = ids.numpy(), ids.shape
-    positions, faces = as_array(clip_positions, np.float32), as_indices(clip_faces)
+    positions, faces = as_array(clip_positions, np.float32), own[id(clip_faces)].numpy()
     arrays = tuple(
-        as_array(tensor, np.float32) if tensor.is_floating_point() else as_indices(tensor)
+        own[id(tensor)].numpy() if id(tensor) in own else as_array(tensor, np.float32)
         for tensor in mesh
     )
-    images = [
-        np.zeros((views, height, width, channels), np.float32) for channels in (3, 3, 2, 4, 1)
-    ]
+    images = [new_image((views, height, width, channels)) for channels in (3, 3, 2, 4, 1)]
+    for image in images:
+        image.fill(0)
 
     def run(piece: tuple[int, int, int]) -> None:
         view, first_row, last_row = piece
@@ -182,9 +170,9 @@ class _Barycentrics(torch.autograd.Function):
     def forward(
         ctx: Any, clip_positions: Tensor, triangles: Tensor, ids: Tensor
     ) -> tuple[Tensor, Tensor]:
-        positions, faces = as_array(clip_positions, np.float32), as_indices(triangles)
+        positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
         seen, (views, height, width) = as_array(ids, np.int32), ids.shape
-        rast, rast_db = (np.empty((views, height, width, 4), np.float32) for _ in range(2))
+        rast, rast_db = (new_image((views, height, width, 4)) for _ in range(2))
 
         def run(piece: tuple[int, int, int]) -> None:
             view, first_row, last_row = piece
@@ -202,7 +190,7 @@ class _Barycentrics(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         clip_positions, triangles, ids = ctx.saved_tensors
-        positions, faces = as_array(clip_positions, np.float32), as_indices(triangles)
+        positions, faces = as_array(clip_positions, np.float32), as_array(triangles, np.int32)
         upstream = tuple(as_array(gradient, np.float32) for gradient in gradients)
         views, seen = len(ids), as_array(ids, np.int32)
         gradient = np.zeros((views, *positions.shape[-2:]), np.float64)
@@ -234,8 +222,7 @@ class _Interpolate(torch.autograd.Function):
         pixels, pixels_per_view = ids.numel(), ids.shape[1] * ids.shape[2]
         # What comes out is no view of torch's, so that it may be changed in place.
         images = [
-            np.empty((*ids.shape, count), np.float32)
-            for count in (attributes.shape[2], 2 * len(channels))
+            new_image((*ids.shape, count)) for count in (attributes.shape[2], 2 * len(channels))
         ]
         outputs = [image.reshape(pixels, image.shape[3]) for image in images]
 
@@ -280,7 +267,7 @@ def _visible(
     """Values, faces, and per pixel of all views: ids, rast, rast_db."""
     return (
         as_array(attributes, np.float32),
-        as_indices(triangles),
+        as_array(triangles, np.int32),
         as_array(ids, np.int32).reshape(-1),
         as_array(rast, np.float32).reshape(-1, 4),
         as_array(rast_db, np.float32).reshape(-1, 4),
@@ -328,8 +315,9 @@ class _Shade(torch.autograd.Function):
         colors, normals, coverage, *lights, background = (
             as_array(tensor, np.float32) for tensor in inputs
         )
-        factors, output = np.empty(colors.shape[:3], np.float32), np.empty_like(colors)
-        roots = np.empty_like(factors)
+        factors, roots, output = (
+            new_image(shape) for shape in (colors.shape[:3], colors.shape[:3], colors.shape)
+        )
 
         def run(piece: tuple[int, int]) -> None:
             images = colors, normals, coverage, tuple(lights), background
@@ -343,7 +331,7 @@ class _Shade(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Tensor | None, ...]:
         upstream = as_array(output_gradients[0], np.float32).reshape(-1, 3)
-        gradient = np.empty_like(upstream)
+        gradient = new_image(upstream.shape)
 
         def run(piece: tuple[int, int]) -> None:
             numba_shading.shade_gradient(*ctx.arrays, upstream, *piece, gradient)

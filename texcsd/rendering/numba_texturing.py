@@ -21,6 +21,7 @@ from texcsd.rendering.numba_kernel import (
     cut,
     run_pieces,
 )
+from texcsd.rendering.result_memory import new_image
 
 VALUES_PER_PIECE = 1 << 15
 """Few enough for torch to compute a piece on one thread, so that where pieces end is up to us."""
@@ -97,7 +98,7 @@ class _Texture(torch.autograd.Function):
             if coarse is None
             else as_array(coarse, np.float32)
         )
-        colors = np.empty((*uv.shape[:3], image.shape[3]), np.float32)
+        colors = new_image((*uv.shape[:3], image.shape[3]))
         output = colors.reshape(uv.shape[:3].numel(), image.shape[3])
 
         def sample(piece: tuple[int, int]) -> None:
@@ -133,7 +134,7 @@ def _details(image: Tensor, slopes: Tensor | None, bias: Tensor | None) -> np.nd
     """The level of detail of every sample; empty where nothing tells it."""
     given = [tensor for tensor in (slopes, bias) if tensor is not None]
     samples = given[0].shape[:3].numel() if given else 0
-    details, (height, width) = np.empty(samples, np.float32), image.shape[1:3]
+    details, (height, width) = new_image((samples,)), image.shape[1:3]
     known = (_given(slopes, np.float32).reshape(-1, 4), _given(bias, np.float32).reshape(-1))
 
     def run(piece: tuple[int, int]) -> None:
@@ -211,7 +212,7 @@ def _lookup_gradients(
 ) -> tuple[Tensor, Tensor]:
     """Gradients to uv, and to the level of detail."""
     samples = len(upstream)
-    to_uv, to_detail = np.empty((samples, 2), np.float32), np.empty(samples, np.float32)
+    to_uv, to_detail = new_image((samples, 2)), new_image((samples,))
 
     def run(piece: tuple[int, int]) -> None:
         numba_texture.lookup_gradient(upstream, base, mips, lookup, *piece, to_uv, to_detail)
@@ -222,7 +223,7 @@ def _lookup_gradients(
 
 def _slope_gradients(to_detail: Tensor, slopes: Tensor, image: Tensor) -> Tensor:
     flat, (height, width) = as_array(slopes, np.float32).reshape(-1, 4), image.shape[1:3]
-    gradient = np.empty_like(flat)
+    gradient = new_image(flat.shape)
 
     def run(piece: tuple[int, int]) -> None:
         numba_texture.slope_gradient(to_detail.numpy(), flat, height, width, *piece, gradient)

@@ -77,7 +77,7 @@ def rasterize(
     Raises:
         ValueError: The tensors do not fit together, or there are no such vertices.
     """
-    expect_rasterized(clip_positions, triangles, ranges)
+    triangles = expect_rasterized(clip_positions, triangles, ranges)
     arguments = clip_positions, triangles, _pair(resolution), ranges, grad_db
     if clip_positions.device.type == "cpu" or not takes_nvdiffrast():
         return _rasterize(*arguments)[0]
@@ -111,7 +111,7 @@ def rasterize_layers(
     Raises:
         ValueError: The tensors do not fit together, or there are no such vertices.
     """
-    expect_rasterized(clip_positions, triangles, ranges)
+    triangles = expect_rasterized(clip_positions, triangles, ranges)
     arguments = clip_positions, triangles, _pair(resolution), ranges, grad_db
     if clip_positions.device.type != "cpu" and takes_nvdiffrast():
         images = nvdiffrast_operations.rasterize_layers(*arguments, layers)
@@ -144,7 +144,7 @@ def interpolate(
     """
     rast, rast_db, triangle_ids = rasterization
     attributes = attributes[None] if attributes.ndim == 2 else attributes
-    expect_interpolated(attributes, *rasterization, triangles)
+    triangles = expect_interpolated(attributes, *rasterization, triangles)
     channels = _channels(with_derivatives, attributes.shape[2])
     if attributes.device.type == "cpu":
         from texcsd.rendering import numba_operations
@@ -322,7 +322,7 @@ def _rasterize(
     barycentrics = (numba_operations if on_cpu else torch_operations).barycentrics
     positions, faces = clip_positions.detach().cpu(), triangles.cpu()
     if not on_cpu:
-        expect_triangles(faces, positions.shape[-2])  # only here is it known which they are
+        faces = expect_triangles(faces, positions.shape[-2])  # only here is it known what they name
     found = []
     for ids in numba_operations.visible_triangles(positions, faces, resolution, ranges, layers):
         ids = ids.to(clip_positions.device)
