@@ -84,6 +84,15 @@ def test_only_so_much_is_kept_and_what_was_used_last_goes_last():
     assert address(new_image(shape)) == last
 
 
+def test_memory_is_used_again_only_for_as_much():
+    image = new_image(SHAPE)
+    place = address(image)
+    del image
+    half, double = new_image((1, *SHAPE[1:])), new_image((4, *SHAPE[1:]))
+    assert half.shape[0] == 1 and double.shape[0] == 4
+    assert place not in (address(half), address(double))
+
+
 def test_small_images_are_left_to_the_system():
     image = new_image((LARGE // 4 - 1,))
     del image
