@@ -332,7 +332,7 @@ def measure_renderers(
             expected = Texcsd(mesh, cameras, size).render()
             row = [measure(renderer, mesh, cameras, size, expected) for renderer in renderers]
             found[cell] = row
-            print_row(*cell, *["" if m is None else f"{m.milliseconds:.0f}" for m in row])
+            print_row(*cell, *["" if m is None else rounded(m.milliseconds) for m in row])
     torch.set_num_threads(threads[0])
     print()
     print_row("", *renderers)
@@ -343,6 +343,11 @@ def measure_renderers(
         print_row(f"made ready for {name}, ms", *[f"{value:.0f}" for value in ready])
     same = [min(m.same if m else 0 for m in column) for column in zip(*found.values(), strict=True)]
     print_row("the same triangle in", *[f"{share:.2%}" for share in same])
+
+
+def rounded(milliseconds: float) -> str:
+    """As many digits as tell them apart."""
+    return f"{milliseconds:.{1 if milliseconds < 10 else 0}f}"
 
 
 def print_row(*cells: object) -> None:

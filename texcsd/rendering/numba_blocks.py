@@ -22,7 +22,7 @@ MOST_BITS = 6
 """Of the cells along each axis of that grid."""
 SAMPLES = 8
 """Vertices that tell about how far a block is: a few from all over it tell more than one."""
-WORTH_LOOKING = 8 * BLOCK
+WORTH_LOOKING = 64 * BLOCK
 """Pixels of which it is found out whether they hide a block."""
 SMALL = 3
 """Columns and rows of triangles of which many at once are found to be hidden."""
