@@ -75,7 +75,7 @@ def test_results_that_are_kept_do_not_change():
 
 
 def test_only_so_much_is_kept_and_what_was_used_last_goes_last():
-    images = [new_image((LARGE // 4 + 1024 * index,)) for index in range(MOST // LARGE + 20)]
+    images = [new_image((LARGE // 4 + index,)) for index in range(MOST // LARGE + 20)]
     last = address(images[-1])
     shape = images[-1].shape
     while images:

@@ -53,18 +53,18 @@ def visible_triangles(
     blocks = _blocks_of_views(positions, triangles, ranges, views)
     columns = -(-width // numba_rasterize.LANES) * numba_rasterize.LANES
     ids = new_image((layers, views, height, columns), np.int32)
-    ids.fill(-1)
     pieces, own = _row_pieces(views, height, width, len(triangles)), threading.local()
     most_rows = max((last - first for _, first, last in pieces), default=0)
 
     def run(piece: tuple[int, int, int]) -> None:
         view, first_row, last_row = piece
         if not hasattr(own, "depths"):  # memory that is new costs more than what is done with it
-            own.depths = np.empty((2, most_rows, columns))
+            own.depths = new_image((min(layers, 2), most_rows, columns), np.float64)
         peeled, corners = None, _of_view(positions, view)
         for layer in range(layers):
             found = ids[layer, view, first_row:last_row]
             nearest = own.depths[layer % 2, : len(found)]
+            found.fill(-1)
             nearest.fill(numba_rasterize.BEYOND)
             numba_rasterize.find_visible(
                 corners, blocks[view], first_row, height, width, peeled, nearest, found
@@ -123,13 +123,13 @@ def surface(
         for tensor in mesh
     )
     images = [new_image((views, height, width, channels)) for channels in (3, 3, 2, 4, 1)]
-    for image in images:
-        image.fill(0)
 
     def run(piece: tuple[int, int, int]) -> None:
         view, first_row, last_row = piece
         rows = (view, slice(first_row, last_row))
         triangles, pictures = (positions[view], faces), tuple(image[rows] for image in images)
+        for picture in pictures:
+            picture.fill(0)
         numba_surface.fill_surface(
             *triangles, first_row, height, arrays, turn_normals, seen[rows], pictures
         )

@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-LARGE = 1 << 20
+LARGE = 1 << 18
 """Bytes from which on memory is kept; what is smaller is kept by the system's allocator."""
 MOST = 1 << 28
 """Bytes that are kept at most, beside what is in use."""
