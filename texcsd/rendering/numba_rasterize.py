@@ -14,9 +14,9 @@ from texcsd.rendering.numba_blocks import (
     no_candidates,
 )
 
-LANES = 8
+LANES = 4
 """Columns that are tried at once; images are padded to a multiple of them."""
-NARROW = 3
+NARROW = 2
 """Columns up to which it is faster to try one after the other."""
 WIDE = 12
 """Columns that must be more to make it worth while to find out, row by row, which matter."""
