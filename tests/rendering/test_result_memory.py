@@ -82,6 +82,9 @@ def test_only_so_much_is_kept_and_what_was_used_last_goes_last():
         del images[0]
     assert MOST - 2 * LARGE < kept() <= MOST
     assert address(new_image(shape)) == last
+    before, too_large = kept(), new_image((MOST // 4 + 1,))
+    del too_large
+    assert kept() == before
 
 
 def test_memory_is_used_again_only_for_as_much():

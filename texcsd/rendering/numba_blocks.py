@@ -203,7 +203,7 @@ def find_candidates(positions, blocks, block, following, image, size, nearest, c
         prefetch(positions, vertex)
     _project(clip, len(vertices), size, pixels)
     _find_cells(pixels, len(vertices), margins, cells)
-    if _is_none_seen(cells, len(vertices), image, nearest):
+    if _is_none_seen(cells, len(vertices), image, margins, nearest):
         return 0
     first, last = block * BLOCK, min((block + 1) * BLOCK, len(blocks.order))
     _fetch_triangles(pixels, blocks.corners, first, last, triangles)
@@ -247,7 +247,7 @@ def _project(clip, count, size, pixels):
 
 @kernel
 def _find_cells(pixels, count, margins, cells):
-    """Cells of the first vertices: what is beyond them by a margin is in the next one at most."""
+    """Cells of the first vertices, those of what is before them by a margin."""
     across, up = margins
     far, deep, steps = np.float32(OUTSIDE), np.float32(DEEPEST), np.float32(DEPTHS)
     for index in range(count):
@@ -258,7 +258,7 @@ def _find_cells(pixels, count, margins, cells):
 
 
 @kernel
-def _is_none_seen(cells, count, image, nearest):
+def _is_none_seen(cells, count, image, margins, nearest):
     """Whether these vertices are all to one side of the image, or behind what is drawn already."""
     left = bottom = least = np.int32(OUTSIDE)
     right = top = np.int32(-OUTSIDE)
@@ -268,8 +268,10 @@ def _is_none_seen(cells, count, image, nearest):
         least = min(least, cells[2, index])
     if least <= -DEEPEST * DEPTHS:  # some are behind the eye, or not finite
         return False
-    left, right = max(left, np.int64(image[0])), min(right + 1, np.int64(image[1]))
-    bottom, top = max(bottom, np.int64(image[2])), min(top + 1, np.int64(image[3]))
+    # From a margin before a vertex to one beyond it.
+    right, top = right + int(np.ceil(2 * margins[0])), top + int(np.ceil(2 * margins[1]))
+    left, right = max(left, np.int64(image[0])), min(right, np.int64(image[1]))
+    bottom, top = max(bottom, np.int64(image[2])), min(top, np.int64(image[3]))
     if left > right or bottom > top:
         return True
     if (right - left + 1) * (top - bottom + 1) > WORTH_LOOKING:

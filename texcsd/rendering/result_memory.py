@@ -52,6 +52,8 @@ def _kept(size: int) -> np.ndarray | None:
 
 def _keep(memory: np.ndarray) -> None:
     """Takes back memory, and gives up what has been there for longest if it is too much."""
+    if len(memory) > MOST:
+        return
     _free.append(memory)
     while sum(len(kept) for kept in list(_free)) > MOST:
         with suppress(IndexError):
