@@ -186,6 +186,21 @@ def test_what_lies_before_the_near_or_behind_the_far_plane_is_cut_per_pixel():
     np.testing.assert_array_equal((ids >= 0).numpy(), [[False] * 2 + [True] * 4 + [False] * 2] * 8)
 
 
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("seed", range(8))
+def test_what_lies_on_the_near_or_the_far_plane_is_seen_without_holes(seed, side):
+    """As skies are drawn: a box around the eye, turned, of whose clip positions z becomes w."""
+    random = np.random.default_rng(seed)
+    corners = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, 8).T
+    turned = corners @ np.linalg.qr(random.normal(size=(3, 3)))[0]
+    squares = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+    faces = [face for a, b, c, d in squares for face in ((a, b, c), (a, c, d))]
+    x, y, w = random.uniform(0.3, 3) * turned.T
+    clip = torch.from_numpy(np.stack([x, y, side * w, w], 1)).float()
+    found = operations.rasterize(clip[None], torch.tensor(faces), (50, 60))
+    assert (found.triangle_ids >= 0).all() and (found.rast[..., 2] == side).all()
+
+
 def test_a_ground_plane_that_passes_below_the_eye_ends_at_the_horizon():
     """The plane y = -1 seen from the origin along -z, with its corners behind the eye."""
     near, far, size = 0.1, 100.0, 1000.0

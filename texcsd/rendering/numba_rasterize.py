@@ -25,8 +25,11 @@ CHUNK = 64
 TIE = 2.0**-40
 """Depths that differ by no more are equal: those of one triangle, whose corners two faces name in
 another order, differ by rounding, which is far less; float32 corners know theirs to 2**-25."""
-BEYOND = np.nextafter(1.0, 2.0) + TIE
-"""What depths are before anything is found: by just over TIE behind the far plane."""
+NEAR = -1.0 - TIE
+"""The least depth that is seen: that of the near plane, on which triangles may lie."""
+BEYOND = np.nextafter(1.0 + TIE, 2.0) + TIE
+"""What depths are before anything is found: just over TIE behind the last that is seen, which is
+equal to that of the far plane."""
 
 
 @kernel
@@ -221,7 +224,7 @@ def find_visible(positions, blocks, first_row, height, width, peeled, nearest, i
                     if peeled is not None and depth <= peeled[row, column] + TIE:
                         continue
                     tie = TIE if face < ids[row, column] else -TIE
-                    if -1 <= depth < nearest[row, column] + tie:
+                    if NEAR <= depth < nearest[row, column] + tie:
                         nearest[row, column] = depth
                         ids[row, column] = face
 
@@ -290,7 +293,7 @@ def _draw_wide(
                 ((edge0 > 0) | (owns0 & (edge0 == 0)))
                 & ((edge1 > 0) | (owns1 & (edge1 == 0)))
                 & ((edge2 > 0) | (owns2 & (edge2 == 0)))
-                & (depth >= -1)
+                & (depth >= NEAR)
                 & (depth < nearest[here, column] + (TIE if face < ids[here, column] else -TIE))
             )
             if peeled is not None:
