@@ -63,8 +63,8 @@ def rasterize(
     Exact on the CPU: a pixel centre on a shared edge belongs to one of the two triangles, triangles
     are cut at the near plane and behind the eye without clipping, those that lie on the near or the
     far plane are seen, of those that coincide the first is seen, and degenerate or non-finite ones
-    cover nothing. u, v and the derivatives have
-    gradients; z/w, the ids and so what is covered have none. For what is covered see `antialias`.
+    cover nothing. u, v and the derivatives have gradients; z/w, the ids and so what is covered have
+    none. For what is covered see `antialias`.
 
     Args:
         clip_positions: float32[view, vertex, 4], homogeneous; visible are -w <= x, y, z <= w. Or
