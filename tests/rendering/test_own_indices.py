@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from texcsd.rendering import own_indices as module
+from texcsd.rendering.arguments import bounds
 from texcsd.rendering.own_indices import NUMBERS_PER_PIECE, own_indices
 
 
@@ -35,6 +36,18 @@ def test_one_number_that_changes_anywhere_is_noticed_and_none_is_no_work(place):
     given.numpy()[place] = 2**32 + int(given[place])  # of which torch cannot know; equal in 32 bits
     after = own_indices(given)
     assert after is not before and after.greatest >= 2**32
+
+
+def test_bounds_are_those_of_the_copy_whatever_becomes_of_the_tensor_meanwhile(monkeypatch):
+    given = torch.tensor([[0, 1, 2]])
+
+    def changed(indices):
+        given[0, 0] = 1000
+        return bounds(indices)
+
+    monkeypatch.setattr(module, "bounds", changed)
+    numbers, least, greatest = own_indices(given)
+    assert (least, greatest) == (0, 2) and numbers.max() == 2
 
 
 def test_copies_are_gone_with_what_they_are_copies_of():

@@ -35,10 +35,11 @@ def own_indices(tensor: Tensor) -> OwnIndices:
 
     They are compared, as whoever shares the tensor's memory may change them unseen.
     """
-    given, known = tensor.detach().numpy(), _known.get(tensor)
-    if known is None or not _are_equal(known.numbers.numpy(), given):
-        numbers = torch.from_numpy(given.astype(np.int32, order="C"))
-        known = OwnIndices(numbers, *bounds(tensor))
+    known = _known.get(tensor)
+    if known is None or not _are_equal(known.numbers.numpy(), tensor.detach().numpy()):
+        # Looked at after they are copied, lest another thread changes them in between.
+        copy = tensor.detach().clone(memory_format=torch.contiguous_format)
+        known = OwnIndices(copy.int(), *bounds(copy))
         _known[tensor] = known
     return known
 
