@@ -66,6 +66,12 @@ def rasterize(
     cover nothing. u, v and the derivatives have gradients; z/w, the ids and so what is covered have
     none. For what is covered see `antialias`.
 
+    What decides is float64. Its rounding may show where three edges or more meet exactly in a pixel
+    centre that needs more digits, so that none or several of their triangles have it; in triangles
+    without area of which one corner is a million images away; and in which of two coinciding
+    triangles that are some hundredths of a pixel thin is seen, if their corners come in another
+    order.
+
     Args:
         clip_positions: float32[view, vertex, 4], homogeneous; visible are -w <= x, y, z <= w. Or
             float32[vertex, 4], with ranges.
