@@ -140,10 +140,11 @@ def expect_level(max_mip_level: int | None) -> None:
 
 
 def bounds(indices: Tensor) -> tuple[int, int]:
-    """The least and the greatest of them; 0 and -1 of none, or on a GPU."""
+    """The least and the greatest of them; 0 and -1 of none, or on a GPU.
+
+    Found by NumPy, as torch's threads do not outlive a fork.
+    """
     if indices.device.type != "cpu" or indices.numel() == 0:
         return 0, -1
-    if indices.dtype not in (torch.int32, torch.int64):
-        indices = indices.long()
-    low, high = indices.aminmax()
-    return int(low), int(high)
+    numbers = indices.detach().numpy()
+    return int(numbers.min()), int(numbers.max())

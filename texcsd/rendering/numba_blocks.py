@@ -111,7 +111,9 @@ def _sorted(positions, faces, span):
             place = positions[faces[span[0] + index, 0], axis]
             if np.isfinite(place) and low[axis] < high[axis]:
                 share = (place - low[axis]) / (high[axis] - low[axis])
-                cell |= _spread(min(int(share * (1 << bits)), (1 << bits) - 1)) << axis
+                # Not below 0 either, whatever another thread makes of the positions meanwhile.
+                step = max(min(int(share * (1 << bits)), (1 << bits) - 1), 0)
+                cell |= _spread(step) << axis
         cells[index] = cell
         starts[cell + 1] += 1
     starts, order = np.cumsum(starts), np.empty(count, np.int32)

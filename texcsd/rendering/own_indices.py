@@ -35,11 +35,12 @@ def own_indices(tensor: Tensor) -> OwnIndices:
 
     They are compared, as whoever shares the tensor's memory may change them unseen.
     """
-    known = _known.get(tensor)
-    if known is None or not _are_equal(known.numbers.numpy(), tensor.detach().numpy()):
+    given, known = tensor.detach().numpy(), _known.get(tensor)
+    if known is None or not _are_equal(known.numbers.numpy(), given):
         # Looked at after they are copied, lest another thread changes them in between.
-        copy = tensor.detach().clone(memory_format=torch.contiguous_format)
-        known = OwnIndices(copy.int(), *bounds(copy))
+        copy = given.copy()
+        numbers = torch.from_numpy(copy.astype(np.int32, copy=False))
+        known = OwnIndices(numbers, *bounds(torch.from_numpy(copy)))
         _known[tensor] = known
     return known
 
