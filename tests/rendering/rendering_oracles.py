@@ -1,5 +1,7 @@
 """Slow and obvious versions of the operations, written independently, in float64."""
 
+from fractions import Fraction
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -123,3 +125,32 @@ def texture(
             fine, coarse = (bilinear(levels[finer + k], place, boundary) for k in (0, 1))
             results.append(fine + (detail - finer) * (coarse - fine))
     return torch.stack(results)
+
+
+def cross(first: list, second: list) -> list:
+    (x0, y0, w0), (x1, y1, w1) = first, second
+    return [y0 * w1 - y1 * w0, w0 * x1 - w1 * x0, x0 * y1 - x1 * y0]
+
+
+def exact_view(corners: np.ndarray, height: int, width: int) -> dict[tuple[int, int], list]:
+    """Barycentrics of one triangle float32[3, 4] at the pixels (row, column) that it covers.
+
+    Without rounding: all numbers are fractions. A pixel centre on an edge counts as if it lay a
+    little to the right, and a very little up.
+    """
+    points = [[Fraction(float(corner[axis])) for axis in (0, 1, 3)] for corner in corners]
+    edges = [cross(points[index - 2], points[index - 1]) for index in range(3)]
+    determinant = sum(a * b for a, b in zip(points[0], edges[0], strict=True))
+    if determinant == 0:
+        return {}
+    found = {}
+    for row, column in np.ndindex(height, width):
+        x, y = Fraction(2 * column + 1 - width, width), Fraction(2 * row + 1 - height, height)
+        values = [a * x + b * y + c for a, b, c in edges]
+        decisive = [
+            next((number for number in (value, a, b) if number != 0), 0)
+            for value, (a, b, _) in zip(values, edges, strict=True)
+        ]
+        if all(number * determinant > 0 for number in decisive):
+            found[row, column] = [value / sum(values) for value in values]
+    return found

@@ -1,5 +1,7 @@
 """Small meshes with uv and normals, built from formulas, and places to look textures up at."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -67,3 +69,26 @@ def visible_scene(seed, views=2):
     triangles = torch.as_tensor(random.permuted(np.tile(np.arange(12), (6, 1)), axis=1)[:, :3])
     attributes = torch.as_tensor(random.normal(size=(1, 12, 3)))
     return torch.as_tensor(clip), triangles.contiguous(), attributes
+
+
+def hair_thin_triangle(seed):
+    """Corners float32[3, 4] of one that is far thinner than float64 can tell from a line.
+
+    The last pixel of 3 x 3, at (2/3, 2/3), is at a third of each corner: with c = (2, 2, 3) these
+    are p, q and many * c - p - q as (x, y, w), where det(p, q, c) is 1.
+    """
+    random, divisor = np.random.default_rng(seed), 0
+    while divisor != 1:
+        x, y, w = (int(number) for number in random.integers(2**19, 2**20, 3))
+        divisor = math.gcd(x, w - 2 * y)
+    other_x, other_y = pow((w - 2 * y) % x, -1, x), int(random.integers(2**19, 2**20))
+    other_w = 2 * other_y - (1 - other_x * (w - 2 * y)) // x
+    many = 2**21 + max(0, other_w)
+    # So far it is at (0, 1, 2); this takes whole numbers there to whole numbers, and keeps volumes.
+    points = np.array([[x, y, w], [other_x, other_y, other_w], [0, many, 2 * many]], float)
+    points[2] -= points[0] + points[1]
+    points = points @ [[-1, 0, 0], [0, 0, 1], [1, 1, 1]]
+    depths = random.uniform(-0.5, 0.5, 3) * 2.0**19
+    corners = np.insert(points, 2, depths, axis=1).astype(np.float32)
+    assert (corners[:, [0, 1, 3]] == points).all()
+    return corners

@@ -2,6 +2,7 @@ import itertools
 import os
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import rendering_oracles as oracles
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rendering_shapes import make_sphere, random_lookup, visible_scene
+from rendering_shapes import hair_thin_triangle, make_sphere, random_lookup, visible_scene
 from scipy.spatial import Delaunay
 
 from texcsd.errors import TexcsdError
@@ -111,7 +112,7 @@ def test_adversarial_vertices_never_give_anything_but_finite_pixels(vertices):
 
 @pytest.mark.parametrize("width", range(1, 19))
 def test_images_of_any_width_are_covered_from_border_to_border(width):
-    """Pixels are drawn in blocks of eight, of which some lie beyond the border."""
+    """Pixels are drawn several at once, of which some lie beyond the border."""
     clip = np.array([[-2, -2, 0, 1], [2, -2, 0, 1], [2, 2, 0, 1], [-2, 2, 0, 1]])
     ids = rasterize_view(clip, np.array([[0, 1, 2], [0, 2, 3]]), 3, width).triangle_ids[0]
     below = oracles.pixel_centres(width) >= oracles.pixel_centres(3)[:, None]
@@ -119,6 +120,100 @@ def test_images_of_any_width_are_covered_from_border_to_border(width):
     assert ids.is_contiguous() and ids.shape == (3, width)
     np.testing.assert_array_equal(ids[~on_diagonal], np.where(below, 0, 1)[~on_diagonal])
     assert ids.min() >= 0
+
+
+def adversarial_triangles(random, height, width, count=40):
+    """Corners in pixel centres or half ways between, at all w; many thin ones, many collinear."""
+    kinds = random.integers(4, size=count)
+    corners = np.zeros((count, 3, 4), np.float32)
+    for kind, corner in zip(kinds, corners, strict=True):
+        column, row = random.integers(-2, 2 * width + 2, 3), random.integers(-2, 2 * height + 2, 3)
+        scale = random.choice([1, 3, 5, 1000.7, -2], 3) if kind < 2 else np.ones(3)
+        corner[:, 0], corner[:, 1] = (column - width) * height, (row - height) * width
+        corner[:, 3] = width * height
+        if kind == 1:  # all but collinear
+            corner[2] = 3 * corner[0] - 2 * corner[1]
+            corner[2, random.integers(2)] += random.choice([0, 1e-3, -1e-6, 1e-8])
+        corner *= scale[:, None]
+        if kind == 3:  # of any numbers, seldom exact
+            corner[:, :2] += random.normal(size=(3, 2)) * 2.0 ** random.integers(-40, 5)
+        corner[:, 2] = random.uniform(-0.5, 0.5, 3) * abs(corner[:, 3]).min()
+    return corners
+
+
+@FEW
+@given(seeds, st.sampled_from([(7, 9), (16, 16), (5, 3)]))
+def test_what_each_triangle_covers_is_exact_and_so_are_its_barycentrics(seed, size):
+    corners = adversarial_triangles(np.random.default_rng(seed), *size)
+    count = len(corners)
+    rast, _, ids = operations.rasterize(
+        torch.as_tensor(corners.reshape(-1, 4)),
+        torch.arange(3 * count).view(-1, 3),
+        size,
+        ranges=torch.tensor([[index, 1] for index in range(count)]),
+    )
+    for index in range(count):
+        exact = oracles.exact_view(corners[index], *size)
+        z, w = corners[index, :, 2].astype(float), corners[index, :, 3].astype(float)
+        for (row, column), shares in list(exact.items()):
+            shares = np.array(shares, float)
+            depth = shares @ z / (shares @ w) if shares @ w != 0 else np.inf
+            exact[row, column] = *shares[:2], depth
+        seen = {pixel for pixel in exact if abs(exact[pixel][2]) <= 1}
+        assert seen == set(map(tuple, np.argwhere(ids[index].numpy() >= 0).tolist()))
+        for pixel in seen:
+            np.testing.assert_allclose(rast[index][pixel][:3], exact[pixel], atol=2e-6)
+
+
+@FEW
+@given(seeds)
+def test_a_triangle_thinner_than_float64_can_tell_is_seen_where_it_is(seed):
+    corners, triangle = hair_thin_triangle(seed), torch.tensor([[0, 1, 2]])
+    exact = oracles.exact_view(corners, 3, 3)
+    assert exact[2, 2] == [Fraction(1, 3)] * 3
+    depth = corners[:, 2].sum(dtype=float) / corners[:, 3].sum(dtype=float)
+    for order in itertools.permutations(range(3)):
+        rast, rast_db, ids = rasterize_view(corners[list(order)], triangle, 3, 3)
+        assert set(map(tuple, ids[0].eq(0).nonzero().tolist())) == set(exact)
+        expected = torch.tensor([1 / 3, 1 / 3, depth, 1], dtype=torch.float32)
+        torch.testing.assert_close(rast[0, 2, 2], expected)
+        assert torch.isfinite(rast_db).all()
+
+
+@FEW
+@given(seeds)
+def test_the_gradient_of_a_triangle_thinner_than_float64_can_tell_is_right(seed):
+    """u is p / (p + q + r), of which p * first + q * second + r * third is the pixel: all alike."""
+    corners = hair_thin_triangle(seed)
+    clip = torch.tensor(corners)[None].requires_grad_()
+    rast = operations.rasterize(clip, torch.tensor([[0, 1, 2]]), (3, 3)).rast
+    (gradient,) = torch.autograd.grad(rast[0, 2, 2, 0], clip)
+    first, second, third = ([Fraction(float(corner[i])) for i in (0, 1, 3)] for corner in corners)
+    rows = oracles.cross(second, third), oracles.cross(third, first), oracles.cross(first, second)
+    volume = sum(a * b for a, b in zip(first, rows[0], strict=True))
+    slope = [(b + c - 2 * a) / 9 / volume for a, b, c in zip(*rows, strict=True)]
+    expected = torch.tensor([float(number) for number in slope])
+    for corner in range(3):
+        torch.testing.assert_close(gradient[0, corner, [0, 1, 3]], expected, rtol=1e-5, atol=0)
+
+
+@FEW
+@given(seeds, st.sampled_from([(7, 9), (16, 16), (48, 100)]))
+def test_of_triangles_around_a_vertex_in_a_pixel_centre_exactly_one_has_it(seed, size):
+    """Whatever w their other corners have, of any digits."""
+    random, (height, width) = np.random.default_rng(seed), size
+    row, column, count = random.integers(height), random.integers(width), random.integers(5, 9)
+    angles = (np.arange(count) + random.uniform(0, 0.4, count)) * 2 * np.pi / count
+    reach = 10.0 ** random.uniform(-3, 1, count)
+    centre = np.array([2 * column + 1 - width, 2 * row + 1 - height]) / (width, height)
+    around = centre + reach[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+    weights = 10.0 ** random.uniform(-3, 3, count)
+    corners = np.zeros((count + 1, 4), np.float32)
+    corners[0] = [2 * column * height + height * (1 - width), 0, 0, width * height]
+    corners[0, 1] = (2 * row + 1 - height) * width
+    corners[1:, :2], corners[1:, 3] = around * weights[:, None], weights
+    fan = np.array([[0, index + 1, (index + 1) % count + 1] for index in range(count)])
+    assert times_covered(corners, fan, height, width)[row, column] == 1
 
 
 def test_degenerate_triangles_cover_nothing():
@@ -144,13 +239,23 @@ def test_corners_may_lie_as_far_beyond_the_image_as_floats_reach(far):
         assert (found.triangle_ids == 0).all()
 
 
-@pytest.mark.parametrize("count, size", [(40, 96), (4000, 64)], ids=["large", "small"])
-def test_of_faces_that_coincide_the_first_is_seen_in_whatever_order_their_corners_come(count, size):
+@pytest.mark.parametrize(
+    "count, size, thickness",
+    [(40, 96, None), (4000, 64, None), (4000, 512, 1e-3), (40000, 512, 1e-5)],
+    ids=["large", "small", "thin", "thinner"],
+)
+def test_of_faces_that_coincide_the_first_is_seen_in_whatever_order_their_corners_come(
+    count, size, thickness
+):
     random = np.random.default_rng(3)
     corners = random.normal(size=(count, 1, 4)) + 6 * count**-0.5 * random.normal(
         size=(count, 3, 4)
     )
     corners[..., 3] = 1.5 + 0.3 * random.normal(size=(count, 3))
+    if thickness:
+        share = random.uniform(size=(count, 1))
+        corners[:, 2] = share * corners[:, 0] + (1 - share) * corners[:, 1]
+        corners[:, 2, :2] += thickness * random.normal(size=(count, 2))
     clip = torch.as_tensor(corners.reshape(1, -1, 4), dtype=torch.float32)
     faces = torch.arange(3 * count).view(-1, 3)
     orders = torch.stack([faces[:, order] for order in itertools.permutations(range(3))])
@@ -276,6 +381,37 @@ def test_the_first_layer_is_what_is_visible_and_every_layer_has_gradients_of_its
     (gradient,) = torch.autograd.grad(second.rast[..., :2].square().sum(), positions)
     scale = correct.abs().max()
     torch.testing.assert_close(gradient / scale, (correct / scale).float(), atol=1e-5, rtol=0)
+
+
+def test_what_is_seen_depends_on_nothing_that_was_rendered_before():
+    """Not even of surfaces that are nearly equally near, which are drawn in another order then."""
+    random, faces = np.random.default_rng(0), torch.arange(900).view(-1, 3)
+    for _ in range(20):
+        clip = np.ones((1, 900, 4), np.float32)
+        clip[0, :, :2] = (
+            random.uniform(-1, 1, (300, 1, 2)) + random.normal(size=(300, 3, 2))
+        ).reshape(-1, 2)
+        clip[0, :, 2] = (random.integers(0, 20, 300) * 0.7 * 2.0**-40).repeat(3)
+        other = clip.copy()
+        other[0, :, :3] = random.uniform(-1, 1, (900, 3))
+        used, unused = faces.clone(), faces.clone()
+        operations.rasterize(torch.as_tensor(other), used, (8, 8))
+        first, second = (
+            operations.rasterize(torch.as_tensor(clip), kept, (40, 40)).triangle_ids
+            for kept in (used, unused)
+        )
+        assert torch.equal(first, second)
+
+
+def test_a_pixel_in_a_corner_before_the_near_plane_is_not_seen_however_far_the_others_reach():
+    clip = np.array(
+        [
+            [0.734130859375, 2.5, -1.04, 1],
+            [0.73324, 0.4846, 3e38, 1],
+            [0.732666015625, 0.5, -1.04, 1],
+        ]
+    )
+    assert rasterize_view(clip, np.array([[0, 1, 2]]), 2, 4096).triangle_ids[0, 1, 3548] == -1
 
 
 def test_of_triangles_that_coincide_only_one_is_a_layer():
@@ -726,7 +862,7 @@ import numba.core.caching as caching
 for name in vars(caching).values():
     if isinstance(name, type) and hasattr(name, "_locator_classes"):
         name._locator_classes = []
-from texcsd.rendering.numba_rasterize import centres
+from texcsd.rendering.numba_triangles import centres
 print(*centres(2))
 """
     finished = run_python(code)
@@ -741,7 +877,7 @@ def read_only(self):
 for name, locator in list(vars(caching).items()):
     if "InTreeCacheLocator" in name:
         locator.ensure_cache_path = read_only
-from texcsd.rendering.numba_rasterize import centres
+from texcsd.rendering.numba_triangles import centres
 centres(4)
 print(sum(centres.stats.cache_hits.values()), sum(centres.stats.cache_misses.values()))
 """

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 import torch
-from rendering_shapes import make_sphere
+from rendering_shapes import hair_thin_triangle, make_sphere
 
 from texcsd.errors import TexcsdError
 from texcsd.rendering import rasterize
@@ -178,3 +178,13 @@ def test_the_single_kernel_gives_what_the_operations_give_one_by_one(sphere):
         for field in dataclasses.fields(together):
             one, other = getattr(together, field.name), getattr(apart, field.name)
             torch.testing.assert_close(one, other, atol=5e-6, rtol=1e-5)
+
+
+def test_also_of_a_triangle_thinner_than_float64_can_tell_the_surface_is_that_where_it_is(square):
+    clip_positions = torch.as_tensor(hair_thin_triangle(0))[None]
+    mesh = dataclasses.replace(square, faces=square.faces[:1], uv_faces=square.uv_faces[:1])
+    surface = rasterize._surface(mesh, clip_positions, torch.tensor([[0, 1, 2]]), (3, 3), False)
+    assert surface.triangle_ids[0, 2, 2] == 0
+    middle, middle_uv = mesh.vertices[mesh.faces[0]].mean(0), mesh.uv[mesh.uv_faces[0]].mean(0)
+    torch.testing.assert_close(surface.positions[0, 2, 2], middle)
+    torch.testing.assert_close(surface.uv[0, 2, 2], middle_uv)

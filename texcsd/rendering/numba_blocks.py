@@ -73,6 +73,8 @@ class Candidates(NamedTuple):
     """float32[BLOCK], least depth of those of its triangles that touch pixel centres."""
     chosen: np.ndarray
     """int32[BLOCK], which of its triangles may be seen, from 0 for the first."""
+    doubtful: np.ndarray
+    """int32[BLOCK], those of which some pixels are in doubt; the rasterizer's."""
 
 
 def find_blocks(positions: np.ndarray, faces: np.ndarray, span: tuple[int, int]) -> Blocks:
@@ -180,6 +182,7 @@ def no_candidates():
         np.empty((4, BLOCK), np.int32),
         np.empty(BLOCK, np.float32),
         np.empty(BLOCK, np.int32),
+        np.empty(BLOCK, np.int32),
     )
 
 
@@ -197,7 +200,7 @@ def find_candidates(positions, blocks, block, following, image, size, nearest, c
         nearest: float64[row, column], the depths that are drawn already.
         candidates: See Candidates.
     """
-    clip, pixels, cells, triangles, boxes, depths, chosen = candidates
+    clip, pixels, cells, triangles, boxes, depths, chosen, _ = candidates
     vertices = _vertices(blocks, block)
     margins = np.float32(MARGIN * size[1]), np.float32(MARGIN * size[0])
     _fetch(positions, vertices, clip)

@@ -15,7 +15,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from texcsd.rendering import numba_interpolate, numba_rasterize, numba_shading, numba_surface
+from texcsd.rendering import (
+    numba_barycentrics,
+    numba_interpolate,
+    numba_rasterize,
+    numba_shading,
+    numba_surface,
+)
 from texcsd.rendering.numba_blocks import Blocks, find_blocks
 from texcsd.rendering.numba_kernel import (
     PIXELS_PER_PIECE,
@@ -51,8 +57,8 @@ def visible_triangles(
     positions = as_array(clip_positions, np.float32)
     views = len(positions) if ranges is None else len(ranges)
     blocks = _blocks_of_views(positions, triangles, ranges, views)
-    columns = -(-width // numba_rasterize.LANES) * numba_rasterize.LANES
-    ids = new_image((layers, views, height, columns), np.int32)
+    columns = numba_rasterize.padded(width)
+    ids = new_image((layers, views, height, width), np.int32)
     pieces, own = _row_pieces(views, height, width, len(triangles)), threading.local()
     most_rows = max((last - first for _, first, last in pieces), default=0)
 
@@ -60,19 +66,21 @@ def visible_triangles(
         view, first_row, last_row = piece
         if not hasattr(own, "depths"):  # memory that is new costs more than what is done with it
             own.depths = new_image((min(layers, 2), most_rows, columns), np.float64)
+            own.ids = new_image((most_rows, columns), np.int32)
         peeled, corners = None, _of_view(positions, view)
         for layer in range(layers):
-            found = ids[layer, view, first_row:last_row]
+            found = own.ids[: last_row - first_row]
             nearest = own.depths[layer % 2, : len(found)]
             found.fill(-1)
             nearest.fill(numba_rasterize.BEYOND)
             numba_rasterize.find_visible(
-                corners, blocks[view], first_row, height, width, peeled, nearest, found
+                corners, blocks[view], first_row, resolution, peeled, nearest, found
             )
+            ids[layer, view, first_row:last_row] = found[:, :width]
             peeled = nearest
 
     run_pieces(run, pieces)
-    return [torch.from_numpy(np.ascontiguousarray(layer[..., :width])) for layer in ids]
+    return [torch.from_numpy(layer) for layer in ids]
 
 
 def _blocks_of_views(
@@ -177,7 +185,7 @@ class _Barycentrics(torch.autograd.Function):
         def run(piece: tuple[int, int, int]) -> None:
             view, first_row, last_row = piece
             rows = (view, slice(first_row, last_row))
-            numba_rasterize.fill_visible(
+            numba_barycentrics.fill_visible(
                 _of_view(positions, view), faces, first_row, height,
                 seen[rows], rast[rows], rast_db[rows],
             )  # fmt: skip
@@ -197,7 +205,7 @@ class _Barycentrics(torch.autograd.Function):
 
         def run(view: int) -> None:
             to_rast, to_rast_db = (images[view] for images in upstream)
-            numba_rasterize.scatter_gradient(
+            numba_barycentrics.scatter_gradient(
                 _of_view(positions, view), faces, seen[view], to_rast, to_rast_db, gradient[view]
             )
 

@@ -8,10 +8,18 @@ from __future__ import annotations
 import numpy as np
 
 from texcsd.geometry.kernel import kernel
-from texcsd.rendering.numba_rasterize import barycentrics, centres, no_triangle, triangle
+from texcsd.rendering.numba_barycentrics import barycentrics, no_triangle, triangle
+from texcsd.rendering.numba_exact import no_terms
+from texcsd.rendering.numba_triangles import (
+    centres,
+    determinant_of,
+    edge_functions,
+    edge_values,
+    exact_edge_values,
+    w_of,
+)
 
 
-@kernel
 def fill_surface(clip_positions, clip_faces, first_row, height, mesh, turn_normals, ids, images):
     """Fills some rows of one view with what lies there, and leaves the rest.
 
@@ -25,25 +33,42 @@ def fill_surface(clip_positions, clip_faces, first_row, height, mesh, turn_norma
         ids: int32[rows, width], the face at every pixel, -1 for none.
         images: float32[rows, width, channel]: positions, normals, uv, their derivatives, depth.
     """
+    where = clip_positions, clip_faces, first_row, height, mesh, turn_normals, ids, images
+    if _fill(*where, None):
+        _fill(*where, no_terms())
+
+
+@kernel
+def _fill(clip_positions, clip_faces, first_row, height, mesh, turn_normals, ids, images, terms):
+    """What `fill_surface` does, where float64 tells where in a triangle a pixel is.
+
+    Returns whether that is not so of any; given terms, see `exact_determinant`, it fills those.
+    """
     vertices, faces, normals, normal_faces, uv, uv_faces = mesh
     position_image, normal_image, uv_image, uv_slope_image, depth_image = images
     rows, width = ids.shape
-    x_centres, y_centres = centres(width), centres(height)
-    known = -1
-    edges, _, corner_w = no_triangle()
-    places = directions = edges
+    x_centres, y_centres, size = centres(width), centres(height), (height, width)
+    (clip_corners, corner_w), known, is_thin, is_any_thin = no_triangle(), -1, False, False
+    edges = places = directions = clip_corners
     for row in range(rows):
         for column in range(width):
             face = int(ids[row, column])
             if face < 0:
                 continue
             if face != known:  # neighbours often see the same
-                edges, _, corner_w = triangle(clip_positions, clip_faces, face)
+                clip_corners, _ = triangle(clip_positions, clip_faces, face)
+                edges, corner_w = edge_functions(clip_corners), w_of(clip_corners)
                 places = _corners(vertices, faces, face)
                 directions = _corners(normals, normal_faces, face)
-                known = face
-            x, y = x_centres[column], y_centres[first_row + row]
-            (u, v), slopes, w = barycentrics(edges, corner_w, x, y, width, height)
+                known, is_thin = face, determinant_of(edges, corner_w) == 0
+                is_any_thin |= is_thin
+            if terms is None:
+                values = edge_values(edges, x_centres[column], y_centres[first_row + row])
+            else:
+                if not is_thin:
+                    continue
+                values = exact_edge_values(clip_corners, column, first_row + row, size, terms)
+            (u, v), slopes, w = barycentrics(edges, values, corner_w, size)
             depth_image[row, column, 0] = w
             position, normal = _blend(places, u, v), _blend(directions, u, v)
             length = max(np.sqrt(_dot(normal, normal)), 1e-12)
@@ -55,6 +80,7 @@ def fill_surface(clip_positions, clip_faces, first_row, height, mesh, turn_norma
             _fill_uv(
                 uv, uv_faces, face, u, v, slopes, uv_image[row, column], uv_slope_image[row, column]
             )
+    return is_any_thin
 
 
 @kernel

@@ -60,17 +60,17 @@ def rasterize(
 ) -> Rasterization:
     """Finds the nearest triangle at every pixel centre; differentiable in the clip positions.
 
-    Exact on the CPU: a pixel centre on a shared edge belongs to one of the two triangles, triangles
-    are cut at the near plane and behind the eye without clipping, those that lie on the near or the
-    far plane are seen, of those that coincide the first is seen, and degenerate or non-finite ones
-    cover nothing. u, v and the derivatives have gradients; z/w, the ids and so what is covered have
-    none. For what is covered see `antialias`.
+    Exact on the CPU, of any float32 numbers: of the triangles of a closed mesh that meet in a pixel
+    centre, along an edge or in a corner, one has it, as if all centres lay a little to the right
+    and a very little towards the next row. Triangles are cut at the near plane and behind the eye
+    without clipping, those that lie on the near or the far plane are seen, and those without area
+    or with numbers that are not finite cover nothing. Where float64 does not tell, the sign of an
+    edge function is computed without rounding (Shewchuk 1997).
 
-    What decides is float64. Its rounding may show where three edges or more meet exactly in a pixel
-    centre that needs more digits, so that none or several of their triangles have it; in triangles
-    without area of which one corner is a million images away; and in which of two coinciding
-    triangles that are some hundredths of a pixel thin is seen, if their corners come in another
-    order.
+    z/w is computed in float64 and told apart in steps of 2**-40; of triangles that are equally
+    near, such as those that coincide in whatever order their corners come, the first is seen. u, v
+    and the derivatives have gradients; z/w, the ids and so what is covered have none. For what is
+    covered see `antialias`.
 
     Args:
         clip_positions: float32[view, vertex, 4], homogeneous; visible are -w <= x, y, z <= w. Or
