@@ -198,7 +198,7 @@ def test_the_gradient_of_a_triangle_thinner_than_float64_can_tell_is_right(seed)
 
 
 @FEW
-@given(seeds, st.sampled_from([(7, 9), (16, 16), (48, 100)]))
+@given(seeds, st.sampled_from([(7, 9), (16, 16), (481, 999)]))
 def test_of_triangles_around_a_vertex_in_a_pixel_centre_exactly_one_has_it(seed, size):
     """Whatever w their other corners have, of any digits."""
     random, (height, width) = np.random.default_rng(seed), size
@@ -412,6 +412,34 @@ def test_a_pixel_in_a_corner_before_the_near_plane_is_not_seen_however_far_the_o
         ]
     )
     assert rasterize_view(clip, np.array([[0, 1, 2]]), 2, 4096).triangle_ids[0, 1, 3548] == -1
+
+
+def test_a_tall_narrow_triangle_is_one_layer_also_where_pixel_centres_are_on_its_edges():
+    random, count = np.random.default_rng(0), 300
+    columns, rows = random.integers(0, 2, (count, 3)) + 5, random.integers(0, 64, (count, 3))
+    weights = random.choice([1, 3, 1000.7], (count, 3))
+    corners = np.stack([(2 * columns - 15) / 16, (2 * rows - 63) / 64, 0 * rows, 0 * rows + 1], -1)
+    corners[..., 2] = random.uniform(-1, 1, (count, 3))
+    clip = torch.as_tensor((corners * weights[..., None]).reshape(-1, 4), dtype=torch.float32)
+    ranges = torch.tensor([[index, 1] for index in range(count)])
+    faces = torch.arange(3 * count).view(-1, 3)
+    first, second = operations.rasterize_layers(clip, faces, (64, 16), 2, ranges)
+    assert (first.triangle_ids >= 0).sum() > 3 * count and (second.triangle_ids == -1).all()
+
+
+def test_of_faces_in_one_plane_the_first_is_seen_though_rounding_sets_them_apart():
+    random, count = np.random.default_rng(0), 400
+    clip = torch.ones(count, 3, 4)
+    places = random.normal(size=(count, 1, 2)) + 0.3 * random.normal(size=(count, 3, 2))
+    clip[..., :2] = torch.as_tensor(places)
+    clip[..., 2] = 0.9
+    clip = clip.flatten(0, 1)
+    faces = torch.arange(3 * count).view(-1, 3)
+    alone = torch.tensor([[index, 1] for index in range(count)])
+    each = operations.rasterize(clip, faces, (64, 64), ranges=alone).triangle_ids
+    lowest = torch.where(each < 0, count, each).amin(0)
+    together = operations.rasterize(clip[None], faces, (64, 64)).triangle_ids[0]
+    assert torch.equal(together, torch.where(lowest == count, -1, lowest))
 
 
 def test_of_triangles_that_coincide_only_one_is_a_layer():

@@ -11,7 +11,7 @@ import numpy as np
 from texcsd.geometry.kernel import kernel
 
 TERMS = 12
-"""Floats whose sum is a determinant."""
+"""Floats whose sum is a determinant, at most."""
 SPLIT = 2.0**27 + 1
 """Cuts a float64 into two of at most 26 bits."""
 ENOUGH = 2.0**50
@@ -35,17 +35,18 @@ def exact_determinant(first, second, third, terms):
         terms: Memory, see `no_terms`; it is overwritten.
     """
     (x0, y0, w0), (x1, y1, w1) = first, second
-    place = 0
-    for product, other, factor in (
-        (y0 * w1, y1 * w0, third[0]),
-        (w0 * x1, w1 * x0, third[1]),
-        (x0 * y1, x1 * y0, third[2]),
-    ):
-        difference, lost = _add(product, -other)
-        terms[place], terms[place + 1] = _multiply(difference, factor)
-        terms[place + 2], terms[place + 3] = _multiply(lost, factor)
-        place += 4
-    return _sum(terms)
+    a, lost_a = _add(y0 * w1, -(y1 * w0))
+    b, lost_b = _add(w0 * x1, -(w1 * x0))
+    c, lost_c = _add(x0 * y1, -(x1 * y0))
+    terms[0], terms[1] = _multiply(a, third[0])
+    terms[2], terms[3] = _multiply(b, third[1])
+    terms[4], terms[5] = _multiply(c, third[2])
+    if lost_a == 0 and lost_b == 0 and lost_c == 0:  # as of numbers of few digits
+        return _sum(terms, TERMS // 2)
+    terms[6], terms[7] = _multiply(lost_a, third[0])
+    terms[8], terms[9] = _multiply(lost_b, third[1])
+    terms[10], terms[11] = _multiply(lost_c, third[2])
+    return _sum(terms, TERMS)
 
 
 @kernel
@@ -75,19 +76,19 @@ def _halves(value):
 
 
 @kernel
-def _sum(terms):
-    """The sum of floats, which are overwritten.
+def _sum(terms, count):
+    """The sum of the first floats, which are overwritten.
 
     Every pass adds them up and keeps what each addition lacks, until that no longer matters: at
     the latest after as many passes as there are numbers, as none then overlaps with another.
     """
     total = 0.0
-    for _ in range(len(terms)):
+    for _ in range(count):
         lacking = 0.0
-        for index in range(1, len(terms)):
+        for index in range(1, count):
             terms[index], terms[index - 1] = _add(terms[index], terms[index - 1])
             lacking += abs(terms[index - 1])
-        total = terms[len(terms) - 1]
+        total = terms[count - 1]
         if not lacking * ENOUGH > abs(total):  # nor if it is not a number
             break
     return total

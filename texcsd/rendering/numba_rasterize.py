@@ -29,6 +29,8 @@ from texcsd.rendering.numba_triangles import (
     edge_functions,
     edge_values,
     exact_edge_values,
+    few_digit_edge_values,
+    has_few_digits,
     is_inside,
     is_steep,
     oriented,
@@ -277,31 +279,45 @@ def _draw_doubtful(corners, corner_z, face, box, where, terms, peeled, nearest, 
     edges, corner_w, is_narrow = edge_functions(corners), w_of(corners), right - left < NARROW
     determinant = determinant_of(edges, corner_w)
     plane = depth_plane(edges, corner_z, determinant)
-    has_plane = not is_steep(plane) and not is_narrow
+    has_plane, is_short = not is_narrow and not is_steep(plane), has_few_digits(corners, size)
     if determinant == 0:
         determinant = exact_determinant(corners[1], corners[2], corners[0], terms)
     if determinant == 0:
         return
     side = np.copysign(1.0, determinant)
     doubts = doubt_of(edges[0]), doubt_of(edges[1]), doubt_of(edges[2])
-    doubt = max(doubts[0], doubts[1], doubts[2])
+    far_inside = np.inf  # nothing is drawn yet
+    if has_plane:
+        far_inside = 3 * max(doubts[0], doubts[1], doubts[2])
+    elif is_narrow and min(corner_w[0], corner_w[1], corner_w[2]) > 0:
+        far_inside = max(doubts[0], doubts[1], doubts[2])
     for row in range(bottom, top + 1):
         y = y_centres[first_row + row]
         for column in range(left, right + 1):
             x = x_centres[column]
             values = edge_values(edges, x, y)
-            if (
-                values[0] * side < -doubts[0]
-                or values[1] * side < -doubts[1]
-                or values[2] * side < -doubts[2]
-                or (is_narrow and _is_certain(values, corner_w, doubt))
-            ):
+            if not _may_be_left(values, doubts, side, far_inside):
                 continue
-            values = exact_edge_values(corners, column, first_row + row, size, terms)
-            if is_inside(values, edges, side):
+            if is_short:
+                exact = few_digit_edge_values(edges, column, first_row + row, size)
+            else:
+                exact = exact_edge_values(corners, column, first_row + row, size, terms)
+            if is_inside(exact, edges, side):
                 depth = (
                     depth_on_plane(plane, x, y)
                     if has_plane
-                    else depth_inside(values, corner_z, corner_w)
+                    else depth_inside(exact, corner_z, corner_w)
                 )
                 _see(depth, face, row, column, peeled, nearest, ids)
+
+
+@kernel
+def _may_be_left(values, doubts, side, far_inside):
+    """Whether a pixel is neither certainly beside the triangle nor so far in that it is drawn."""
+    value0, value1, value2 = values[0] * side, values[1] * side, values[2] * side
+    return (
+        value0 >= -doubts[0]
+        and value1 >= -doubts[1]
+        and value2 >= -doubts[2]
+        and min(value0, value1, value2) <= far_inside
+    )

@@ -48,23 +48,74 @@ def edge_values(edges, x, y):
 
 @kernel
 def exact_edge_values(corners, column, row, size, terms):
-    """Edge functions of a triangle at a pixel centre, with the right signs, to 2**-50 of each.
+    """Of the edge functions of a triangle at a pixel centre: right signs, to 2**-50 of each.
 
     Args:
-        corners: x, y and w of each, float32 numbers.
+        corners: x, y and w of its corners, float32 numbers.
         column: Of the pixel.
         row: Likewise.
         size: Height and width of the image.
         terms: See `exact_determinant`.
     """
-    (first, second, third), (height, width) = corners, size
-    x, y = np.float64((2 * column + 1 - width) * height), np.float64((2 * row + 1 - height) * width)
-    centre = x, y, np.float64(width * height)
+    (first, second, third), centre = corners, _whole_centre(column, row, size)
     return (
         exact_determinant(second, third, centre, terms) / centre[2],
         exact_determinant(third, first, centre, terms) / centre[2],
         exact_determinant(first, second, centre, terms) / centre[2],
     )
+
+
+@kernel
+def few_digit_edge_values(edges, column, row, size):
+    """What `exact_edge_values` gives, of a triangle whose corners have few digits."""
+    x, y, w = _whole_centre(column, row, size)
+    (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
+    return (
+        (a0 * x + (b0 * y + c0 * w)) / w,
+        (a1 * x + (b1 * y + c1 * w)) / w,
+        (a2 * x + (b2 * y + c2 * w)) / w,
+    )
+
+
+@kernel
+def has_few_digits(corners, size):
+    """Whether float64 makes no error with a triangle's corners and pixel centres as whole numbers.
+
+    As of regular grids, of which many edges run through centres: they are whole numbers of a unit
+    of which the largest has no more than 2**23 / sqrt(height * width).
+    """
+    (x0, y0, w0), (x1, y1, w1), (x2, y2, w2) = corners
+    largest = max(
+        max(max(abs(x0), abs(x1)), abs(x2)),
+        max(max(abs(y0), abs(y1)), abs(y2)),
+        max(max(abs(w0), abs(w1)), abs(w2)),
+    )
+    # A float64 as large as this one is a whole number of units.
+    rounder = largest * np.sqrt(np.float64(size[0] * size[1])) * 2.0**29
+    return (
+        _is_whole(x0, rounder)
+        and _is_whole(y0, rounder)
+        and _is_whole(w0, rounder)
+        and _is_whole(x1, rounder)
+        and _is_whole(y1, rounder)
+        and _is_whole(w1, rounder)
+        and _is_whole(x2, rounder)
+        and _is_whole(y2, rounder)
+        and _is_whole(w2, rounder)
+    )
+
+
+@kernel
+def _is_whole(number, rounder):
+    return (number + rounder) - rounder == number
+
+
+@kernel
+def _whole_centre(column, row, size):
+    """A pixel centre as (x, y, w), all whole numbers."""
+    height, width = size
+    x, y = (2 * column + 1 - width) * height, (2 * row + 1 - height) * width
+    return np.float64(x), np.float64(y), np.float64(width * height)
 
 
 @kernel
