@@ -158,7 +158,7 @@ def _is_on_side(value, edge, side):
 
 
 @kernel
-def sum_of_three(first, second, third):
+def _sum_of_three(first, second, third):
     """Their sum, rounded in the same way in whatever order they come."""
     low, high = min(first, second), max(first, second)
     middle = max(low, min(high, third))
@@ -173,7 +173,7 @@ def determinant_of(edges, corner_w):
     """
     (_, _, c0), (_, _, c1), (_, _, c2) = edges
     d0, d1, d2 = c0 * corner_w[0], c1 * corner_w[1], c2 * corner_w[2]
-    determinant = sum_of_three(d0, d1, d2)
+    determinant = _sum_of_three(d0, d1, d2)
     return determinant if abs(determinant) > THIN * max(abs(d0), abs(d1), abs(d2)) else 0.0
 
 
@@ -186,9 +186,9 @@ def depth_plane(edges, corner_z, determinant):
     (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
     (z0, z1, z2), scale = corner_z, 1 / determinant
     return (
-        sum_of_three(a0 * z0, a1 * z1, a2 * z2) * scale,
-        sum_of_three(b0 * z0, b1 * z1, b2 * z2) * scale,
-        sum_of_three(c0 * z0, c1 * z1, c2 * z2) * scale,
+        _sum_of_three(a0 * z0, a1 * z1, a2 * z2) * scale,
+        _sum_of_three(b0 * z0, b1 * z1, b2 * z2) * scale,
+        _sum_of_three(c0 * z0, c1 * z1, c2 * z2) * scale,
     )
 
 
@@ -202,8 +202,8 @@ def is_steep(plane):
 def depth_inside(values, corner_z, corner_w):
     """z/w in a triangle where its edge functions have these values, which have one sign."""
     (value0, value1, value2), (z0, z1, z2), (w0, w1, w2) = values, corner_z, corner_w
-    z = sum_of_three(value0 * z0, value1 * z1, value2 * z2)
-    return z / sum_of_three(value0 * w0, value1 * w1, value2 * w2)
+    z = _sum_of_three(value0 * z0, value1 * z1, value2 * z2)
+    return z / _sum_of_three(value0 * w0, value1 * w1, value2 * w2)
 
 
 @kernel
