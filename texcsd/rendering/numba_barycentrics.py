@@ -15,6 +15,7 @@ from texcsd.rendering.numba_triangles import (
     edge_functions,
     edge_values,
     exact_edge_values,
+    fetched_corner,
     is_steep,
     w_of,
 )
@@ -135,9 +136,9 @@ def _fill_at_once(positions, faces, where, ids, rast, rast_db):
                 for axis in range(4):
                     fetched[4 * corner + axis, index] = positions[vertex, axis]
         for index in range(count):
-            first, z0 = _fetched_corner(fetched, 0, index)
-            second, z1 = _fetched_corner(fetched, 4, index)
-            third, z2 = _fetched_corner(fetched, 8, index)
+            first, z0 = fetched_corner(fetched, 0, index)
+            second, z1 = fetched_corner(fetched, 4, index)
+            third, z2 = fetched_corner(fetched, 8, index)
             corners, x = (first, second, third), x_centres[start + index]
             edges, corner_w = edge_functions(corners), w_of(corners)
             plane = depth_plane(edges, (z0, z1, z2), determinant_of(edges, corner_w))
@@ -175,14 +176,6 @@ def _fill_exactly(positions, faces, row, size, terms, ids, rast, rast_db):
         rast[column, 2] = depth_inside(values, corner_z, corner_w)
         for index in range(4):
             rast_db[column, index] = slopes[index]
-
-
-@kernel
-def _fetched_corner(fetched, first, index):
-    """x, y and w of a corner, and z, from the rows that begin with the first."""
-    x, y = np.float64(fetched[first, index]), np.float64(fetched[first + 1, index])
-    z, w = np.float64(fetched[first + 2, index]), np.float64(fetched[first + 3, index])
-    return (x, y, w), z
 
 
 @kernel

@@ -29,6 +29,7 @@ from texcsd.rendering.numba_triangles import (
     edge_functions,
     edge_values,
     exact_edge_values,
+    fetched_corner,
     few_digit_edge_values,
     has_few_digits,
     is_inside,
@@ -41,6 +42,9 @@ NARROW = 2
 """Columns up to which it is faster to try one after the other."""
 WIDE = 12
 """Columns that must be more to make it worth while to find out, row by row, which matter."""
+ROOM = 3.0
+"""Doubts from an edge, to either side, within which pixels are looked at again: those nearer than
+one are left, and rounding decides which these are."""
 BEYOND = 1.0 + STEP
 """What depths are before anything is found: the first behind the far plane."""
 
@@ -124,17 +128,10 @@ def _box(candidates, index, first_row):
 @kernel
 def _corners(clip, corners, place):
     """x, y and w of the three corners of a triangle, and their z."""
-    first, z0 = _corner(clip, corners[0, place])
-    second, z1 = _corner(clip, corners[1, place])
-    third, z2 = _corner(clip, corners[2, place])
+    first, z0 = fetched_corner(clip, 0, corners[0, place])
+    second, z1 = fetched_corner(clip, 0, corners[1, place])
+    third, z2 = fetched_corner(clip, 0, corners[2, place])
     return (first, second, third), (z0, z1, z2)
-
-
-@kernel
-def _corner(clip, index):
-    x, y = np.float64(clip[0, index]), np.float64(clip[1, index])
-    z, w = np.float64(clip[2, index]), np.float64(clip[3, index])
-    return (x, y, w), z
 
 
 @kernel
@@ -209,7 +206,7 @@ def _draw_wide(edges, plane, face, box, where, peeled, nearest, ids):
     (left, right, bottom, top), (x_centres, y_centres, first_row, size) = box, where
     (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = edges
     doubt0, doubt1, doubt2 = doubt_of(edges[0]), doubt_of(edges[1]), doubt_of(edges[2])
-    least, doubtful = -3 * max(doubt0, doubt1, doubt2), 0
+    least, doubtful = -ROOM * max(doubt0, doubt1, doubt2), 0
     wide, (height, width), nothing = right - left > WIDE, size, (0.0, 0.0)
     bounds0 = bounds1 = bounds2 = (nothing, nothing)
     if wide:
@@ -288,7 +285,7 @@ def _draw_doubtful(corners, corner_z, face, box, where, terms, peeled, nearest, 
     doubts = doubt_of(edges[0]), doubt_of(edges[1]), doubt_of(edges[2])
     far_inside = np.inf  # nothing is drawn yet
     if has_plane:
-        far_inside = 3 * max(doubts[0], doubts[1], doubts[2])
+        far_inside = ROOM * max(doubts[0], doubts[1], doubts[2])
     elif is_narrow and min(corner_w[0], corner_w[1], corner_w[2]) > 0:
         far_inside = max(doubts[0], doubts[1], doubts[2])
     for row in range(bottom, top + 1):

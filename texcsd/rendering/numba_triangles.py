@@ -23,6 +23,14 @@ def centres(size):
 
 
 @kernel
+def fetched_corner(fetched, first, index):
+    """x, y and w of a corner, and z, from the rows that begin with the first."""
+    x, y = np.float64(fetched[first, index]), np.float64(fetched[first + 1, index])
+    z, w = np.float64(fetched[first + 2, index]), np.float64(fetched[first + 3, index])
+    return (x, y, w), z
+
+
+@kernel
 def edge_functions(corners):
     """Edge functions (a, b, c) of a triangle: at normalised (x, y) each is a*x + (b*y + c).
 
